@@ -1,0 +1,30 @@
+"""Blocking code in an async server: one thread hop per item, nothing interrupted half-way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+_END = object()
+
+
+async def in_thread(steps: Generator[T, None, None]) -> AsyncIterator[T]:
+    """Yield from a blocking generator. The consumer's pace is the producer's: no item is computed before it is wanted.
+
+    When the consumer goes away the running step is awaited (a model cannot be interrupted mid-step) and the generator
+    is then closed, so its `finally` blocks run.
+    """
+    step: asyncio.Task | None = None
+    try:
+        while True:
+            step = asyncio.create_task(asyncio.to_thread(next, steps, _END))
+            item = await asyncio.shield(step)
+            if item is _END:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        if step and not step.done():
+            await asyncio.wait([step])
+        steps.close()

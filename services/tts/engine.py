@@ -1,0 +1,65 @@
+"""The contract of a speech engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from services.common.engine import EngineInfo
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A piece of speech. Pieces of one sentence follow each other without a gap."""
+
+    samples: np.ndarray  # float32 in [-1, 1], mono
+    sample_rate: int
+    sentence_index: int
+    sentence: str  # the text this piece belongs to
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """How to speak. 1.0 and 0.0 leave the voice as it is."""
+
+    rate: float = 1.0  # speaking rate factor, 0.5 to 2.0
+    pitch_semitones: float = 0.0  # -12 to 12
+
+
+class TtsEngine(ABC):
+    """Turns text into audio; one instance serves many callers at once."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load and warm whatever the engine needs. Runs once, in a thread, before the service says it is healthy."""
+
+    @abstractmethod
+    def info(self) -> EngineInfo: ...
+
+    @abstractmethod
+    def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
+        """Analyse a reference recording and leave in `folder` whatever `synthesize` needs to sound like it.
+
+        Args:
+            reference: float32 mono speech, silence trimmed, level normalised.
+            transcript: what is said in it, or empty.
+            folder: an existing, empty folder; no pickles.
+        """
+
+    @abstractmethod
+    def synthesize(
+        self, text: str, *, language: str, voice: Path | None, prosody: Prosody
+    ) -> AsyncIterator[Speech]:
+        """Speak `text` sentence by sentence, the first piece as early as possible.
+
+        Args:
+            language: a BCP 47 tag, e.g. `en-US` or `zh`.
+            voice: a folder that `enrol` filled, or None for the engine's own voice.
+        """
+
+    def close(self) -> None:
+        """Release what `load` took."""

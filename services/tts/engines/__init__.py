@@ -1,0 +1,1 @@
+"""One module per engine; adding one is adding a file."""
