@@ -1,0 +1,68 @@
+"""What the machine has: processors, memory, graphics processors."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+import psutil
+import pynvml
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One graphics processor; sizes in bytes."""
+
+    device: str
+    name: str
+    memory_total_bytes: int
+    memory_free_bytes: int
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One machine; sizes in bytes, load in percent since the last look."""
+
+    host_name: str
+    cpu_count: int
+    cpu_percent: float
+    memory_total_bytes: int
+    memory_available_bytes: int
+    gpus: tuple[Gpu, ...]
+
+
+def look() -> Hardware:
+    """The machine as it is now."""
+    memory = psutil.virtual_memory()
+    return Hardware(
+        host_name=socket.gethostname(),
+        cpu_count=len(os.sched_getaffinity(0)),
+        cpu_percent=psutil.cpu_percent(),
+        memory_total_bytes=memory.total,
+        memory_available_bytes=memory.available,
+        gpus=gpus(),
+    )
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The NVIDIA devices that the driver shows; none when there is no driver."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        return tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(index: int) -> Gpu:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return Gpu(f"cuda:{index}", pynvml.nvmlDeviceGetName(handle), int(memory.total), int(memory.free))
+
+
+def devices() -> list[str]:
+    """Names of the devices a job may ask for, the fastest first."""
+    return [gpu.device for gpu in gpus()] + ["cpu"]

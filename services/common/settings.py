@@ -1,0 +1,45 @@
+"""Settings that every service has. Each service subclasses this with its own `env_prefix`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DATA = Path("data")
+
+
+class ServiceSettings(BaseSettings):
+    """Where a service listens and keeps things. Fields below with a `VISAVIS_` variable are shared by all services."""
+
+    model_config = SettingsConfigDict(use_attribute_docstrings=True, extra="ignore", populate_by_name=True)
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Only the gateway is meant to be reached from outside."""
+
+    port: int = 50051
+    """Port to listen on; 0 lets the system choose."""
+
+    max_concurrent_calls: int = 64
+    """Calls served at once; more are answered RESOURCE_EXHAUSTED."""
+
+    drain_seconds: float = 20.0
+    """Time that running calls get to finish after SIGTERM."""
+
+    max_connection_age_seconds: int = 300
+    """Age at which clients are asked to reconnect, so that new replicas are seen."""
+
+    storage_url: str = Field(default_factory=lambda: DATA.resolve().as_uri(), validation_alias="VISAVIS_STORAGE_URL")
+    """fsspec URL under which avatars, voices, recordings and results live; the same for all services."""
+
+    database_url: str = Field(
+        default_factory=lambda: f"sqlite:///{DATA.resolve() / 'jobs.sqlite'}", validation_alias="VISAVIS_DATABASE_URL"
+    )
+    """SQLAlchemy URL of the job table; the same for all services."""
+
+    work_folder: Path = Field(default_factory=lambda: DATA.resolve() / "work", validation_alias="VISAVIS_WORK_FOLDER")
+    """Local folder for work in progress: checkpoints, caches of avatars from remote storage."""
+
+    log_level: str = Field("INFO", validation_alias="VISAVIS_LOG_LEVEL")
+    """Least level that is logged."""
