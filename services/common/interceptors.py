@@ -39,7 +39,9 @@ def to_service_error(error: Exception) -> errors.ServiceError:
     if isinstance(error, errors.ServiceError):
         return error
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return errors.StorageFull("The disk is full. Delete avatars, voices or videos you no longer need and try again.")
+        return errors.StorageFull(
+            "The disk is full. Delete avatars, voices or videos you no longer need and try again."
+        )
     return errors.Internal("Something broke inside this service; its log has the details under the request id.")
 
 
@@ -87,7 +89,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 return await behaviour(request, context)
 
         async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            async with self._call(method, call_id, context), contextlib.aclosing(behaviour(request, context)) as replies:
+            async with (
+                self._call(method, call_id, context),
+                contextlib.aclosing(behaviour(request, context)) as replies,
+            ):
                 async for reply in replies:
                     yield reply
 

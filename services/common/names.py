@@ -27,6 +27,6 @@ def checked_name(name: str, field: str = "name") -> str:
     # "Cf" holds the joiners of emoji families, but also direction overrides; only the joiners pass.
     bad = [c for c in name if c in _FORBIDDEN or (unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c != "\u200d")]
     if bad or name.startswith("."):
-        message = "The name may not begin with a dot or hold any of / \\ : * ? \" < > | # % [ ] { }. Choose another."
+        message = 'The name may not begin with a dot or hold any of / \\ : * ? " < > | # % [ ] { }. Choose another.'
         raise InvalidInput(message, reason="NAME_FORBIDDEN", field=field)
     return name

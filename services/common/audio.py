@@ -1,0 +1,101 @@
+"""Sound in and out: any container to float32 mono, and PCM to and from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import av
+import numpy as np
+
+from services.common.errors import InvalidInput
+
+FULL_SCALE = 32_768
+
+
+def to_pcm(samples: np.ndarray) -> bytes:
+    """Float samples in [-1, 1] as signed 16-bit little-endian PCM; louder ones are clipped."""
+    return (np.clip(samples, -1, 1) * (FULL_SCALE - 1)).astype("<i2").tobytes()
+
+
+def from_pcm(pcm: bytes, field: str = "audio") -> np.ndarray:
+    """Signed 16-bit little-endian PCM as float32 in [-1, 1].
+
+    Raises:
+        InvalidInput: half a sample is missing.
+    """
+    if len(pcm) % 2:
+        raise InvalidInput("A piece of audio ends in the middle of a sample.", reason="PCM_ODD_LENGTH", field=field)
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / FULL_SCALE
+
+
+def decode_blocks(source: str | Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[np.ndarray]:
+    """The sound of any audio or video file as float32 mono blocks at `rate` Hz, in bounded memory.
+
+    Raises:
+        InvalidInput: not a media file, empty, truncated beyond use, or without sound.
+    """
+    try:
+        with av.open(source if not isinstance(source, Path) else str(source)) as container:
+            if not container.streams.audio:
+                message = "This file has no sound. Record it again with a microphone."
+                raise InvalidInput(message, reason="NO_AUDIO", field=field)
+            resampler = av.AudioResampler("flt", "mono", rate)
+            decoded = False
+            for block in _frames(container, resampler):
+                decoded = True
+                yield block
+            if not decoded:
+                raise av.error.InvalidDataError(0, "no audio frames")
+    except (av.error.FFmpegError, ValueError) as error:
+        message = "This file cannot be read as sound: it is empty, damaged or of an unknown kind. Try WAV, MP3 or MP4."
+        raise InvalidInput(message, reason="UNREADABLE_MEDIA", field=field) from error
+
+
+def _frames(container: av.container.InputContainer, resampler: av.AudioResampler) -> Iterator[np.ndarray]:
+    for packet in container.demux(container.streams.audio[0]):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            continue  # a damaged packet in the middle of a recording costs only itself
+        for frame in frames:
+            for resampled in resampler.resample(frame):
+                yield resampled.to_ndarray().reshape(-1)
+    for resampled in resampler.resample(None):
+        yield resampled.to_ndarray().reshape(-1)
+
+
+def decode(source: str | Path | IO[bytes], rate: int, *, field: str = "audio", max_seconds: float = 3600) -> np.ndarray:
+    """The sound of a file as one float32 mono array at `rate` Hz.
+
+    Raises:
+        InvalidInput: as `decode_blocks`, or longer than `max_seconds`.
+    """
+    blocks, count = [], 0
+    for block in decode_blocks(source, rate, field):
+        blocks.append(block)
+        count += len(block)
+        if count > max_seconds * rate:
+            message = f"This recording is longer than {max_seconds / 60:g} minutes. Cut it and try again."
+            raise InvalidInput(message, reason="TOO_LONG", field=field, values={"max_minutes": f"{max_seconds / 60:g}"})
+    return np.concatenate(blocks)
+
+
+def check_audible(samples: np.ndarray, field: str = "audio") -> None:
+    """Raises:
+    InvalidInput: there is nothing to hear (peak below -50 dB of full scale).
+    """
+    if not len(samples) or np.abs(samples).max() < 10 ** (-50 / 20):
+        message = "This recording is silent. Check the microphone and record it again."
+        raise InvalidInput(message, reason="SILENT", field=field)
+
+
+def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
+    """Float samples as a 16-bit WAV file."""
+    import io
+
+    from pydub import AudioSegment
+
+    segment = AudioSegment(to_pcm(samples), sample_width=2, frame_rate=rate, channels=1)
+    return segment.export(io.BytesIO(), format="wav").getvalue()

@@ -1,0 +1,47 @@
+"""Files through gRPC streams: receiving uploads, and sending a file as a header and its bytes."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import AsyncIterator
+from typing import IO, Any
+
+from visavis.common.v1 import media_pb2
+
+from services.common.errors import InvalidInput
+from services.common.storage import Storage
+from services.common.streams import in_thread
+
+
+async def send_file(storage: Storage, key: str, request: Any, reply: type, file_name: str) -> AsyncIterator[Any]:
+    """Answer a Read… call: `reply(header=…)`, then `reply(data=…)` from `offset_bytes`, `limit_bytes` long."""
+    content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
+    header = media_pb2.FileHeader(content_type=content_type, size_bytes=storage.size(key), file_name=file_name)
+    yield reply(header=header)
+    offset, limit = getattr(request, "offset_bytes", 0), getattr(request, "limit_bytes", 0)
+    async for data in in_thread(storage.chunks(key, offset, limit)):
+        yield reply(data=data)
+
+
+async def receive_file(messages: AsyncIterator[Any], target: IO[bytes], max_bytes: int, field: str) -> int:
+    """Write the `data` of an upload into `target`; returns its size in bytes.
+
+    Raises:
+        InvalidInput: nothing came, or more than `max_bytes`.
+    """
+    size = 0
+    async for message in messages:
+        size += len(message.data)
+        if size > max_bytes:
+            limit = f"{max_bytes / 2**20:g} MB"
+            raise InvalidInput(
+                f"This file is larger than {limit}. Cut or compress it.",
+                reason="FILE_TOO_LARGE",
+                field=field,
+                values={"max": limit},
+            )
+        target.write(message.data)
+    if not size:
+        raise InvalidInput("This file is empty. Choose another.", reason="FILE_EMPTY", field=field)
+    target.flush()
+    return size

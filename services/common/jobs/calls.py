@@ -1,0 +1,79 @@
+"""What the Get, List, Cancel and Watch calls of every kind of job have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from visavis.common.v1 import job_pb2
+
+from services.common.jobs.store import Job, JobStore, State
+
+WATCH_POLL_S = 0.3
+
+_STATES = {
+    State.WAITING: job_pb2.JOB_STATE_QUEUED,
+    State.QUEUED: job_pb2.JOB_STATE_QUEUED,
+    State.RUNNING: job_pb2.JOB_STATE_RUNNING,
+    State.SUCCEEDED: job_pb2.JOB_STATE_SUCCEEDED,
+    State.FAILED: job_pb2.JOB_STATE_FAILED,
+    State.CANCELLED: job_pb2.JOB_STATE_CANCELLED,
+}
+
+
+def cancel(store: JobStore, job_id: str) -> Job:
+    """Ask a job to stop. One that does not run yet is cancelled at once; one that has ended stays as it is."""
+    job = store.get(job_id)
+    idle = (State.WAITING, State.QUEUED)
+    if not store.update(job.id, only=idle, state=State.CANCELLED, cancel_requested=True, ended_at=time.time()):
+        store.update(job.id, only=(State.RUNNING,), cancel_requested=True)
+    return store.get(job_id)
+
+
+async def watch(store: JobStore, job_id: str) -> AsyncIterator[Job]:
+    """A snapshot now and at each change, ending with the final one."""
+    last: Job | None = None
+    while True:
+        job = await asyncio.to_thread(store.get, job_id)
+        if last is None or _visible(job) != _visible(last):
+            yield job
+        if job.state.is_final:
+            return
+        last = job
+        await asyncio.sleep(WATCH_POLL_S)
+
+
+def _visible(job: Job) -> tuple:
+    return job.state, job.stage, job.progress, job.eta_s, job.details, job.error, job.result
+
+
+def message(store: JobStore, job: Job) -> job_pb2.Job:
+    """A job's row as a message."""
+    details = job.details
+    result = job_pb2.Job(
+        id=job.id,
+        state=_STATES[job.state],
+        stage=job.stage,
+        progress=job.progress,
+        device=job.device if job.started_at else "",
+        step_index=details.get("step", 0),
+        step_count=details.get("steps", 0),
+        loss=details.get("loss"),
+        preview_index=details.get("preview", 0),
+        queue_index=store.queue_index(job),
+        create_time=_timestamp(job.created_at),
+        start_time=_timestamp(job.started_at),
+        end_time=_timestamp(job.ended_at),
+    )
+    if job.eta_s is not None:
+        result.eta.CopyFrom(Duration(seconds=int(job.eta_s)))
+    if job.error:
+        result.error.CopyFrom(job_pb2.Error(**job.error))
+    return result
+
+
+def _timestamp(seconds: float) -> Timestamp | None:
+    return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)) if seconds else None

@@ -1,0 +1,79 @@
+"""The child's side of a job: a command line that reads its task from stdin and tells its progress on stdout.
+
+`python -m services.<svc>.job` is started with one JSON line on stdin (`{"id", "spec", "device", "work_folder"}`) and
+prints one JSON object per line: `{"progress": {...}}` any number of times, then `{"result": {...}}` or `{"error": {...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from services.common import errors, logs
+from services.common.interceptors import to_service_error
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a child has to do."""
+
+    id: str
+    spec: dict[str, Any]
+    device: str
+    work_folder: Path  # kept between attempts, so a killed job can go on
+
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def run(service: str, work: Callable[[Task, Report], dict[str, Any]]) -> int:
+    """Run `work` as this process's job; returns the exit status."""
+    channel = _claim_stdout()
+    logs.configure(service, "INFO")
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        result = work(
+            Task(task["id"], task["spec"], task["device"], Path(task["work_folder"])),
+            lambda progress: _send(channel, {"progress": progress}),
+        )
+    except Exception as error:  # noqa: BLE001 - any failure must reach the job's row
+        answer = to_service_error(error)
+        if isinstance(answer, errors.Internal):
+            logger.exception("job broke", extra={"fields": {"job": task["id"]}})
+        _send(channel, {"error": error_dict(answer)})
+        return 1
+    _send(channel, {"result": result})
+    return 0
+
+
+def error_dict(error: errors.ServiceError) -> dict[str, Any]:
+    """An error as it is kept in the job's row."""
+    return {"reason": error.reason, "message": error.message, "field": error.field, "values": error.values}
+
+
+def _claim_stdout() -> TextIO:
+    # Libraries print; only our messages may go where the runner reads.
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return channel
+
+
+def _send(channel: TextIO, message: dict[str, Any]) -> None:
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+def _die_with_parent() -> None:
+    # The runner holds the other end of stdin; when it dies, however it dies, this read returns.
+    sys.stdin.read()
+    os._exit(3)

@@ -1,0 +1,213 @@
+"""The durable table of jobs, shared by every replica that reaches the database."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.common.errors import NotFound
+
+
+class State(Enum):
+    """Where a job stands; `WAITING` is a job whose input has not arrived yet."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change any more."""
+        return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row: a full snapshot. Times are seconds since the epoch, 0 when not yet."""
+
+    id: str
+    kind: str
+    spec: dict[str, Any]  # what to do, as JSON
+    state: State = State.QUEUED
+    stage: str = ""
+    progress: float = 0.0
+    eta_s: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)  # step, steps, loss, preview
+    error: dict[str, Any] | None = None  # reason, message, field, values
+    result: dict[str, Any] | None = None
+    device: str = ""  # asked for while queued, in use while running
+    request_id: str | None = None
+    cancel_requested: bool = False
+    attempt: int = 0
+    runner: str = ""
+    heartbeat_at: float = 0.0
+    created_at: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+
+_metadata = sa.MetaData()
+_jobs = sa.Table(
+    "jobs",
+    _metadata,
+    sa.Column("id", sa.String(80), primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False, index=True),
+    sa.Column("spec", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("stage", sa.String(40), nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("eta_s", sa.Float),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("error", sa.JSON(none_as_null=True)),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("device", sa.String(16), nullable=False),
+    sa.Column("request_id", sa.String(80), unique=True),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("runner", sa.String(120), nullable=False),
+    sa.Column("heartbeat_at", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float, nullable=False),
+)
+
+
+class JobStore:
+    """Every change is one statement whose WHERE says what must still hold, so replicas cannot run a job twice."""
+
+    def __init__(self, url: str) -> None:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = sa.create_engine(parsed, pool_pre_ping=True)
+        if parsed.get_backend_name() == "sqlite":
+            sa.event.listen(self._engine, "connect", _tune_sqlite)
+        _metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def create(
+        self, kind: str, spec: dict[str, Any], *, device: str = "", request_id: str = "", waiting: bool = False
+    ) -> Job:
+        """A new job, or the one that the same `request_id` made before."""
+        job = Job(
+            id=f"{kind}-{uuid.uuid4().hex[:12]}",
+            kind=kind,
+            spec=spec,
+            state=State.WAITING if waiting else State.QUEUED,
+            device=device,
+            request_id=f"{kind}:{request_id}" if request_id else None,
+            created_at=time.time(),
+            heartbeat_at=time.time(),
+        )
+        row = {column.name: getattr(job, column.name) for column in _jobs.columns} | {"state": job.state.value}
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(_jobs.insert().values(row))
+        except sa.exc.IntegrityError:
+            existing = self._select(_jobs.c.request_id == job.request_id)
+            if not existing:
+                raise
+            return existing[0]
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """Raises:
+        NotFound: there is no such job.
+        """
+        found = self._select(_jobs.c.id == job_id)
+        if not found:
+            raise NotFound("There is no such job.", reason="JOB_NOT_FOUND", field="id")
+        return found[0]
+
+    def list(self, kind: str, limit: int = 100) -> list[Job]:
+        """Jobs of a kind, newest first."""
+        return self._select(_jobs.c.kind == kind, order=_jobs.c.created_at.desc(), limit=limit)
+
+    def active(self, kind: str) -> list[Job]:
+        """Jobs of a kind that have not ended, oldest first."""
+        open_states = [state.value for state in State if not state.is_final]
+        return self._select(_jobs.c.kind == kind, _jobs.c.state.in_(open_states), order=_jobs.c.created_at.asc())
+
+    def queue_index(self, job: Job) -> int:
+        """How many jobs of the kind wait before this one."""
+        ahead = sa.select(sa.func.count()).where(
+            _jobs.c.kind == job.kind, _jobs.c.state == State.QUEUED.value, _jobs.c.created_at < job.created_at
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(ahead).scalar_one() if job.state is State.QUEUED else 0
+
+    def update(self, job_id: str, *, only: tuple[State, ...] = (), **changes: Any) -> bool:
+        """Change a job if it is (`only`) in one of these states; tells whether it was."""
+        if isinstance(changes.get("state"), State):
+            changes["state"] = changes["state"].value
+        condition = [_jobs.c.id == job_id]
+        if only:
+            condition.append(_jobs.c.state.in_([state.value for state in only]))
+        with self._engine.begin() as connection:
+            return connection.execute(_jobs.update().where(*condition).values(changes)).rowcount == 1
+
+    def claim(self, kind: str, device: str, runner: str) -> Job | None:
+        """Take the oldest queued job that asked for this device, or for any."""
+        waiting = self._select(
+            _jobs.c.kind == kind,
+            _jobs.c.state == State.QUEUED.value,
+            _jobs.c.device.in_(["", device]),
+            order=_jobs.c.created_at.asc(),
+            limit=5,
+        )
+        now = time.time()
+        for job in waiting:
+            changes = {
+                "state": State.RUNNING,
+                "device": device,
+                "runner": runner,
+                "heartbeat_at": now,
+                "started_at": job.started_at or now,
+                "attempt": job.attempt + 1,
+            }
+            if self.update(job.id, only=(State.QUEUED,), **changes):
+                return self.get(job.id)
+        return None
+
+    def requeue_lost(self, kind: str, older_than_s: float) -> list[str]:
+        """Queue again the running jobs whose runner has not been heard of for so long; returns their ids."""
+        lost = self._select(
+            _jobs.c.kind == kind,
+            _jobs.c.state == State.RUNNING.value,
+            _jobs.c.heartbeat_at < time.time() - older_than_s,
+        )
+        return [job.id for job in lost if self._requeue(job)]
+
+    def requeue(self, job_id: str) -> None:
+        """Queue a running job again; it will go on from its checkpoint."""
+        self._requeue(self.get(job_id))
+
+    def _requeue(self, job: Job) -> bool:
+        asked = job.spec.get("device", "")
+        changes = {"state": State.QUEUED, "runner": "", "eta_s": None, "device": asked}
+        return self.update(job.id, only=(State.RUNNING,), **changes)
+
+    def _select(self, *conditions: Any, order: Any = None, limit: int | None = None) -> list[Job]:
+        query = sa.select(_jobs).where(*conditions).order_by(order).limit(limit)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Job(**{**row, "state": State(row["state"])}) for row in rows]
+
+
+def _tune_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.close()
