@@ -1,0 +1,125 @@
+"""Short-time spectra of 16 kHz speech and what is read from them: filter banks, noise removal, cepstra.
+
+Frames, filters, noise removal and cepstra follow the front end that the acoustic model in `phones` was trained with
+(pocketsphinx `fe_sigproc`, `fe_noise`, and the model's `feat.params`), so that its scores come out the same.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dct, rfft
+
+Array = NDArray[np.float32]
+
+SAMPLE_RATE = 16_000
+HOP = 160
+FRAME = 410
+LEAD = (FRAME - HOP) // 2
+"""Samples of a frame before the 10 ms that it stands for; as many follow them."""
+CEPSTRUM_SIZE = 13
+
+_FFT = 512
+_BIN_HERTZ = SAMPLE_RATE / _FFT
+_PRE_EMPHASIS = np.float32(0.97)
+_FULL_SCALE = np.float32(32768)
+_LIFTER = 22
+_VOCAL_TRACT_LIMIT_HERTZ = 4800
+"""Above this, warping bends back so that half the sample rate stays where it is."""
+
+
+def power_spectra(samples: Array) -> Array:
+    """Power (t, 257) of the whole frames in `samples` (-1..1, 16-bit scale inside); the first is only a predecessor."""
+    emphasised = (samples[1:] - _PRE_EMPHASIS * samples[:-1]) * _FULL_SCALE
+    if len(emphasised) < FRAME:
+        return np.zeros((0, _FFT // 2 + 1), np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(emphasised, FRAME)[::HOP]
+    spectra = rfft(frames * _window(), _FFT, axis=1)
+    return spectra.real**2 + spectra.imag**2
+
+
+@cache
+def _window() -> Array:
+    return np.hamming(FRAME).astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def mel_filters(warp: float = 1.0) -> Array:
+    """Eighty triangular filters (257, 80) from 40 to 7600 Hz, averaged over each bin: the lowest are narrower than one."""
+    edges = _mel_edges(80, 40, 7600, warp)
+    fine = (np.arange((_FFT // 2 + 1) * 16) + 0.5) / 16 - 0.5
+    return _triangles(edges, fine * _BIN_HERTZ).reshape(80, -1, 16).mean(axis=2).T.astype(np.float32).copy()
+
+
+@lru_cache(maxsize=64)
+def cepstral_filters(warp: float = 1.0) -> Array:
+    """The acoustic model's 25 filters (257, 25) from 130 to 6800 Hz, their corners rounded to bins."""
+    edges = np.floor(_mel_edges(25, 130, 6800, warp) / _BIN_HERTZ + 0.5) * _BIN_HERTZ
+    return _triangles(edges, np.arange(_FFT // 2 + 1) * _BIN_HERTZ).T.astype(np.float32).copy()
+
+
+def _mel_edges(count: int, low: float, high: float, warp: float) -> NDArray[np.float64]:
+    """Left, middle and right corner in Hz (count, 3), moved as by a vocal tract `warp` times shorter."""
+    mel_low, mel_high = 2595 * np.log10(1 + np.array([low, high]) / 700)
+    hertz = 700 * (10 ** (np.linspace(mel_low, mel_high, count + 2) / 2595) - 1)
+    nyquist, knee = SAMPLE_RATE / 2, _VOCAL_TRACT_LIMIT_HERTZ * min(warp, 1) / warp
+    hertz = np.interp(hertz, [0, knee, nyquist], [0, knee * warp, nyquist])
+    return np.stack([hertz[:-2], hertz[1:-1], hertz[2:]], axis=1)
+
+
+def _triangles(edges: NDArray[np.float64], hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit-area triangles (count, len(hertz)) over the given frequencies."""
+    left, middle, right = (edges[:, [corner]] for corner in range(3))
+    rising, falling = (hertz - left) / (middle - left), (right - hertz) / (right - middle)
+    return np.maximum(np.minimum(rising, falling), 0) * 2 / (right - left)
+
+
+class NoiseRemoval:
+    """Spectral subtraction of the slowly tracked noise floor; keeps its state from call to call.
+
+    Doblinger, "Computationally efficient speech enhancement by spectral minima tracking in subbands" (1995), with the
+    temporal masking of Kim and Stern's PNCC, at the constants of pocketsphinx `fe_noise`.
+    """
+
+    def __init__(self) -> None:
+        self._power: NDArray[np.float64] | None = None
+
+    def __call__(self, bands: Array) -> NDArray[np.float64]:
+        """Cleaned power (t, bands) of the next frames' power (t, bands), 16-bit scale."""
+        bands = bands.astype(np.float64)
+        if self._power is None and len(bands):
+            self._power, self._peak = bands[0].copy(), np.zeros(bands.shape[1])
+            self._noise, self._floor = bands[0] / 20, bands[0] / 20
+        gains = np.array([self._gain(frame) for frame in bands]).reshape(bands.shape)
+        return bands * _neighbourhood_mean(gains)
+
+    def _gain(self, frame: NDArray[np.float64]) -> NDArray[np.float64]:
+        self._power = power = 0.7 * self._power + 0.3 * frame
+        self._noise = noise = _lower_envelope(power, self._noise)
+        signal = np.maximum(power - noise, 1.0)
+        self._floor = floor = _lower_envelope(signal, self._floor)
+        decayed = 0.85 * self._peak
+        masked = np.where(signal < 0.85 * decayed, 0.2 * decayed, signal)
+        self._peak = np.maximum(signal, decayed)
+        return np.clip(np.maximum(masked, floor) / np.maximum(power, 1e-9), 1 / 20, 20)
+
+
+def _lower_envelope(power: NDArray[np.float64], envelope: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Follow `power` slowly upward and quickly downward."""
+    weight = np.where(power >= envelope, 0.995, 0.5)
+    return weight * envelope + (1 - weight) * power
+
+
+def _neighbourhood_mean(gains: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average each band's gain with up to four neighbours on either side."""
+    bands = np.arange(gains.shape[1])
+    near = np.abs(bands[:, None] - bands) <= 4
+    return gains @ (near / near.sum(axis=0))
+
+
+def cepstra(log_bands: NDArray[np.floating]) -> Array:
+    """Liftered cepstra (t, 13) of log band powers (t, 25)."""
+    lifter = 1 + _LIFTER / 2 * np.sin(np.arange(CEPSTRUM_SIZE) * np.pi / _LIFTER)
+    return (dct(log_bands, type=2, norm="ortho", axis=1)[:, :CEPSTRUM_SIZE] * lifter).astype(np.float32)
