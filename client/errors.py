@@ -1,0 +1,64 @@
+"""Failed calls as one exception that carries what a person needs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+_PLAIN = {
+    grpc.StatusCode.UNAVAILABLE: ("UNAVAILABLE", "A service cannot be reached. Is it running? `visavis doctor` tells."),
+    grpc.StatusCode.DEADLINE_EXCEEDED: ("TIMEOUT", "A service took too long to answer. Try again."),
+    grpc.StatusCode.CANCELLED: ("CANCELLED", "This was cancelled."),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ("BUSY", "A service is at its limit. Try again in a moment."),
+}
+_BROKEN = ("INTERNAL", "A service broke; its log has the details.")
+
+
+class CallError(Exception):
+    """A call was refused or failed.
+
+    Attributes:
+        code: the gRPC status.
+        reason: stable identifier, e.g. `NO_FACE`.
+        message: plain English with the remedy.
+        field: the request field that caused it, or empty.
+        values: what a translation fills in.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        reason: str,
+        message: str,
+        field: str = "",
+        values: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message, self.field = code, reason, message, field
+        self.values = values or {}
+
+
+def from_rpc(error: grpc.RpcError) -> CallError:
+    """What a gRPC error says, with its ErrorInfo and BadRequest details."""
+    code = error.code()
+    status = rpc_status.from_call(error)
+    if status is None:
+        return CallError(code, *_PLAIN.get(code, _BROKEN))
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details:
+        detail.Unpack(info) if detail.Is(info.DESCRIPTOR) else detail.Unpack(request)
+    field = request.field_violations[0].field if request.field_violations else ""
+    return CallError(code, info.reason, status.message, field, dict(info.metadata))
+
+
+@contextlib.contextmanager
+def translate() -> Iterator[None]:
+    """Let only CallError out of a block that makes calls."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise from_rpc(error) from None

@@ -1,0 +1,90 @@
+"""Files to and from the services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from visavis.render.v1 import render_pb2
+from visavis.tts.v1 import tts_pb2
+
+from client.errors import translate
+from client.services import Services
+
+CHUNK_BYTES = 512 * 1024
+READ_TIMEOUT_S = 600
+
+_AVATAR_FILES = {
+    "thumbnail": render_pb2.AVATAR_FILE_THUMBNAIL,
+    "idle": render_pb2.AVATAR_FILE_IDLE,
+    "comparison": render_pb2.AVATAR_FILE_COMPARISON,
+    "transcript": render_pb2.AVATAR_FILE_TRANSCRIPT,
+}
+_GENERATION_FILES = {
+    "video": render_pb2.GENERATION_FILE_VIDEO,
+    "subtitles": render_pb2.GENERATION_FILE_SUBTITLES,
+}
+AVATAR_FILE_NAMES = {value: name for name, value in _AVATAR_FILES.items()}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file on its way; `size` is that of the whole file, whatever part was asked for."""
+
+    content_type: str
+    size: int
+    file_name: str
+    blocks: Iterator[bytes]
+
+
+def chunks(file: BinaryIO) -> Iterator[bytes]:
+    """A file's bytes in pieces that fit a message."""
+    while data := file.read(CHUNK_BYTES):
+        yield data
+
+
+def upload(config: Any, request: Callable[..., Any], file: BinaryIO) -> Iterator[Any]:
+    """The request stream of an upload: the config, then data."""
+    yield request(config=config)
+    for data in chunks(file):
+        yield request(data=data)
+
+
+def download(replies: Iterable[Any]) -> Download:
+    """A Read… call's answer. Closing `blocks` cancels the call."""
+    iterator = iter(replies)
+    with translate():
+        header = next(iterator).header
+    return Download(header.content_type, header.size_bytes, header.file_name, _blocks(replies, iterator))
+
+
+def _blocks(call: Any, iterator: Iterator[Any]) -> Iterator[bytes]:
+    try:
+        with translate():
+            for reply in iterator:
+                yield reply.data
+    finally:
+        call.cancel()
+
+
+def avatar_file(services: Services, name: str, kind: str, offset: int = 0, limit: int = 0) -> Download:
+    """One of an avatar's files: "thumbnail", "idle", "comparison" or "transcript"."""
+    request = render_pb2.ReadAvatarFileRequest(
+        name=name, file=_AVATAR_FILES[kind], offset_bytes=offset, limit_bytes=limit
+    )
+    return download(services.render.ReadAvatarFile(request, timeout=READ_TIMEOUT_S))
+
+
+def generation_file(services: Services, job_id: str, kind: str, offset: int = 0, limit: int = 0) -> Download:
+    """One of a generation's files: "video" or "subtitles"."""
+    request = render_pb2.ReadGenerationFileRequest(
+        id=job_id, file=_GENERATION_FILES[kind], offset_bytes=offset, limit_bytes=limit
+    )
+    return download(services.render.ReadGenerationFile(request, timeout=READ_TIMEOUT_S))
+
+
+def voice_file(services: Services, name: str, offset: int = 0, limit: int = 0) -> Download:
+    """A voice's reference recording as WAV."""
+    request = tts_pb2.ReadVoiceRequest(name=name, offset_bytes=offset, limit_bytes=limit)
+    return download(services.tts.ReadVoice(request, timeout=READ_TIMEOUT_S))

@@ -1,0 +1,175 @@
+"""Avatars, voices, engines and machines, as plain dictionaries."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO
+
+from google.protobuf.json_format import MessageToDict
+from visavis.asr.v1 import asr_pb2
+from visavis.common.v1 import info_pb2, media_pb2
+from visavis.llm.v1 import llm_pb2
+from visavis.render.v1 import render_pb2
+from visavis.train.v1 import train_pb2
+from visavis.tts.v1 import tts_pb2
+
+from client.errors import CallError, translate
+from client.files import AVATAR_FILE_NAMES, upload
+from client.services import NAMES, Services
+
+TIMEOUT_S = 10
+UPLOAD_TIMEOUT_S = 900
+
+_INFO_REQUESTS = {
+    "asr": asr_pb2.GetInfoRequest,
+    "llm": llm_pb2.GetInfoRequest,
+    "tts": tts_pb2.GetInfoRequest,
+    "render": render_pb2.GetInfoRequest,
+    "train": train_pb2.GetInfoRequest,
+}
+_TYPES = {
+    info_pb2.PARAMETER_TYPE_INTEGER: "integer",
+    info_pb2.PARAMETER_TYPE_NUMBER: "number",
+    info_pb2.PARAMETER_TYPE_BOOLEAN: "boolean",
+    info_pb2.PARAMETER_TYPE_TEXT: "text",
+}
+
+
+def get_info(services: Services, name: str) -> Any:
+    """A service's GetInfo answer."""
+    with translate():
+        return getattr(services, name).GetInfo(_INFO_REQUESTS[name](), timeout=TIMEOUT_S)
+
+
+def avatars(services: Services) -> list[dict[str, Any]]:
+    """Every avatar, by name."""
+    with translate():
+        listed = services.render.ListAvatars(render_pb2.ListAvatarsRequest(), timeout=TIMEOUT_S)
+    return [_avatar(avatar) for avatar in listed.avatars]
+
+
+def avatar(services: Services, name: str) -> dict[str, Any]:
+    """One avatar."""
+    with translate():
+        reply = services.render.GetAvatar(render_pb2.GetAvatarRequest(name=name), timeout=TIMEOUT_S)
+    return _avatar(reply.avatar)
+
+
+def _avatar(avatar: render_pb2.Avatar) -> dict[str, Any]:
+    return {
+        "name": avatar.name,
+        "engine": avatar.engine,
+        "width": avatar.width,
+        "height": avatar.height,
+        "fps": avatar.fps,
+        "voice": avatar.voice or None,
+        "consent": _consent(avatar.consent),
+        "created_at": avatar.create_time.ToMilliseconds() / 1000,
+        "report": MessageToDict(avatar.report),
+        "files": [AVATAR_FILE_NAMES[file] for file in avatar.files],
+    }
+
+
+def _consent(consent: media_pb2.Consent) -> dict[str, Any]:
+    return {"given_by": consent.given_by, "time": consent.time.ToMilliseconds() / 1000}
+
+
+def delete_avatar(services: Services, name: str) -> None:
+    """Forget an avatar."""
+    with translate():
+        services.render.DeleteAvatar(render_pb2.DeleteAvatarRequest(name=name), timeout=TIMEOUT_S)
+
+
+def voices(services: Services) -> list[dict[str, Any]]:
+    """Every registered voice, by name."""
+    with translate():
+        listed = services.tts.ListVoices(tts_pb2.ListVoicesRequest(), timeout=TIMEOUT_S)
+    return [_voice(voice) for voice in listed.voices]
+
+
+def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
+    return {
+        "name": voice.name,
+        "engine": voice.engine,
+        "duration_s": voice.duration.ToTimedelta().total_seconds(),
+        "transcript": voice.transcript,
+        "consent": _consent(voice.consent),
+        "created_at": voice.create_time.ToMilliseconds() / 1000,
+    }
+
+
+def create_voice(services: Services, audio: BinaryIO, name: str, transcript: str, consent_by: str) -> dict[str, Any]:
+    """Register a voice from a recording in any container."""
+    consent = media_pb2.Consent(given_by=consent_by)
+    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent)
+    with translate():
+        requests = upload(config, tts_pb2.CreateVoiceRequest, audio)
+        return _voice(services.tts.CreateVoice(requests, timeout=UPLOAD_TIMEOUT_S).voice)
+
+
+def delete_voice(services: Services, name: str) -> None:
+    """Forget a voice."""
+    with translate():
+        services.tts.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=name), timeout=TIMEOUT_S)
+
+
+def engines(services: Services) -> dict[str, Any]:
+    """Per service: the engine in use, those it could have, and what they need to know. Down services are left out."""
+    return {name: info["engine"] for name, info in _all_info(services).items()}
+
+
+def system(services: Services) -> dict[str, Any]:
+    """Per service: its state and its machine."""
+    info = _all_info(services)
+    states = services.health()
+    return {name: {"state": states[name], **info.get(name, {}).get("system", {})} for name in NAMES}
+
+
+def _all_info(services: Services) -> dict[str, dict[str, Any]]:
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        answers = list(pool.map(lambda name: _info_or_none(services, name), NAMES))
+    return {name: answer for name, answer in zip(NAMES, answers, strict=True) if answer}
+
+
+def _info_or_none(services: Services, name: str) -> dict[str, Any] | None:
+    try:
+        reply = get_info(services, name)
+    except CallError:
+        return None
+    engine = _engine(reply.info.engine) | {"available": list(reply.info.available_engines)}
+    if name == "llm":
+        engine["personas"] = [_persona(persona) for persona in reply.personas]
+    if name == "train":
+        engine["engines"] = [_train_engine(one) for one in reply.engines]
+    hardware = MessageToDict(reply.info.hardware, preserving_proto_field_name=True)
+    return {"engine": engine, "system": {"version": reply.info.version, "engine": engine["name"], "hardware": hardware}}
+
+
+def _engine(engine: info_pb2.EngineInfo) -> dict[str, Any]:
+    return {
+        "name": engine.name,
+        "version": engine.version,
+        "languages": list(engine.languages),
+        "capabilities": list(engine.capabilities),
+    }
+
+
+def _persona(persona: llm_pb2.Persona) -> dict[str, Any]:
+    return {"name": persona.name, "title": persona.title, "greetings": dict(persona.greetings)}
+
+
+def _train_engine(engine: train_pb2.TrainEngine) -> dict[str, Any]:
+    return _engine(engine.engine) | {"parameters": [_parameter(parameter) for parameter in engine.parameters]}
+
+
+def _parameter(parameter: info_pb2.Parameter) -> dict[str, Any]:
+    default = parameter.default_value
+    return {
+        "name": parameter.name,
+        "type": _TYPES.get(parameter.type, "text"),
+        "default": getattr(default, default.WhichOneof("value")) if default.WhichOneof("value") else None,
+        "minimum": parameter.minimum if parameter.HasField("minimum") else None,
+        "maximum": parameter.maximum if parameter.HasField("maximum") else None,
+        "choices": list(parameter.choices),
+        "help": parameter.help,
+    }

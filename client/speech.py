@@ -1,0 +1,139 @@
+"""Text to speech and back."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from visavis.asr.v1 import asr_pb2
+from visavis.common.v1 import media_pb2
+from visavis.tts.v1 import tts_pb2
+
+from client.errors import translate
+from client.files import upload
+from client.services import Services
+
+SAY_TIMEOUT_S = 1800
+TRANSCRIBE_TIMEOUT_S = 3600
+
+
+@dataclass
+class SpokenSentence:
+    """A sentence on the utterance's time line."""
+
+    index: int
+    text: str
+    start_s: float
+    words: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Speech:
+    """Speech on its way. Iterate over it for PCM; `sentences` grows as it goes. Closing it cancels the call."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self._replies = iter(call)
+        with translate():
+            self.sample_rate: int = next(self._replies).header.sample_rate_hertz
+        self.sentences: list[SpokenSentence] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Signed 16-bit little-endian mono PCM."""
+        for event in self.events():
+            if isinstance(event, bytes):
+                yield event
+
+    def events(self) -> Iterator[bytes | SpokenSentence]:
+        """PCM, and each sentence just before its first PCM."""
+        try:
+            with translate():
+                for reply in self._replies:
+                    yield self._event(reply)
+        finally:
+            self.close()
+
+    def _event(self, reply: tts_pb2.StreamingSynthesizeResponse) -> bytes | SpokenSentence:
+        if reply.WhichOneof("response") == "sentence":
+            started = reply.sentence
+            sentence = SpokenSentence(started.sentence_index, started.text, started.sample_index / self.sample_rate)
+            self.sentences.append(sentence)
+            return sentence
+        self.sentences[-1].words += [timed_word(word) for word in reply.audio.words]
+        return reply.audio.pcm
+
+    def close(self) -> None:
+        """Cancel the call if it still runs."""
+        self._call.cancel()
+
+
+def timed_word(word: media_pb2.TimedWord) -> dict[str, Any]:
+    """A word with its times in seconds."""
+    return {
+        "text": word.text,
+        "start_s": word.start_offset.ToTimedelta().total_seconds(),
+        "end_s": word.end_offset.ToTimedelta().total_seconds(),
+        "confidence": word.confidence,
+    }
+
+
+def say(
+    services: Services,
+    text: str | Iterable[str],
+    *,
+    voice: str = "",
+    language: str = "",
+    rate: float = 1.0,
+    pitch_semitones: float = 0.0,
+) -> Speech:
+    """Speak text, whole or as it comes."""
+    config = tts_pb2.SynthesisConfig(voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones)
+    pieces = [text] if isinstance(text, str) else text
+
+    def requests() -> Iterator[tts_pb2.StreamingSynthesizeRequest]:
+        yield tts_pb2.StreamingSynthesizeRequest(config=config)
+        for piece in pieces:
+            yield tts_pb2.StreamingSynthesizeRequest(text=piece)
+
+    return Speech(services.tts.StreamingSynthesize(requests(), timeout=SAY_TIMEOUT_S))
+
+
+def speech_wav(services: Services, text: str, **how: Any) -> bytes:
+    """Speak text into a WAV file; keywords as `say`."""
+    speech = say(services, text, **how)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(speech.sample_rate)
+        wav.writeframes(b"".join(speech))
+    return file.getvalue()
+
+
+def transcribe(services: Services, audio: BinaryIO, language: str = "") -> dict[str, Any]:
+    """Recognise a recording in any audio or video container."""
+    config = asr_pb2.TranscribeConfig(language=language)
+    with translate():
+        requests = upload(config, asr_pb2.TranscribeRequest, audio)
+        reply = services.asr.Transcribe(requests, timeout=TRANSCRIBE_TIMEOUT_S)
+    utterances = [_utterance(utterance) for utterance in reply.utterances]
+    return {
+        "text": reply.text,
+        "words": [word for utterance in utterances for word in utterance["words"]],
+        "utterances": utterances,
+        "webvtt": reply.webvtt,
+        "srt": reply.srt,
+        "language": reply.language,
+        "duration_s": reply.duration.ToTimedelta().total_seconds(),
+    }
+
+
+def _utterance(utterance: asr_pb2.Utterance) -> dict[str, Any]:
+    return {
+        "text": utterance.text,
+        "start_s": utterance.start_offset.ToTimedelta().total_seconds(),
+        "end_s": utterance.end_offset.ToTimedelta().total_seconds(),
+        "words": [timed_word(word) for word in utterance.words],
+    }
