@@ -1,0 +1,309 @@
+"""The chat flow: what the user says becomes a reply that is written, spoken and shown, all at once.
+
+Three streaming calls overlap: the dialogue's deltas feed the synthesis, whose audio feeds the rendering. One way of
+ending them all: closing the iterator of events.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from visavis.llm.v1 import llm_pb2
+from visavis.render.v1 import render_pb2
+
+from client import speech
+from client.errors import CallError, translate
+from client.services import Services
+
+REPLY_TIMEOUT_S = 120
+STREAM_TIMEOUT_S = 1800
+QUEUE_LENGTH = 32  # per hop: enough to overlap, little enough that a slow reader slows the writer
+
+
+@dataclass(frozen=True)
+class Delta:
+    """The next piece of the reply's text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence is about to be spoken."""
+
+    index: int
+    text: str
+    start_s: float
+
+
+@dataclass(frozen=True)
+class MediaType:
+    """The format of the fragments that follow, and their initialisation segment."""
+
+    media_type: str
+    width: int
+    height: int
+    fps: float
+    init_segment: bytes
+
+
+@dataclass(frozen=True)
+class Media:
+    """A fragment of MP4; `sentence_index` is the sentence being spoken where it begins."""
+
+    sentence_index: int
+    data: bytes
+    frame_index: int
+    frame_count: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first."""
+
+    text: str
+    timeline: dict[str, float]
+
+
+Event = Delta | Sentence | MediaType | Media | Done
+
+
+class Conversation:
+    """One user's talk with one avatar."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        avatar: str,
+        voice: str = "",
+        persona: str = "",
+        language: str = "",
+        size: int = 0,
+    ) -> None:
+        self._services = services
+        self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
+        self.size = size
+        self.messages: list[dict[str, str]] = []
+        self.next_frame_index = 0  # of the avatar's footage, so that one reply goes on where the last one ended
+        self._last: _Reply | None = None
+
+    def listen(self, audio: BinaryIO) -> str:
+        """What a recording of the user says.
+
+        Raises:
+            CallError: nothing could be recognised in it, or the recogniser refuses it.
+        """
+        return speech.transcribe(self._services, audio, self.language)["text"]
+
+    def reply(self, text: str) -> Iterator[Event]:
+        """Answer the user. Closing the iterator cancels whatever still runs; what was sent by then is remembered."""
+        self.messages.append({"role": "user", "text": text})
+        reply = self._last = _Reply(self)
+        try:
+            yield from reply.events()
+        finally:
+            reply.cancel()
+            self._remember(reply, reply.sent_text())
+
+    def heard(self, seconds: float) -> None:
+        """The user heard only so much of the last reply: forget the rest of it."""
+        if self._last:
+            self._remember(self._last, self._last.text_until(seconds))
+
+    def _remember(self, reply: _Reply, text: str) -> None:
+        if self.messages and self.messages[-1]["role"] == "assistant":
+            self.messages.pop()
+        if text:
+            self.messages.append({"role": "assistant", "text": text})
+        self.next_frame_index = reply.next_frame_index
+
+
+class _Cancelled(Exception):  # noqa: N818 - a signal, not an error
+    """The reply was cancelled while a thread waited on a queue."""
+
+
+class _Hop:
+    """A bounded queue between two threads that gives up when the reply is cancelled."""
+
+    _END = object()
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._items: queue.Queue = queue.Queue(QUEUE_LENGTH)
+        self._cancelled = cancelled
+
+    def put(self, item: Any) -> None:
+        while not self._cancelled.is_set():
+            with contextlib.suppress(queue.Full):
+                return self._items.put(item, timeout=0.1)
+        raise _Cancelled
+
+    def end(self) -> None:
+        self.put(self._END)
+
+    def __iter__(self) -> Iterator[Any]:
+        while not self._cancelled.is_set():
+            try:
+                item = self._items.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if item is self._END:
+                return
+            yield item
+
+
+@dataclass
+class _Timeline:
+    """Seconds from the start to the first time each thing happened."""
+
+    began: float = field(default_factory=time.monotonic)
+    marks: dict[str, float] = field(default_factory=dict)
+
+    def mark(self, name: str) -> None:
+        self.marks.setdefault(name, round(time.monotonic() - self.began, 4))
+
+
+class _Reply:
+    """The three overlapping calls of one reply."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._talk = conversation
+        self._services = conversation._services
+        self._cancelled = threading.Event()
+        self._text, self._rate, self._audio, self._events = (_Hop(self._cancelled) for _ in range(4))
+        self._calls: list[Any] = []
+        self._sentences: list[speech.SpokenSentence] = []
+        self._fps = 25.0
+        self._sent_s = 0.0
+        self._is_complete = False
+        self._written = ""
+        self._timeline = _Timeline()
+        self.next_frame_index = conversation.next_frame_index
+
+    def events(self) -> Iterator[Event]:
+        """Run the calls, each in its own thread, and yield what they bring."""
+        for stage in (self._write, self._speak, self._show):
+            threading.Thread(target=self._run, args=(stage,), daemon=True).start()
+        for event in self._events:
+            if isinstance(event, CallError):
+                raise event
+            if isinstance(event, Media):
+                self._sent_s = (event.frame_index + event.frame_count) / self._fps
+            yield event
+
+    def cancel(self) -> None:
+        """End every call that still runs."""
+        self._cancelled.set()
+        for call in self._calls:
+            call.cancel()
+
+    def sent_text(self) -> str:
+        """What has been sent to the user as sound."""
+        return self._written.strip() if self._is_complete else self.text_until(self._sent_s)
+
+    def text_until(self, seconds: float) -> str:
+        """The words that begin before a position in the reply."""
+        heard = []
+        for sentence in self._sentences:
+            words = [word["text"] for word in sentence.words if word["start_s"] < seconds]
+            if words and len(words) == len(sentence.words):
+                heard.append(sentence.text)
+            elif words:
+                heard.append(" ".join(words))
+            elif not sentence.words and sentence.start_s < seconds:
+                heard.append(sentence.text)
+        return " ".join(heard)
+
+    def _run(self, stage: Callable[[], None]) -> None:
+        try:
+            with translate():
+                stage()
+        except _Cancelled:
+            return
+        except CallError as error:
+            if not self._cancelled.is_set():
+                with contextlib.suppress(_Cancelled):
+                    self._events.put(error)
+
+    def _write(self) -> None:
+        talk = self._talk
+        messages = [
+            llm_pb2.Message(
+                role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
+            )
+            for message in talk.messages
+        ]
+        request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
+        call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
+        self._calls.append(call)
+        for reply in call:
+            if reply.WhichOneof("response") == "delta":
+                self._timeline.mark("llm_first_token")
+                self._written += reply.delta
+                self._events.put(Delta(reply.delta))
+                self._text.put(reply.delta)
+        self._text.end()
+
+    def _speak(self) -> None:
+        spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
+        self._calls.append(spoken)
+        self._sentences = spoken.sentences
+        for event in spoken.events():
+            if isinstance(event, bytes):
+                self._timeline.mark("tts_first_audio")
+                self._audio.put(event)
+            else:
+                self._timeline.mark("first_sentence")
+                if event.index == 0:
+                    self._rate.put(spoken.sample_rate)
+                self._events.put(Sentence(event.index, event.text, event.start_s))
+        if not spoken.sentences:
+            self._rate.put(spoken.sample_rate)
+        self._audio.end()
+
+    def _show(self) -> None:
+        call = self._services.render.StreamingRender(self._render_requests(), timeout=STREAM_TIMEOUT_S)
+        self._calls.append(call)
+        for reply in call:
+            kind = reply.WhichOneof("response")
+            if kind == "header":
+                self._fps = reply.header.fps
+                header = reply.header
+                self._events.put(
+                    MediaType(header.media_type, header.width, header.height, header.fps, header.init_segment)
+                )
+            elif kind == "fragment":
+                self._timeline.mark("render_first_fragment")
+                self._events.put(self._media(reply.fragment))
+            else:
+                self._finish(reply.end)
+
+    def _render_requests(self) -> Iterator[render_pb2.StreamingRenderRequest]:
+        rate = next(iter(self._rate), 0)
+        config = render_pb2.StreamingRenderConfig(
+            avatar=self._talk.avatar,
+            sample_rate_hertz=rate,
+            size=self._talk.size,
+            start_frame_index=self.next_frame_index,
+        )
+        yield render_pb2.StreamingRenderRequest(config=config)
+        for pcm in self._audio:
+            yield render_pb2.StreamingRenderRequest(audio=pcm)
+
+    def _media(self, fragment: render_pb2.MediaFragment) -> Media:
+        start_s = fragment.frame_index / self._fps
+        begun = [sentence.index for sentence in self._sentences if sentence.start_s <= start_s + 1e-3]
+        return Media(begun[-1] if begun else 0, fragment.data, fragment.frame_index, fragment.frame_count)
+
+    def _finish(self, end: render_pb2.StreamingRenderEnd) -> None:
+        self._timeline.mark("done")
+        self.next_frame_index = end.next_frame_index
+        self._is_complete = True
+        self._events.put(Done(self._written.strip(), dict(self._timeline.marks)))
+        self._events.end()
