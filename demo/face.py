@@ -1,0 +1,141 @@
+"""The bare head: skin over a relief of forehead, sockets, nose, cheeks, muzzle and chin, with ears and brows' shadows.
+
+Eyes, brows and lips move, so `features` paints them for every frame; here is what they lie on.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from demo.relief import SCALE, SIDE, Array, blur, bump, display, fill, grid, light, linear, over, spline, step
+
+CENTRE = 256.0
+EYE_X, EYE_Y = 41.0, 221.0
+MOUTH_Y = 312.0
+_OUTLINE = ((0, 60), (48, 68), (76, 98), (88, 140), (92, 185), (91, 225), (87, 262), (79, 294), (66, 322), (48, 345),
+            (27, 359), (0, 364))  # fmt: skip
+
+
+def outline() -> Array:
+    """The closed outline of the face, crown to chin."""
+    right = [(CENTRE + x, y) for x, y in _OUTLINE]
+    left = [(CENTRE - x, y) for x, y in reversed(_OUTLINE[1:-1])]
+    return spline([(float(x), float(y)) for x, y in right + left], closed=True)
+
+
+def _dome(x: Array, y: Array) -> Array:
+    """The smooth head without features: an ellipsoid bent to the outline, 0 at its edge."""
+    pole = np.array([CENTRE, 225.0])
+    rim = outline() - pole
+    angle, radius = np.arctan2(rim[:, 1], rim[:, 0]), np.hypot(rim[:, 0], rim[:, 1])
+    order = np.argsort(angle)
+    here = np.arctan2(y - pole[1], x - pole[0])
+    reach = np.interp(here, angle[order], radius[order], period=2 * np.pi)
+    rho = np.clip(np.hypot(x - pole[0], y - pole[1]) / reach, 0, 1)
+    return np.asarray(92 * (1 - rho**2.7) ** 0.6, np.float32)
+
+
+def _nose(x: Array, y: Array, u: Array) -> Array:
+    """Bridge, tip and wings, cut off underneath."""
+    along = np.clip((y - 205) / 62, 0, 1)
+    width = 6.0 + 3.5 * along**2 + 2.0 * (1 - along) ** 3
+    bridge = (4.5 + 12.5 * along**1.3) * np.exp(-0.5 * (u / width) ** 2) * step(y, 188, 216)
+    tip = 8.5 * bump(x, y, CENTRE, 266, 8.5, 9.0)
+    wings = 6.5 * (bump(x, y, CENTRE - 13, 271.5, 6.2, 6.2) + bump(x, y, CENTRE + 13, 271.5, 6.2, 6.2))
+    base = 283.0 - 3.0 * np.clip(np.abs(u) / 17, 0, 1) ** 2
+    return np.asarray((bridge + tip + wings) * step(y - base, 3.0, -13.0), np.float32)
+
+
+def relief(x: Array, y: Array) -> Array:
+    """Height of the bare face, in design units."""
+    u = x - CENTRE
+    side = CENTRE + np.abs(u)
+    height = _dome(x, y) + _nose(x, y, u)
+    hills = (
+        (3.0, 36, 198, 25, 8), (-9.5, EYE_X - 1, EYE_Y - 1, 23, 13), (-5.0, 21, 217, 8, 10), (8.5, EYE_X, EYE_Y, 16, 10.5),
+        (6.0, 60, 258, 26, 19), (4.5, 45, 276, 19, 17), (-3.0, 40, 311, 6, 7), (-2.5, 90, 205, 14, 30),
+    )  # fmt: skip
+    for size, cx, cy, sx, sy in hills:
+        height = height + size * bump(side, y, CENTRE + cx, cy, sx, sy)
+    middle = ((6.5, 305, 30, 19), (-1.5, 293, 3.2, 6), (-4.5, 333, 19, 5.0), (6.5, 349, 17, 11), (4.0, 150, 50, 30))
+    for size, cy, sx, sy in middle:
+        height = height + size * bump(x, y, CENTRE, cy, sx, sy)
+    return np.asarray(height, np.float32)
+
+
+def _complexion(x: Array, y: Array, skin: Array) -> Array:
+    """Linear albedo: warmer cheeks, nose and chin, paler forehead, a little living unevenness."""
+    side = CENTRE + np.abs(x - CENTRE)
+    blush = 0.85 * bump(side, y, CENTRE + 56, 268, 25, 17) + 0.45 * bump(x, y, CENTRE, 270, 17, 10)
+    blush = blush + 0.25 * bump(x, y, CENTRE, 350, 22, 12) + 0.30 * bump(side, y, CENTRE + EYE_X, EYE_Y + 2, 24, 13)
+    rng = np.random.default_rng(5)
+    noise = blur(rng.standard_normal(x.shape).astype(np.float32), 1.0) * 2.2
+    noise += blur(rng.standard_normal(x.shape).astype(np.float32), 5.0) * 9
+    tint = 1 + blush[..., None] * np.array([0.02, -0.21, -0.17], np.float32)
+    return np.asarray(skin * tint * (1 + 0.018 * noise[..., None]), np.float32)
+
+
+def _shade(canvas: Array, mask: Array, strength: float, tone: tuple[float, float, float] = (0.42, 0.16, 0.10)) -> None:
+    """Multiply a soft warm shadow into the canvas."""
+    tint = 1 - strength * mask[..., None] * (1 - np.asarray(tone, np.float32))
+    canvas[..., :3] *= tint
+
+
+def _details(rgb: Array, x: Array, y: Array) -> None:
+    """Nostrils, cast shadow of the nose, smile lines and the shade that hair throws on the forehead."""
+    u = x - CENTRE
+    side = CENTRE + np.abs(u)
+    slant = y - 0.28 * np.abs(u)
+    _shade(rgb, step(bump(side, slant, CENTRE + 8.2, 275.8, 4.6, 2.1), 0.25, 0.95), 0.78)
+    _shade(rgb, bump(x, y, CENTRE + 5, 286, 17, 4.5), 0.30)
+    _shade(rgb, bump(side, y, CENTRE + 19.5, 273, 1.9, 6.5), 0.20)
+    fold = spline([(CENTRE + 23, 272), (CENTRE + 33, 284), (CENTRE + 41, 299), (CENTRE + 44, 309)])
+    line = np.zeros(x.shape, np.uint8)
+    for sign in (1, -1):
+        curve = (fold - (CENTRE, 0)) * (sign, 1) + (CENTRE, 0)
+        cv2.polylines(line, [np.round(curve * SCALE * 16).astype(np.int32)], False, 255, 3, cv2.LINE_AA, 4)
+    _shade(rgb, blur(line.astype(np.float32) / 255, 2.2) * step(y, 268, 285) * step(y, 314, 298), 0.09)
+    _shade(rgb, step(y, 165, 118) * 0.8, 0.34)
+    _shade(rgb, step(np.abs(u), 66, 94) * step(y, 300, 230), 0.30)
+
+
+def _ear(canvas: Array, x: Array, y: Array, sign: int, skin: Array) -> None:
+    """One ear: rim, hollow and lobe, a shade redder than the face."""
+    cx = CENTRE + sign * 94.5
+    shape = spline([(cx + sign * a, b) for a, b in
+                    ((-9, 206), (-1, 197), (8, 199), (12.5, 211), (11, 230), (6, 246), (1, 258), (-6, 260), (-10, 250))],
+                   closed=True)  # fmt: skip
+    mask = fill(shape, 0.5)
+    height = 16 * np.sqrt(np.clip(1 - (1 - blur(mask, 3.2)) * 1.2, 0, 1))
+    height -= 9 * bump(x, y, cx + sign * 1.0, 224, 4.6, 13)
+    height += 4.5 * bump(x, y, cx - sign * 4.5, 232, 2.6, 6) + 2.5 * bump(x, y, cx + sign * 2.5, 214, 1.6, 9)
+    albedo = np.broadcast_to(skin * np.array([0.98, 0.80, 0.76], np.float32), (*x.shape, 3))
+    rgb = light(height.astype(np.float32), np.asarray(albedo, np.float32), gloss=0.10)
+    _shade(rgb, bump(x, y, cx - sign * 1, 227, 4.2, 10), 0.42)
+    over(canvas, rgb, mask)
+
+
+def paint_ears(canvas: Array, skin_rgb: tuple[int, int, int]) -> None:
+    """Both ears, with a small pearl on each lobe."""
+    x, y = grid()
+    for sign in (-1, 1):
+        _ear(canvas, x, y, sign, linear(skin_rgb))
+        px, py = CENTRE + sign * 92.5, 257.0
+        pearl = step(np.hypot(x - px, y - py), 3.4, 2.8)
+        tone = 0.72 + 0.28 * bump(x, y, px - 1.0, py - 1.1, 1.6, 1.6) - 0.22 * bump(x, y, px + 1.6, py + 2.0, 1.6, 1.6)
+        over(canvas, tone[..., None] * np.array([1.0, 0.975, 0.95], np.float32), pearl)
+
+
+def paint_face(skin_rgb: tuple[int, int, int]) -> tuple[Array, Array]:
+    """The bare face as a layer (side, side, 4), and its relief (side, side)."""
+    x, y = grid()
+    height = relief(x, y)
+    rgb = light(height, _complexion(x, y, linear(skin_rgb)))
+    _details(rgb, x, y)
+    layer = np.zeros((SIDE * SCALE, SIDE * SCALE, 4), np.float32)
+    over(layer, rgb, fill(outline(), 0.5))
+    return layer, height
+
+
+__all__ = ["CENTRE", "EYE_X", "EYE_Y", "MOUTH_Y", "display", "outline", "paint_ears", "paint_face", "relief"]
