@@ -254,17 +254,14 @@ class _Reply:
         spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
         self._calls.append(spoken)
         self._sentences = spoken.sentences
+        self._rate.put(spoken.sample_rate)
         for event in spoken.events():
             if isinstance(event, bytes):
                 self._timeline.mark("tts_first_audio")
                 self._audio.put(event)
             else:
                 self._timeline.mark("first_sentence")
-                if event.index == 0:
-                    self._rate.put(spoken.sample_rate)
                 self._events.put(Sentence(event.index, event.text, event.start_s))
-        if not spoken.sentences:
-            self._rate.put(spoken.sample_rate)
         self._audio.end()
 
     def _show(self) -> None:

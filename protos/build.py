@@ -1,4 +1,4 @@
-"""Compile every proto into the site-packages of the Python that runs this: `python protos/build.py`.
+"""Compile every proto into a folder, or into the running Python's site-packages: `python protos/build.py [FOLDER]`.
 
 The stubs are importable as `visavis.<service>.v1.<service>_pb2`; they are built by the set-up and never committed.
 """
@@ -17,6 +17,7 @@ PROTOS = Path(__file__).resolve().parent
 
 def build(target: Path) -> int:
     """Generate messages, type stubs and service stubs below `target`; protoc's exit status is returned."""
+    target.mkdir(parents=True, exist_ok=True)
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     sources = sorted(str(path) for path in PROTOS.rglob("*.proto"))
     flags = [f"--{kind}={target}" for kind in ("python_out", "pyi_out", "grpc_python_out")]
@@ -24,4 +25,4 @@ def build(target: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(build(Path(sysconfig.get_path("purelib"))))
+    sys.exit(build(Path(sys.argv[1] if len(sys.argv) > 1 else sysconfig.get_path("purelib"))))

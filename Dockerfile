@@ -1,0 +1,96 @@
+# One file, one target per container: docker build --target asr|llm|tts|render|train|gateway .
+# Render and train copy the same environment, so the heavy layer (torch) is stored once.
+
+FROM python:3.11-slim-bookworm AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends g++ python3-dev python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /venv
+ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1
+RUN pip install "setuptools<80" wheel
+WORKDIR /src
+# Only the list of dependencies: editing code does not install them again.
+COPY pyproject.toml README.md ./
+
+FROM build AS stubs
+RUN pip install "grpcio-tools==1.80.*"
+COPY protos protos
+RUN python protos/build.py /stubs
+
+FROM build AS build-asr
+RUN pip install ".[asr]"
+FROM build AS build-llm
+RUN pip install ".[llm]"
+FROM build AS build-tts
+RUN pip install numpy cython && pip install --no-build-isolation ".[tts]"
+FROM build AS build-portrait
+RUN pip install torch==2.13.0
+RUN pip install ".[render,train]" && pip install --no-deps mediapipe==0.10.21
+FROM build AS build-gateway
+RUN pip install ".[gateway]"
+
+FROM python:3.11-slim-bookworm AS runtime
+RUN useradd --uid 10001 --create-home visavis && install -d -o visavis -g visavis /data
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp \
+    VISAVIS_STORAGE_URL=file:///data VISAVIS_DATABASE_URL=sqlite:////data/jobs.sqlite VISAVIS_WORK_FOLDER=/data/work
+WORKDIR /app
+VOLUME /data
+STOPSIGNAL SIGTERM
+
+FROM runtime AS service
+COPY services/__init__.py services/__init__.py
+COPY services/common services/common
+
+FROM service AS asr
+COPY --from=build-asr /venv /venv
+COPY --from=stubs /stubs /app
+COPY services/asr services/asr
+ENV ASR_HOST=0.0.0.0
+USER visavis
+CMD ["python", "-m", "services.asr"]
+
+FROM service AS llm
+COPY --from=build-llm /venv /venv
+COPY --from=stubs /stubs /app
+COPY services/llm services/llm
+ENV LLM_HOST=0.0.0.0
+USER visavis
+CMD ["python", "-m", "services.llm"]
+
+FROM service AS tts
+COPY --from=build-tts /venv /venv
+COPY --from=stubs /stubs /app
+COPY services/tts services/tts
+ENV TTS_HOST=0.0.0.0
+USER visavis
+CMD ["python", "-m", "services.tts"]
+
+FROM service AS portrait
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends libgl1 libegl1 libgles2 libglib2.0-0 libgomp1 fonts-noto-cjk \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build-portrait /venv /venv
+COPY --from=stubs /stubs /app
+COPY portrait portrait
+
+FROM portrait AS render
+COPY services/render services/render
+COPY demo/avatar demo/avatar
+ENV RENDER_HOST=0.0.0.0
+USER visavis
+CMD ["python", "-m", "services.render"]
+
+FROM portrait AS train
+COPY services/train services/train
+ENV TRAIN_HOST=0.0.0.0
+USER visavis
+CMD ["python", "-m", "services.train"]
+
+FROM runtime AS gateway
+COPY --from=build-gateway /venv /venv
+COPY --from=stubs /stubs /app
+COPY client client
+COPY gateway gateway
+ENV GATEWAY_HOST=0.0.0.0 GATEWAY_DATA_FOLDER=/data/gateway
+USER visavis
+CMD ["python", "-m", "gateway"]
