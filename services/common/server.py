@@ -33,10 +33,10 @@ class Service(ABC):
     def load(self) -> None:
         """Load and warm the engine. Blocks; runs in a thread before the service is healthy."""
 
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: B027 - optional
         """Begin background work once loaded, in the server's event loop."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - optional
         """End background work and release what was loaded."""
 
 

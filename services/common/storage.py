@@ -13,6 +13,7 @@ from typing import IO
 
 import fsspec
 
+from services.common.disk import require_space
 from services.common.errors import NotFound
 
 CHUNK_BYTES = 256 * 1024
@@ -59,8 +60,11 @@ class Storage:
             return
         partial = Path(self._path(f"{key}.partial"))
         partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(self._path(key))
+        try:
+            partial.write_bytes(data)
+            partial.replace(self._path(key))
+        finally:
+            partial.unlink(missing_ok=True)
 
     def folders(self, key: str) -> list[str]:
         """Names of the folders directly below a folder."""
@@ -71,15 +75,23 @@ class Storage:
         return sorted(Path(entry["name"]).name for entry in entries if entry["type"] == "directory")
 
     def put_file(self, local: Path, key: str) -> None:
-        """Copy a local file in."""
+        """Copy a local file in; when that fails (a full disk), nothing of it stays."""
         self._fs.makedirs(self._fs._parent(self._path(key)), exist_ok=True)
-        self._fs.put_file(str(local), self._path(key))
+        try:
+            self._fs.put_file(str(local), self._path(key))
+        except BaseException:
+            self.delete_file(key)
+            raise
 
     def put_folder(self, local: Path, key: str, manifest: str) -> None:
-        """Copy a local folder in, the file named `manifest` last."""
+        """Copy a local folder in, the file named `manifest` last; when that fails, nothing of it stays."""
         names = [path.relative_to(local) for path in sorted(local.rglob("*")) if path.is_file()]
-        for name in sorted(names, key=lambda name: name.as_posix() == manifest):
-            self.put_file(local / name, f"{key}/{name.as_posix()}")
+        try:
+            for name in sorted(names, key=lambda name: name.as_posix() == manifest):
+                self.put_file(local / name, f"{key}/{name.as_posix()}")
+        except BaseException:
+            self.delete_folder(key, manifest)
+            raise
 
     def local_folder(self, key: str, manifest: str) -> Path:
         """A folder as local files: in place when storage is local, else a copy that is fresh as of its manifest.
@@ -108,10 +120,22 @@ class Storage:
         self._fs.get_file(self._path(key), str(copy))
         return copy
 
+    def delete_file(self, key: str) -> None:
+        """Forget a file; one that is not there is no error."""
+        if self.exists(key):
+            self._fs.rm_file(self._path(key))
+
+    def require_space(self, needed_bytes: int) -> None:
+        """Raises:
+        StorageFull: storage is a local disk with less room than that.
+        """
+        if self._is_local:
+            require_space(Path(self._root), needed_bytes)
+
     def delete_folder(self, key: str, manifest: str = "") -> None:
         """Forget a folder, its manifest first; one that is not there is no error."""
-        if manifest and self.exists(f"{key}/{manifest}"):
-            self._fs.rm_file(self._path(f"{key}/{manifest}"))
+        if manifest:
+            self.delete_file(f"{key}/{manifest}")
         if self._fs.exists(self._path(key)):
             self._fs.rm(self._path(key), recursive=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 from google.protobuf.duration_pb2 import Duration
@@ -24,20 +23,19 @@ _STATES = {
 }
 
 
-def cancel(store: JobStore, job_id: str) -> Job:
+def cancel(store: JobStore, kind: str, job_id: str) -> Job:
     """Ask a job to stop. One that does not run yet is cancelled at once; one that has ended stays as it is."""
-    job = store.get(job_id)
-    idle = (State.WAITING, State.QUEUED)
-    if not store.update(job.id, only=idle, state=State.CANCELLED, cancel_requested=True, ended_at=time.time()):
+    job = store.get(job_id, kind)
+    if not store.finish(job.id, State.CANCELLED, only=(State.WAITING, State.QUEUED), cancel_requested=True):
         store.update(job.id, only=(State.RUNNING,), cancel_requested=True)
     return store.get(job_id)
 
 
-async def watch(store: JobStore, job_id: str) -> AsyncIterator[Job]:
+async def watch(store: JobStore, kind: str, job_id: str) -> AsyncIterator[Job]:
     """A snapshot now and at each change, ending with the final one."""
     last: Job | None = None
     while True:
-        job = await asyncio.to_thread(store.get, job_id)
+        job = await asyncio.to_thread(store.get, job_id, kind)
         if last is None or _visible(job) != _visible(last):
             yield job
         if job.state.is_final:
@@ -47,7 +45,7 @@ async def watch(store: JobStore, job_id: str) -> AsyncIterator[Job]:
 
 
 def _visible(job: Job) -> tuple:
-    return job.state, job.stage, job.progress, job.eta_s, job.details, job.error, job.result
+    return job.state, job.stage, job.progress, job.eta_s, job.details, job.error, job.result, job.device
 
 
 def message(store: JobStore, job: Job) -> job_pb2.Job:

@@ -1,7 +1,8 @@
 """The child's side of a job: a command line that reads its task from stdin and tells its progress on stdout.
 
-`python -m services.<svc>.job` is started with one JSON line on stdin (`{"id", "spec", "device", "work_folder"}`) and
-prints one JSON object per line: `{"progress": {...}}` any number of times, then `{"result": {...}}` or `{"error": {...}}`.
+`python -m services.<svc>.job` is started with one JSON line on stdin (`{"id", "spec", "device", "work_folder",
+"settings"}`) and prints one JSON object per line: `{"progress": {...}}` any number of times, then `{"result": {...}}`
+or `{"error": {...}}`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from services.common import errors, logs
 from services.common.interceptors import to_service_error
 
 logger = logging.getLogger(__name__)
+STDIN = 0
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Task:
     spec: dict[str, Any]
     device: str
     work_folder: Path  # kept between attempts, so a killed job can go on
+    settings: dict[str, Any]  # of the service that started it
 
 
 Report = Callable[[dict[str, Any]], None]
@@ -39,18 +43,17 @@ def run(service: str, work: Callable[[Task, Report], dict[str, Any]]) -> int:
     """Run `work` as this process's job; returns the exit status."""
     channel = _claim_stdout()
     logs.configure(service, "INFO")
+    signal.signal(signal.SIGTERM, _unwind)
     task = json.loads(sys.stdin.readline())
+    task["work_folder"] = Path(task["work_folder"])
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        result = work(
-            Task(task["id"], task["spec"], task["device"], Path(task["work_folder"])),
-            lambda progress: _send(channel, {"progress": progress}),
-        )
+        result = work(Task(**task), lambda progress: _send(channel, {"progress": progress}))
     except Exception as error:  # noqa: BLE001 - any failure must reach the job's row
         answer = to_service_error(error)
         if isinstance(answer, errors.Internal):
             logger.exception("job broke", extra={"fields": {"job": task["id"]}})
-        _send(channel, {"error": error_dict(answer)})
+        _send(channel, {"error": error_dict(answer), "type": type(answer).__name__})
         return 1
     _send(channel, {"result": result})
     return 0
@@ -73,7 +76,14 @@ def _send(channel: TextIO, message: dict[str, Any]) -> None:
     channel.flush()
 
 
+def _unwind(signum: int, _frame: object) -> None:
+    # An exception, so that `finally` blocks take half-written files away; the runner kills whoever takes too long.
+    raise SystemExit(128 + signum)
+
+
 def _die_with_parent() -> None:
-    # The runner holds the other end of stdin; when it dies, however it dies, this read returns.
-    sys.stdin.read()
+    # The runner holds the other end of stdin; when it dies, however it dies, this read returns. Not sys.stdin.read():
+    # a thread that holds sys.stdin's lock makes the interpreter abort when the work is done.
+    while os.read(STDIN, 4096):
+        pass
     os._exit(3)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
 import os
+import shutil
 import socket
-import sys
 import time
-from pathlib import Path
+from asyncio.subprocess import Process
 from typing import Any
 
+import sqlalchemy as sa
+
+from services.common.errors import NotFound
+from services.common.jobs.process import messages, spawn, terminate
 from services.common.jobs.store import Job, JobStore, State
+from services.common.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +24,6 @@ POLL_S = 0.3
 HEARTBEAT_S = 2.0
 LOST_AFTER_S = 15.0  # a runner silent for so long is taken for dead
 MAX_ATTEMPTS = 3  # a job that kills its process again and again is given up
-TERMINATE_GRACE_S = 5.0
 CRASHED = {
     "reason": "CRASHED",
     "message": "The work stopped unexpectedly, more than once. The service's log has the details.",
@@ -37,6 +39,8 @@ class LocalRunner:
         kind: which jobs to take.
         module: what a child runs, `python -m module`; see `child.py`.
         devices: one job at a time runs on each.
+        settings: of the service; handed to every child. Each job works in a folder named by its id below
+            `settings.work_folder`, which is kept until the job has ended, so that a killed one can go on.
         input_timeout_s: a job whose input has not arrived after so long fails.
     """
 
@@ -46,11 +50,11 @@ class LocalRunner:
         kind: str,
         module: str,
         devices: list[str],
-        work_folder: Path,
+        settings: ServiceSettings,
         input_timeout_s: float = 1800,
     ) -> None:
         self._store, self._kind, self._module = store, kind, module
-        self._devices, self._work_folder = devices, work_folder
+        self._devices, self._settings = devices, settings
         self._input_timeout_s = input_timeout_s
         self._name = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._loops: list[asyncio.Task] = []
@@ -68,17 +72,25 @@ class LocalRunner:
 
     async def _slot(self, device: str) -> None:
         while True:
-            job = await asyncio.to_thread(self._store.claim, self._kind, device, self._name)
-            if job is None:
-                await asyncio.sleep(POLL_S)
-            else:
-                await self._run(job)
+            try:
+                job = await asyncio.to_thread(self._store.claim, self._kind, device, self._name)
+                if job:
+                    await self._run(job)
+                    continue
+            except (sa.exc.SQLAlchemyError, OSError, ValueError):
+                logger.exception("slot stumbled")  # a table or disk that fails for a moment must not end the slot
+                await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(POLL_S)
 
     async def _sweep(self) -> None:
         while True:
-            for job_id in await asyncio.to_thread(self._store.requeue_lost, self._kind, LOST_AFTER_S):
-                logger.warning("lost job queued again", extra={"fields": {"job": job_id}})
-            await asyncio.to_thread(self._fail_abandoned)
+            try:
+                for job_id in await asyncio.to_thread(self._store.requeue_lost, self._kind, LOST_AFTER_S):
+                    logger.warning("lost job queued again", extra={"fields": {"job": job_id}})
+                await asyncio.to_thread(self._fail_abandoned)
+                await asyncio.to_thread(self._clean)
+            except (sa.exc.SQLAlchemyError, OSError):
+                logger.exception("sweep stumbled")
             await asyncio.sleep(HEARTBEAT_S)
 
     def _fail_abandoned(self) -> None:
@@ -86,69 +98,76 @@ class LocalRunner:
         error = {"reason": "INPUT_MISSING", "message": message, "field": "", "values": {}}
         for job in self._store.active(self._kind):
             if job.state is State.WAITING and time.time() - job.heartbeat_at > self._input_timeout_s:
-                self._end(job, State.FAILED, error=error)
+                self._store.finish(job.id, State.FAILED, only=(State.WAITING,), error=error)
+
+    def _clean(self) -> None:
+        for folder in self._settings.work_folder.glob(f"{self._kind}-*"):
+            try:
+                ended = self._store.get(folder.name).state.is_final
+            except NotFound:
+                ended = True
+            if ended:
+                shutil.rmtree(folder, ignore_errors=True)
 
     async def _run(self, job: Job) -> None:
         logger.info("job starts", extra={"fields": {"job": job.id, "device": job.device, "attempt": job.attempt}})
         if job.attempt > MAX_ATTEMPTS:
             self._end(job, State.FAILED, error=CRASHED)
             return
+        process: Process | None = None
+        watcher: asyncio.Task | None = None
         try:
-            process = await self._spawn(job)
-        except OSError:
-            logger.exception("job could not be started", extra={"fields": {"job": job.id}})
-            self._store.requeue(job.id)
-            await asyncio.sleep(HEARTBEAT_S)
-            return
-        watcher = asyncio.create_task(self._watch_over(job, process))
-        try:
+            process = await spawn(self._module, self._task(job))
+            watcher = asyncio.create_task(self._watch_over(job, process))
             outcome = await self._follow(job, process)
-            await process.wait()
             self._conclude(job, outcome)
-        except asyncio.CancelledError:
-            await _terminate(process)
-            self._store.requeue(job.id)
+        except BaseException as error:
+            # Told to stop, or no process could be had: no fault of the job's. A ValueError is: it spoke nonsense.
+            self._store.requeue(job.id, held_by=self._name, counts=isinstance(error, ValueError))
             raise
         finally:
-            watcher.cancel()
+            if watcher:
+                watcher.cancel()
+            if process:
+                await terminate(process)
 
-    async def _spawn(self, job: Job) -> asyncio.subprocess.Process:
-        folder = self._work_folder / job.id
+    def _task(self, job: Job) -> dict[str, Any]:
+        folder = self._settings.work_folder / job.id
         folder.mkdir(parents=True, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            self._module,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=2**20,
-        )
-        task = {"id": job.id, "spec": job.spec, "device": job.device, "work_folder": str(folder)}
-        process.stdin.write(json.dumps(task).encode() + b"\n")  # stdin stays open: its end tells the child to die
-        await process.stdin.drain()
-        return process
+        settings = self._settings.model_dump(mode="json")
+        return {
+            "id": job.id, "spec": job.spec, "device": job.device, "work_folder": str(folder), "settings": settings,
+        }  # fmt: skip
 
-    async def _follow(self, job: Job, process: asyncio.subprocess.Process) -> dict[str, Any]:
+    async def _follow(self, job: Job, process: Process) -> dict[str, Any]:
         best = job.progress
         outcome: dict[str, Any] = {}
-        async for line in process.stdout:
-            message = json.loads(line)
+        async for message in messages(process):
             if "progress" not in message:
                 outcome = message
                 continue
             update = message["progress"]
             best = max(best, update.pop("progress", 0.0))
             changes = {"stage": update.pop("stage", ""), "progress": best, "eta_s": update.pop("eta_s", None)}
-            await asyncio.to_thread(self._store.update, job.id, only=(State.RUNNING,), details=update, **changes)
+            await asyncio.to_thread(self._change, job, details=update, **changes)
         return outcome
 
-    async def _watch_over(self, job: Job, process: asyncio.subprocess.Process) -> None:
+    def _change(self, job: Job, **changes: Any) -> bool:
+        return self._store.update(job.id, only=(State.RUNNING,), held_by=self._name, **changes)
+
+    async def _watch_over(self, job: Job, process: Process) -> None:
+        """Tell that the job is alive; end its process when it was cancelled or another runner has taken it over."""
         while True:
-            await asyncio.to_thread(self._store.update, job.id, heartbeat_at=time.time())
-            for _ in range(int(HEARTBEAT_S / POLL_S)):
-                if (await asyncio.to_thread(self._store.get, job.id)).cancel_requested:
-                    await _terminate(process)
-                    return
+            try:
+                if not await asyncio.to_thread(self._change, job, heartbeat_at=time.time()):
+                    logger.warning("job is no longer ours", extra={"fields": {"job": job.id}})
+                    return await terminate(process)
+                for _ in range(max(1, int(HEARTBEAT_S / POLL_S))):
+                    if (await asyncio.to_thread(self._store.get, job.id)).cancel_requested:
+                        return await terminate(process)
+                    await asyncio.sleep(POLL_S)
+            except sa.exc.SQLAlchemyError:
+                logger.exception("heartbeat stumbled")
                 await asyncio.sleep(POLL_S)
 
     def _conclude(self, job: Job, outcome: dict[str, Any]) -> None:
@@ -160,17 +179,9 @@ class LocalRunner:
             self._end(job, State.FAILED, error=outcome["error"])
         else:
             logger.error("job's process died", extra={"fields": {"job": job.id}})
-            self._store.requeue(job.id)
+            self._store.requeue(job.id, held_by=self._name)
 
     def _end(self, job: Job, state: State, **changes: Any) -> None:
-        self._store.update(job.id, state=state, ended_at=time.time(), eta_s=None, **changes)
+        self._store.finish(job.id, state, only=(State.RUNNING,), held_by=self._name, **changes)
+        shutil.rmtree(self._settings.work_folder / job.id, ignore_errors=True)
         logger.info("job ended", extra={"fields": {"job": job.id, "state": state.value}})
-
-
-async def _terminate(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), TERMINATE_GRACE_S)
-        except TimeoutError:
-            process.kill()

@@ -122,12 +122,12 @@ class JobStore:
             return existing[0]
         return job
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str, kind: str = "") -> Job:
         """Raises:
-        NotFound: there is no such job.
+        NotFound: there is no such job, or it is of another kind.
         """
         found = self._select(_jobs.c.id == job_id)
-        if not found:
+        if not found or (kind and found[0].kind != kind):
             raise NotFound("There is no such job.", reason="JOB_NOT_FOUND", field="id")
         return found[0]
 
@@ -148,15 +148,24 @@ class JobStore:
         with self._engine.connect() as connection:
             return connection.execute(ahead).scalar_one() if job.state is State.QUEUED else 0
 
-    def update(self, job_id: str, *, only: tuple[State, ...] = (), **changes: Any) -> bool:
-        """Change a job if it is (`only`) in one of these states; tells whether it was."""
+    def update(self, job_id: str, *, only: tuple[State, ...] = (), held_by: str = "", **changes: Any) -> bool:
+        """Change a job if it is in one of the states `only` and in the hands of the runner `held_by`; tells whether."""
         if isinstance(changes.get("state"), State):
             changes["state"] = changes["state"].value
         condition = [_jobs.c.id == job_id]
         if only:
             condition.append(_jobs.c.state.in_([state.value for state in only]))
+        if held_by:
+            condition.append(_jobs.c.runner == held_by)
         with self._engine.begin() as connection:
             return connection.execute(_jobs.update().where(*condition).values(changes)).rowcount == 1
+
+    def finish(
+        self, job_id: str, state: State, *, only: tuple[State, ...] = (), held_by: str = "", **changes: Any
+    ) -> bool:
+        """End a job under the conditions of `update`; tells whether they held."""
+        changes |= {"state": state, "ended_at": time.time(), "eta_s": None}
+        return self.update(job_id, only=only, held_by=held_by, **changes)
 
     def claim(self, kind: str, device: str, runner: str) -> Job | None:
         """Take the oldest queued job that asked for this device, or for any."""
@@ -190,14 +199,23 @@ class JobStore:
         )
         return [job.id for job in lost if self._requeue(job)]
 
-    def requeue(self, job_id: str) -> None:
-        """Queue a running job again; it will go on from its checkpoint."""
-        self._requeue(self.get(job_id))
+    def requeue(self, job_id: str, *, held_by: str = "", counts: bool = True) -> None:
+        """Queue a running job again; it will go on from its checkpoint.
 
-    def _requeue(self, job: Job) -> bool:
-        asked = job.spec.get("device", "")
-        changes = {"state": State.QUEUED, "runner": "", "eta_s": None, "device": asked}
-        return self.update(job.id, only=(State.RUNNING,), **changes)
+        Args:
+            counts: whether the attempt that ended counts against the job.
+        """
+        self._requeue(self.get(job_id), held_by, counts)
+
+    def _requeue(self, job: Job, held_by: str = "", counts: bool = True) -> bool:
+        changes = {
+            "state": State.QUEUED,
+            "runner": "",
+            "eta_s": None,
+            "device": job.spec.get("device", ""),
+            "attempt": job.attempt if counts else max(0, job.attempt - 1),
+        }
+        return self.update(job.id, only=(State.RUNNING,), held_by=held_by, **changes)
 
     def _select(self, *conditions: Any, order: Any = None, limit: int | None = None) -> list[Job]:
         query = sa.select(_jobs).where(*conditions).order_by(order).limit(limit)

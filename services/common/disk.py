@@ -1,0 +1,28 @@
+"""Room on the disk, asked for before work begins rather than missed in its middle."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from services.common.errors import StorageFull
+
+RESERVE_BYTES = 256 * 2**20  # left to the rest of the machine
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raises:
+    StorageFull: the disk that holds `folder` (which need not exist yet) has less room than that, and a reserve.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    needed = needed_bytes + RESERVE_BYTES
+    if free < needed:
+        raise full(needed, free)
+
+
+def full(needed_bytes: int, free_bytes: int) -> StorageFull:
+    """The error that says how much room is missing."""
+    needed, free = (f"{size / 2**20:.0f} MB" for size in (needed_bytes, free_bytes))
+    message = f"The disk is too full: this needs {needed}, {free} are free. Delete what you do not need and try again."
+    return StorageFull(message, values={"needed": needed, "free": free})

@@ -1,0 +1,69 @@
+"""The parent's side of a child process: it gets its task on stdin and is heard on stdout; see `child.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from services.common import errors
+
+TERMINATE_GRACE_S = 5.0
+LONGEST_LINE = 2**22
+
+
+async def spawn(module: str, task: dict[str, Any]) -> Process:
+    """Start `python -m module` and hand it its task."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
+    )
+    with contextlib.suppress(ConnectionError):  # it died at once; its exit tells
+        process.stdin.write(json.dumps(task).encode() + b"\n")  # stdin stays open: its end tells the child to die
+        await process.stdin.drain()
+    return process
+
+
+async def messages(process: Process) -> AsyncIterator[dict[str, Any]]:
+    """What the child says, until it has ended."""
+    async for line in process.stdout:
+        yield json.loads(line)
+    await process.wait()
+
+
+async def terminate(process: Process) -> None:
+    """End a child: politely, then not."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), TERMINATE_GRACE_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def call(module: str, spec: dict[str, Any], settings: dict[str, Any], work_folder: Path) -> dict[str, Any]:
+    """Do something heavy or risky in a child and wait for it; when the caller goes away, so does the child.
+
+    Raises:
+        ServiceError: what the child raised.
+        Internal: it died without a word.
+    """
+    task = {"id": module, "spec": spec, "device": "", "work_folder": str(work_folder), "settings": settings}
+    process = await spawn(module, task)
+    outcome: dict[str, Any] = {}
+    try:
+        async for message in messages(process):
+            outcome = message
+    finally:
+        await terminate(process)
+    if "result" in outcome:
+        return outcome["result"]
+    if "error" in outcome:
+        error = outcome["error"]
+        raise getattr(errors, outcome["type"])(error.pop("message"), **error)
+    raise errors.Internal("A part of this service stopped unexpectedly. Try again.", reason="CRASHED")

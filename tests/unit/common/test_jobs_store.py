@@ -1,0 +1,108 @@
+"""The job table: idempotent, claimed once, fenced, ordered."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import NotFound
+from services.common.jobs import calls
+from services.common.jobs.store import JobStore, State
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    return JobStore(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+
+
+def test_the_same_request_id_gives_the_same_job(store: JobStore) -> None:
+    first = store.create("training", {"a": 1}, request_id="r")
+    assert store.create("training", {"a": 2}, request_id="r") == store.get(first.id)
+    assert store.create("generation", {}, request_id="r").id != first.id
+    assert store.create("training", {}).id != store.create("training", {}).id
+
+
+def test_a_job_of_another_kind_is_not_found(store: JobStore) -> None:
+    job = store.create("training", {})
+    with pytest.raises(NotFound):
+        store.get(job.id, "generation")
+    with pytest.raises(NotFound):
+        calls.cancel(store, "generation", job.id)
+    assert store.get(job.id).state is State.QUEUED
+
+
+def test_every_job_is_claimed_once_however_many_runners_there_are(store: JobStore) -> None:
+    ids = {store.create("training", {}).id for _ in range(20)}
+    claimed: list[str] = []
+
+    def take(runner: str) -> None:
+        while job := store.claim("training", "cpu", runner):
+            claimed.append(job.id)
+
+    threads = [threading.Thread(target=take, args=(f"runner {i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == sorted(ids)
+
+
+def test_the_oldest_comes_first_and_only_on_the_device_it_asked_for(store: JobStore) -> None:
+    on_gpu = store.create("training", {"device": "cuda:0"}, device="cuda:0")
+    anywhere = store.create("training", {})
+    last = store.create("training", {})
+    assert [store.queue_index(job) for job in (on_gpu, anywhere, last)] == [0, 1, 2]
+    assert store.claim("training", "cpu", "r").id == anywhere.id
+    assert store.claim("training", "cuda:0", "r").id == on_gpu.id
+    assert store.claim("generation", "cpu", "r") is None
+
+
+def test_waiting_jobs_are_not_claimed_until_their_input_has_come(store: JobStore) -> None:
+    job = store.create("generation", {}, waiting=True)
+    assert store.claim("generation", "cpu", "r") is None
+    store.update(job.id, only=(State.WAITING,), state=State.QUEUED)
+    assert store.claim("generation", "cpu", "r").id == job.id
+
+
+def test_a_lost_job_is_queued_again_and_its_old_runner_can_no_longer_change_it(store: JobStore) -> None:
+    job = store.create("training", {})
+    store.claim("training", "cpu", "old")
+    assert store.requeue_lost("training", 10) == []
+    store.update(job.id, heartbeat_at=time.time() - 60)
+    assert store.requeue_lost("training", 10) == [job.id]
+    assert store.claim("training", "cpu", "new").attempt == 2
+    assert not store.update(job.id, held_by="old", progress=0.9)
+    assert not store.finish(job.id, State.FAILED, held_by="old")
+    assert store.get(job.id).state is State.RUNNING
+
+
+def test_a_requeued_job_asks_for_its_own_device_again(store: JobStore) -> None:
+    job = store.create("training", {"device": ""})
+    store.claim("training", "cpu", "r")
+    store.requeue(job.id, counts=False)
+    assert (store.get(job.id).device, store.get(job.id).attempt) == ("", 0)
+
+
+def test_cancel_ends_what_does_not_run_and_only_asks_what_does(store: JobStore) -> None:
+    queued, running = store.create("training", {}), store.create("training", {})
+    assert calls.cancel(store, "training", queued.id).state is State.CANCELLED
+    store.claim("training", "cpu", "r")
+    asked = calls.cancel(store, "training", running.id)
+    assert (asked.state, asked.cancel_requested) == (State.RUNNING, True)
+    store.finish(running.id, State.SUCCEEDED)
+    assert calls.cancel(store, "training", running.id).state is State.SUCCEEDED
+
+
+def test_a_snapshot_as_a_message(store: JobStore) -> None:
+    job = store.create("training", {})
+    store.claim("training", "cpu", "r")
+    error = {"reason": "NO_FACE", "message": "…", "field": "video", "values": {"second": "3"}}
+    store.update(job.id, stage="face", eta_s=7.6, details={"step": 3, "steps": 9, "loss": 0.5}, error=error)
+    message = calls.message(store, store.get(job.id))
+    assert (message.stage, message.step_index, message.step_count, message.loss) == ("face", 3, 9, 0.5)
+    assert message.eta.seconds == 7
+    assert message.error.values["second"] == "3"
+    assert message.device == "cpu"
