@@ -1,0 +1,113 @@
+# `make run` starts everything, `make test` checks everything; `make help` lists the rest.
+# On a fresh Debian or Ubuntu with Python 3.11 or 3.12, make, git and curl nothing else is needed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+ARGS ?=
+PROTOS := $(shell find protos -name '*.proto')
+# Workers of the unit tests. Each keeps to one thread, so that they do not fight for the processors.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
+
+## Use
+
+.PHONY: run
+run: setup ## install what is missing, start everything, print the page's address (ARGS="--port 8080")
+	@exec $(BIN)/visavis up $(ARGS)
+
+.PHONY: setup
+setup: $(VENV)/.system $(VENV)/.packages $(VENV)/.stubs ## install everything that running needs
+
+.PHONY: doctor
+doctor: setup ## say what is installed, what is missing and how to mend it
+	@$(BIN)/visavis doctor
+
+## Test
+
+.PHONY: test
+test: lint test-unit test-e2e test-browser test-compose ## run every check (under 20 minutes on two cores)
+
+.PHONY: test-setup
+test-setup: setup $(VENV)/.system-test $(VENV)/.packages-test ## install everything that testing needs
+
+.PHONY: lint
+lint: test-setup ## style, format, protos, and the arrows between the rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@if command -v npx >/dev/null; then npx --yes @bufbuild/buf lint; else echo "buf lint: skipped, it needs node"; fi
+	$(BIN)/lint-imports
+
+.PHONY: test-unit
+test-unit: test-setup ## parts by themselves, and every engine against its contract
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit tests/contract $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: test-setup ## the real stack, as processes
+	$(BIN)/pytest -q tests/e2e -m "not browser" $(ARGS)
+
+.PHONY: test-browser
+test-browser: test-setup ## real Chromium: train, generate, chat
+	$(BIN)/pytest -q tests/e2e -m browser $(ARGS)
+
+.PHONY: test-compose
+test-compose: test-setup ## real containers; says so when there is no Docker engine
+	$(BIN)/pytest -q tests/compose $(ARGS)
+
+.PHONY: bench-%
+bench-%: test-setup ## measure: make bench-NAME runs bench/NAME.py
+	$(BIN)/python bench/$*.py $(ARGS)
+
+## Build
+
+.PHONY: stubs
+stubs: $(VENV)/.stubs ## compile the protos into the virtual environment
+
+.PHONY: demo-avatar
+demo-avatar: setup ## draw the demo presenter again and train the avatar from it
+	$(BIN)/python -m demo.build $(ARGS)
+
+.PHONY: clean
+clean: ## remove the virtual environment and caches; data/ stays
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9%-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+# Each stamp says that its step is done; a step runs again only when what it depends on has changed.
+
+$(VENV)/.system: tools/system-packages
+	@PYTHON="$(PYTHON)" tools/system-packages run
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/.system-test: tools/system-packages
+	@PYTHON="$(PYTHON)" tools/system-packages test
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/.python: | $(VENV)/.system
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q 'setuptools<80' wheel
+	@touch $@
+
+# torch comes first, by itself: the longest download, and nothing else should choose its version. mediapipe's own list
+# asks for an old numpy and protobuf that it does not need; pyproject.toml names the parts that it does.
+$(VENV)/.packages: pyproject.toml $(VENV)/.python
+	$(PIP) install -q torch==2.13.0
+	$(PIP) install -q -e '.[all]'
+	$(PIP) install -q --no-deps mediapipe==0.10.21
+	@touch $@
+
+$(VENV)/.packages-test: $(VENV)/.packages
+	$(PIP) install -q -e '.[dev]'
+	@touch $@
+
+$(VENV)/.stubs: $(PROTOS) protos/build.py $(VENV)/.packages
+	$(BIN)/python protos/build.py
+	@touch $@
