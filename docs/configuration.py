@@ -1,0 +1,74 @@
+"""Writes docs/configuration.md from the docstrings of the settings: `python docs/configuration.py`."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from client.settings import ClientSettings
+from gateway.settings import GatewaySettings
+from services.asr.settings import AsrSettings
+from services.common.settings import ServiceSettings
+from services.llm.settings import LlmSettings
+from services.render.settings import RenderSettings
+from services.train.settings import TrainSettings
+from services.tts.settings import TtsSettings
+
+TARGET = Path(__file__).with_suffix(".md")
+ROOMS: list[tuple[str, type[BaseSettings]]] = [
+    ("Recognition (asr)", AsrSettings),
+    ("Dialogue (llm)", LlmSettings),
+    ("Speech (tts)", TtsSettings),
+    ("Rendering (render)", RenderSettings),
+    ("Training (train)", TrainSettings),
+    ("Web gateway", GatewaySettings),
+    ("Where the gateway and the command line find the services", ClientSettings),
+]
+INTRODUCTION = """# Configuration
+
+Every setting is an environment variable. With `make run`, set it before the command; with Compose, in the service's
+`environment`. This page is written from the code by `make docs`.
+
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    shared = [_row(name, field, "") for name, field in ServiceSettings.model_fields.items() if field.validation_alias]
+    sections = [_section("Shared by all services", shared)]
+    sections += [_section(title, _rows(settings)) for title, settings in ROOMS]
+    return INTRODUCTION + "\n".join(sections)
+
+
+def _rows(settings: type[BaseSettings]) -> list[str]:
+    prefix = settings.model_config["env_prefix"]
+    shared = {name for name, field in ServiceSettings.model_fields.items() if field.validation_alias}
+    return [_row(name, field, prefix) for name, field in settings.model_fields.items() if name not in shared]
+
+
+def _row(name: str, field: FieldInfo, prefix: str) -> str:
+    variable = field.validation_alias or f"{prefix}{name.upper()}"
+    text = inspect.cleandoc(field.description or "").replace("\n", " ").replace("|", "\\|")
+    return f"| `{variable}` | {_default(field)} | {text} |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "below `data/`"
+    if field.default in (PydanticUndefined, None, ""):
+        return ""
+    if "Secret" in str(field.annotation):
+        return ""
+    return f"`{field.default}`"
+
+
+def _section(title: str, rows: list[str]) -> str:
+    return "\n".join([f"## {title}", "", "| variable | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+if __name__ == "__main__":
+    TARGET.write_text(document())
