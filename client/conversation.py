@@ -112,6 +112,11 @@ class Conversation:
             reply.cancel()
             self._remember(reply, reply.sent_text())
 
+    def interrupt(self) -> None:
+        """Cancel the reply that runs, from any thread; its iterator then ends."""
+        if self._last:
+            self._last.cancel()
+
     def heard(self, seconds: float) -> None:
         """The user heard only so much of the last reply: forget the rest of it."""
         if self._last:
