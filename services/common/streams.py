@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
 
 
-async def in_thread(steps: Generator[T, None, None]) -> AsyncIterator[T]:
+async def in_thread(steps: Generator[T, None, None], interrupt: Callable[[], None] | None = None) -> AsyncIterator[T]:
     """Yield from a blocking generator. The consumer's pace is the producer's: no item is computed before it is wanted.
 
     When the consumer goes away the running step is awaited (a model cannot be interrupted mid-step) and the generator
-    is then closed, so its `finally` blocks run.
+    is then closed, so its `finally` blocks run. A step that waits for something, such as a network, can be ended early
+    by `interrupt`: it is called in that case, and makes the step return or raise soon.
     """
     step: asyncio.Task | None = None
     try:
@@ -26,5 +27,7 @@ async def in_thread(steps: Generator[T, None, None]) -> AsyncIterator[T]:
             yield item  # type: ignore[misc]
     finally:
         if step and not step.done():
+            if interrupt:
+                interrupt()
             await asyncio.wait([step])
         steps.close()

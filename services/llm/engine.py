@@ -54,5 +54,5 @@ class LlmEngine(ABC):
             Unavailable: the model cannot be reached or refused the key; the message says what to set.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
         """Release what `load` took."""

@@ -1,0 +1,132 @@
+"""The remote engines, each with its real SDK against a server that speaks the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import socket
+import time
+
+import pytest
+
+from services.common.errors import Busy, InvalidInput, ServiceError, Unavailable
+from services.llm.engine import LlmEngine, Message, ReplyOptions, Role
+from services.llm.settings import LlmSettings
+
+OPTIONS = ReplyOptions(system_prompt="Be brief.", persona="visavis", language="en", max_tokens=99, temperature=0.5)
+DIALOGUE = [Message(Role.USER, "Hi"), Message(Role.ASSISTANT, "Hello."), Message(Role.USER, "What is two plus two?")]
+
+pytestmark = pytest.mark.parametrize("name", ["zhipu", "openai"])
+
+
+def make_engine(name: str, url: str, **changes: object) -> LlmEngine:
+    values = {"base_url": url, "model": "test-model", "api_key": "secret-key", **changes}
+    engine = importlib.import_module(f"services.llm.engines.{name}").Engine(LlmSettings(**values))
+    engine.load()
+    return engine
+
+
+async def collect(engine: LlmEngine) -> list[str]:
+    return [delta async for delta in engine.reply(DIALOGUE, OPTIONS)]
+
+
+def fail(engine: LlmEngine) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        asyncio.run(collect(engine))
+    assert "secret-key" not in caught.value.message
+    return caught.value
+
+
+def test_streams_deltas_as_they_come(name, provider):
+    provider.deltas = ["It ", "is ", "four", "."]
+    assert asyncio.run(collect(make_engine(name, provider.url))) == ["It ", "is ", "four", "."]
+    request = provider.requests[0]
+    assert [m["role"] for m in request["messages"]] == ["system", "user", "assistant", "user"]
+    assert request["messages"][0]["content"] == "Be brief."
+    assert (request["model"], request["max_tokens"], request["stream"]) == ("test-model", 99, True)
+    assert provider.authorizations == ["Bearer secret-key"]
+
+
+def test_thoughts_are_not_spoken(name, provider):
+    provider.deltas = ["<thi", "nk>two and two", "</think", ">\n\nFour", ", <b"]
+    assert "".join(asyncio.run(collect(make_engine(name, provider.url)))) == "Four, <b"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason", "remedy"),
+    [
+        (401, Unavailable, "KEY_REFUSED", "LLM_API_KEY"),
+        (404, Unavailable, "MODEL_NOT_FOUND", "LLM_MODEL"),
+        (429, Busy, "PROVIDER_LIMIT", "later"),
+        (400, InvalidInput, "REFUSED", "differently"),
+        (500, Unavailable, "PROVIDER_FAILING", "later"),
+    ],
+)
+def test_refusals_name_the_remedy(name, provider, status, kind, reason, remedy):
+    provider.status = status
+    error = fail(make_engine(name, provider.url))
+    assert (type(error), error.reason) == (kind, reason)
+    assert remedy in error.message
+
+
+def test_a_connection_lost_in_mid_reply(name, provider):
+    provider.deltas, provider.break_after = ["It ", "is ", "four."], 2
+    heard = []
+
+    async def listen() -> None:
+        async for delta in make_engine(name, provider.url).reply(DIALOGUE, OPTIONS):
+            heard.append(delta)
+
+    with pytest.raises(Unavailable) as caught:
+        asyncio.run(listen())
+    assert (heard, caught.value.reason) == (["It ", "is "], "REPLY_BROKEN_OFF")
+
+
+def test_nobody_listens(name):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        error = fail(make_engine(name, f"http://127.0.0.1:{unused.getsockname()[1]}/v1"))
+    assert error.reason == "PROVIDER_UNREACHABLE"
+    assert "LLM_BASE_URL" in error.message
+
+
+def test_no_answer_in_time(name, provider):
+    provider.stall_after = 0
+    error = fail(make_engine(name, provider.url, read_seconds=0.2))
+    assert error.reason == "PROVIDER_TIMEOUT"
+
+
+def test_no_key(name):
+    error = fail(make_engine(name, "", api_key=""))
+    assert error.reason == "KEY_MISSING"
+
+
+@pytest.mark.parametrize("stall_after", [0, 1], ids=["before the first word", "between words"])
+def test_cancelling_hangs_up(name, provider, stall_after):
+    provider.deltas, provider.stall_after = ["It ", "is"], stall_after
+
+    async def listen_and_leave() -> float:
+        reply = asyncio.create_task(collect(make_engine(name, provider.url)))
+        await asyncio.to_thread(provider.stalled.wait, 5)
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        reply.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reply
+        return time.monotonic() - began
+
+    assert asyncio.run(listen_and_leave()) < 1
+    assert provider.gone.wait(2)
+
+
+def test_closing_the_iterator_hangs_up(name, provider):
+    provider.deltas, provider.stall_after = ["It ", "is"], 1
+
+    async def listen_to_one() -> str:
+        reply = make_engine(name, provider.url).reply(DIALOGUE, OPTIONS)
+        first = await anext(reply)
+        await reply.aclose()
+        return first
+
+    assert asyncio.run(listen_to_one()) == "It "
+    assert provider.gone.wait(2)
