@@ -43,6 +43,9 @@ class Recognition(ABC):
     def finish(self) -> Hypothesis:
         """The utterance is over: return the final hypothesis."""
 
+    def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
+        """Give back what the utterance holds. Always called at the end, after `finish` or instead of it."""
+
 
 class AsrEngine(ABC):
     """Turns speech into text; one instance serves many callers at once."""
@@ -62,5 +65,5 @@ class AsrEngine(ABC):
             Unsupported: the engine does not know the language; the message says how to get one that does.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
         """Release what `load` took."""
