@@ -43,7 +43,7 @@ def frames(
     from demo.scene import Scene
 
     count = round(speech.seconds * fps)
-    scene = Scene(size, faces, seed)
+    scene = Scene(size, faces)
     courses = [perform(speech, count, fps, seed + 17 * i) for i in range(faces)]
     for index in range(count):
         yield scene.draw([course[index] for course in courses])
@@ -101,7 +101,9 @@ def _size(text: str) -> tuple[int, int]:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m demo.clip", description="Make a video of the drawn presenter talking.")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.clip", description="Make a video of the drawn presenter talking."
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--size", type=_size, default=(512, 512), metavar="WxH")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
 from demo.expression import Expression
 from demo.face import CENTRE, EYE_X, EYE_Y
-from demo.relief import SCALE, Array, display, grid, linear, over, step
+from demo.relief import SCALE, Array, display, fixed, grid, linear, over, step
 
-_HALF = 22.0
+_HALF = 24.2
 _INK = (0.13, 0.075, 0.06)
 
 
@@ -22,16 +24,19 @@ class Eye:
         x, y = grid(*self._box)
         self._side, self._u, self._v = side, (x - middle) * side, y - EYE_Y
         self._iris = linear(iris)
+        self._roots = np.linspace(-15, 22.5, 34).tolist()
         rng = np.random.default_rng(11)
-        self._fibres = np.convolve(np.tile(rng.standard_normal(180), 3), np.ones(3) / 3, "same")[180:360].astype(np.float32)
+        self._fibres = np.convolve(np.tile(rng.standard_normal(180), 3), np.ones(3) / 3, "same")[180:360].astype(
+            np.float32
+        )
 
     def _lids(self, blink: float, smile: float) -> tuple[Array, Array, Array]:
         """Lid edges over the outward axis: upper, lower and the upper one when fully open."""
         s = np.clip((self._u + _HALF) / (2 * _HALF), 0, 1)
         base = 3.2 - 4.6 * s
         arch = np.clip(4 * s * (1 - s), 0, 1)
-        lower = base + (7.2 - 1.6 * smile) * arch**0.85 * (0.86 + 0.28 * s)
-        raised = base - 14.2 * arch**0.62 * (1.10 - 0.20 * s)
+        lower = base + (8.3 - 2.2 * smile) * arch**0.85 * (0.86 + 0.28 * s)
+        raised = base - 14.0 * arch**0.64 * (1.10 - 0.20 * s)
         shut = base + 5.2 * arch**0.85
         return raised + (shut - raised) * blink, lower + (shut + 0.4 - lower) * blink, raised
 
@@ -78,11 +83,11 @@ class Eye:
         angle = np.arctan2(v - gy, u - gx)
         fibre = np.interp(angle, np.linspace(-np.pi, np.pi, 180), self._fibres)
         glow = 0.70 + 0.55 * np.clip((v - gy) / 10, -0.8, 1) + 0.22 * fibre * np.clip(r / 6 - 0.5, 0, 1)
-        ring = 1 - 0.72 * step(r, 7.9, 10.4)
+        ring = 1 - 0.72 * step(r, 8.8, 11.8)
         core = np.exp(-(((r - 5.2) / 1.8) ** 2)) * 0.35
         iris = display(self._iris * (np.clip(glow + core, 0.25, 2) * ring)[..., None])
-        over(rgb, iris, step(r, 10.6, 9.6))
-        over(rgb, (0.035, 0.025, 0.03), step(r, 4.7, 3.9))
+        over(rgb, iris, step(r, 12.0, 10.9))
+        over(rgb, (0.035, 0.025, 0.03), step(r, 5.3, 4.4))
         shade = 0.62 * np.exp(-np.clip(v - upper, 0, None) / 3.0) + 0.14 * np.exp(-np.clip(lower - v, 0, None) / 1.6)
         rgb *= 1 - shade[..., None] * np.array([0.82, 0.90, 0.92], np.float32)
         x = u * self._side
@@ -93,19 +98,23 @@ class Eye:
     def _lashes(self, patch: Array, blink: float, upper: Array) -> None:
         """A fan of lashes on the upper lid, longer outward; they swing down as the eye shuts."""
         mask = np.zeros(patch.shape[:2], np.uint8)
-        edge = upper[0] if self._side > 0 else upper[0]
+        edge = upper[0]
         columns = self._u[0]
         order = np.argsort(columns)
-        for at in np.linspace(-12, 21.5, 17):
-            long = 2.2 + 4.6 * np.clip((at + 12) / 33, 0, 1) ** 1.2
+        for at in self._roots:
+            long = (0.7 + 0.3 * math.sin(37 * at)) * (2.0 + 4.8 * np.clip((at + 15) / 36, 0, 1) ** 1.3)
             y = float(np.interp(at, columns[order], edge[order]))
             lift = 1 - 1.75 * blink
             t = np.linspace(0, 1, 6)
-            px = at + long * t * (0.10 + 0.72 * np.clip(at / 21, -0.3, 1)) + 0.8 * t
-            py = y - long * lift * (0.25 * t + 0.62 * t * t)
-            points = np.stack([px * self._side + (CENTRE + self._side * EYE_X) - self._box[0], py + EYE_Y - self._box[1]], -1)
-            cv2.polylines(mask, [np.round(points * SCALE * 16).astype(np.int32)], False, 255, 1, cv2.LINE_AA, 4)
-        over(patch, _INK, mask.astype(np.float32) / 255 * 0.85)
+            px = at + long * t * (0.15 + 0.55 * np.clip(at / 21, -0.25, 1)) + 0.6 * t
+            py = y - long * lift * (0.20 * t + 0.50 * t * t)
+            points = np.stack(
+                [px * self._side + (CENTRE + self._side * EYE_X) - self._box[0], py + EYE_Y - self._box[1]], -1
+            )
+            stroke = fixed(points)
+            cv2.polylines(mask, [stroke[:3]], False, 255, 2, cv2.LINE_AA, 4)
+            cv2.polylines(mask, [stroke[2:]], False, 200, 1, cv2.LINE_AA, 4)
+        over(patch, _INK, mask.astype(np.float32) / 255 * 0.62)
 
 
 class Brow:
@@ -122,21 +131,23 @@ class Brow:
         x0, y0, x1, y1 = self._box
         mask = np.zeros(((y1 - y0) * SCALE, (x1 - x0) * SCALE), np.float32)
         rng = np.random.default_rng(3)
-        for _ in range(230):
+        for _ in range(340):
             s = rng.random()
-            thick = 4.3 * (1 - 0.72 * s**1.6) * min(1.0, 0.55 + 4 * s)
+            if rng.random() > 0.35 + 5 * s:
+                continue
+            thick = 6.4 * (1 - 0.74 * s**1.5) * min(1.0, 0.6 + 3 * s)
             x = -25 + 53 * s
-            y = 199.5 - 10.5 * np.sin(np.pi * min(1.0, s * 0.80 + 0.02)) + 4.5 * s**2 + thick * rng.uniform(-0.5, 0.6)
-            slope = -1.25 * (1 - s) ** 1.4 + 0.42 * s
-            length = rng.uniform(4.5, 8.0) * (1 - 0.3 * s)
+            y = 199.5 - 8.6 * np.sin(np.pi * min(1.0, s * 0.80 + 0.02)) + 3.5 * s**2 + thick * rng.uniform(-0.5, 0.6)
+            slope = -0.95 * (1 - s) ** 1.6 + 0.34 * s - 0.06
+            length = rng.uniform(4.0, 7.0) * (1 - 0.3 * s)
             d = np.array([1, slope]) / np.hypot(1, slope) * length
             a, b = np.array([x, y]), np.array([x, y]) + d
             points = np.array([a, (a + b) / 2 + (0, -0.5), b]) * (self._side, 1) + (CENTRE + self._side * 44 - x0, -y0)
             stroke = np.zeros(mask.shape, np.uint8)
-            cv2.polylines(stroke, [np.round(points * SCALE * 16).astype(np.int32)], False, 255, 1, cv2.LINE_AA, 4)
+            cv2.polylines(stroke, [fixed(points)], False, 255, 1, cv2.LINE_AA, 4)
             mask += stroke.astype(np.float32) / 255 * 0.55
         soft = cv2.GaussianBlur(np.clip(mask, 0, 1), (0, 0), 3.0)
-        return np.asarray(np.clip(np.clip(mask, 0, 1) * 0.75 + 0.50 * soft, 0, 0.93), np.float32)
+        return np.asarray(np.clip(np.clip(mask, 0, 1) * 0.40 + 0.66 * soft, 0, 0.84), np.float32)
 
     def paint(self, head: Array, e: Expression) -> None:
         """Paint the brow onto `head`, its inner end raised a little more than the outer one."""

@@ -8,13 +8,30 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from demo.relief import SCALE, SIDE, Array, blur, bump, display, fill, grid, light, linear, over, spline, step
+from demo.relief import (
+    SCALE,
+    SIDE,
+    Array,
+    blur,
+    bounds,
+    bump,
+    crop,
+    fill,
+    fixed,
+    grid,
+    light,
+    linear,
+    over,
+    spline,
+    step,
+)
 
 CENTRE = 256.0
 EYE_X, EYE_Y = 41.0, 221.0
 MOUTH_Y = 312.0
-_OUTLINE = ((0, 60), (48, 68), (76, 98), (88, 140), (92, 185), (91, 225), (87, 262), (79, 294), (66, 322), (48, 345),
-            (27, 359), (0, 364))  # fmt: skip
+_BOX = (148, 48, 364, 376)
+_OUTLINE = ((0, 60), (48, 68), (76, 98), (88, 140), (92, 185), (91, 225), (87, 262), (78.5, 294), (64, 322), (45, 345),
+            (24, 359.5), (0, 364))  # fmt: skip
 
 
 def outline() -> Array:
@@ -32,7 +49,8 @@ def _dome(x: Array, y: Array) -> Array:
     order = np.argsort(angle)
     here = np.arctan2(y - pole[1], x - pole[0])
     reach = np.interp(here, angle[order], radius[order], period=2 * np.pi)
-    rho = np.clip(np.hypot(x - pole[0], y - pole[1]) / reach, 0, 1)
+    # A little larger than the mask, so that the steep rim itself never shows as a pale line.
+    rho = np.clip(np.hypot(x - pole[0], y - pole[1]) / (reach + 2.0), 0, 1)
     return np.asarray(92 * (1 - rho**2.7) ** 0.6, np.float32)
 
 
@@ -41,10 +59,10 @@ def _nose(x: Array, y: Array, u: Array) -> Array:
     along = np.clip((y - 205) / 62, 0, 1)
     width = 6.0 + 3.5 * along**2 + 2.0 * (1 - along) ** 3
     bridge = (4.5 + 12.5 * along**1.3) * np.exp(-0.5 * (u / width) ** 2) * step(y, 188, 216)
-    tip = 8.5 * bump(x, y, CENTRE, 266, 8.5, 9.0)
+    tip = 9.5 * bump(x, y, CENTRE, 267, 8.0, 8.0)
     wings = 6.5 * (bump(x, y, CENTRE - 13, 271.5, 6.2, 6.2) + bump(x, y, CENTRE + 13, 271.5, 6.2, 6.2))
     base = 283.0 - 3.0 * np.clip(np.abs(u) / 17, 0, 1) ** 2
-    return np.asarray((bridge + tip + wings) * step(y - base, 3.0, -13.0), np.float32)
+    return np.asarray((bridge + tip + wings) * step(y - base, 4.5, -13.0), np.float32)
 
 
 def relief(x: Array, y: Array) -> Array:
@@ -88,54 +106,59 @@ def _details(rgb: Array, x: Array, y: Array) -> None:
     side = CENTRE + np.abs(u)
     slant = y - 0.28 * np.abs(u)
     _shade(rgb, step(bump(side, slant, CENTRE + 8.2, 275.8, 4.6, 2.1), 0.25, 0.95), 0.78)
-    _shade(rgb, bump(x, y, CENTRE + 5, 286, 17, 4.5), 0.30)
+    _shade(rgb, bump(x, y, CENTRE + 5, 287, 17, 4.5), 0.22)
     _shade(rgb, bump(side, y, CENTRE + 19.5, 273, 1.9, 6.5), 0.20)
     fold = spline([(CENTRE + 23, 272), (CENTRE + 33, 284), (CENTRE + 41, 299), (CENTRE + 44, 309)])
     line = np.zeros(x.shape, np.uint8)
     for sign in (1, -1):
         curve = (fold - (CENTRE, 0)) * (sign, 1) + (CENTRE, 0)
-        cv2.polylines(line, [np.round(curve * SCALE * 16).astype(np.int32)], False, 255, 3, cv2.LINE_AA, 4)
-    _shade(rgb, blur(line.astype(np.float32) / 255, 2.2) * step(y, 268, 285) * step(y, 314, 298), 0.09)
-    _shade(rgb, step(y, 165, 118) * 0.8, 0.34)
+        cv2.polylines(line, [fixed(curve.astype(np.float32), _BOX)], False, 255, 3, cv2.LINE_AA, 4)
+    _shade(rgb, blur(line.astype(np.float32) / 255, 2.2) * step(y, 268, 285) * step(y, 314, 298), 0.13)
+    _shade(rgb, step(y, 165, 118), 0.12)
     _shade(rgb, step(np.abs(u), 66, 94) * step(y, 300, 230), 0.30)
 
 
-def _ear(canvas: Array, x: Array, y: Array, sign: int, skin: Array) -> None:
+def _ear(canvas: Array, sign: int, skin: Array) -> None:
     """One ear: rim, hollow and lobe, a shade redder than the face."""
-    cx = CENTRE + sign * 94.5
+    cx = CENTRE + sign * 93.5
     shape = spline([(cx + sign * a, b) for a, b in
-                    ((-9, 206), (-1, 197), (8, 199), (12.5, 211), (11, 230), (6, 246), (1, 258), (-6, 260), (-10, 250))],
+                    ((-9, 212), (-2, 204), (5, 205), (9, 214), (8.5, 230), (4.5, 244), (0, 255), (-6, 257), (-10, 248))],
                    closed=True)  # fmt: skip
-    mask = fill(shape, 0.5)
+    box = bounds(shape, 8)
+    x, y = grid(*box)
+    mask = fill(shape, 0.5, box)
     height = 16 * np.sqrt(np.clip(1 - (1 - blur(mask, 3.2)) * 1.2, 0, 1))
-    height -= 9 * bump(x, y, cx + sign * 1.0, 224, 4.6, 13)
-    height += 4.5 * bump(x, y, cx - sign * 4.5, 232, 2.6, 6) + 2.5 * bump(x, y, cx + sign * 2.5, 214, 1.6, 9)
+    height -= 7 * bump(x, y, cx + sign * 0.5, 226, 3.6, 11)
+    height += 4.0 * bump(x, y, cx - sign * 4.5, 233, 2.4, 5) + 2.0 * bump(x, y, cx + sign * 2.0, 217, 1.4, 8)
     albedo = np.broadcast_to(skin * np.array([0.98, 0.80, 0.76], np.float32), (*x.shape, 3))
     rgb = light(height.astype(np.float32), np.asarray(albedo, np.float32), gloss=0.10)
-    _shade(rgb, bump(x, y, cx - sign * 1, 227, 4.2, 10), 0.42)
-    over(canvas, rgb, mask)
+    _shade(rgb, bump(x, y, cx - sign * 1, 228, 3.6, 9), 0.40)
+    _shade(rgb, step(sign * (x - cx), 2, 10), 0.35)
+    _shade(rgb, step(sign * (x - cx), -4, -10), 0.25)
+    fringe = y - 212.5 - 0.35 * sign * (x - cx) - 0.02 * (x - cx) ** 2
+    _shade(rgb, step(fringe, 12, -1), 0.62)
+    crop(canvas, box)[..., :3] *= 1 - 0.22 * blur(mask, 2.0)[..., None]
+    over(crop(canvas, box), rgb, mask * step(fringe, -0.5, 0.7))
 
 
 def paint_ears(canvas: Array, skin_rgb: tuple[int, int, int]) -> None:
     """Both ears, with a small pearl on each lobe."""
-    x, y = grid()
     for sign in (-1, 1):
-        _ear(canvas, x, y, sign, linear(skin_rgb))
-        px, py = CENTRE + sign * 92.5, 257.0
+        _ear(canvas, sign, linear(skin_rgb))
+        px, py = CENTRE + sign * 91.5, 254.5
+        box = (round(px) - 6, 248, round(px) + 6, 262)
+        x, y = grid(*box)
         pearl = step(np.hypot(x - px, y - py), 3.4, 2.8)
         tone = 0.72 + 0.28 * bump(x, y, px - 1.0, py - 1.1, 1.6, 1.6) - 0.22 * bump(x, y, px + 1.6, py + 2.0, 1.6, 1.6)
-        over(canvas, tone[..., None] * np.array([1.0, 0.975, 0.95], np.float32), pearl)
+        over(crop(canvas, box), tone[..., None] * np.array([1.0, 0.975, 0.95], np.float32), pearl)
 
 
 def paint_face(skin_rgb: tuple[int, int, int]) -> tuple[Array, Array]:
     """The bare face as a layer (side, side, 4), and its relief (side, side)."""
-    x, y = grid()
-    height = relief(x, y)
-    rgb = light(height, _complexion(x, y, linear(skin_rgb)))
+    x, y = grid(*_BOX)
+    layer, height = np.zeros((SIDE * SCALE, SIDE * SCALE, 4), np.float32), np.zeros((SIDE * SCALE,) * 2, np.float32)
+    crop(height, _BOX)[:] = relief(x, y)
+    rgb = light(crop(height, _BOX), _complexion(x, y, linear(skin_rgb)))
     _details(rgb, x, y)
-    layer = np.zeros((SIDE * SCALE, SIDE * SCALE, 4), np.float32)
-    over(layer, rgb, fill(outline(), 0.5))
+    over(crop(layer, _BOX), rgb, fill(outline(), 0.5, _BOX))
     return layer, height
-
-
-__all__ = ["CENTRE", "EYE_X", "EYE_Y", "MOUTH_Y", "display", "outline", "paint_ears", "paint_face", "relief"]

@@ -1,4 +1,4 @@
-"""Hair, strand by strand: locks swept between two guide curves, lit in bands as hair is."""
+"""Hair, strand by strand: locks swept between two guide curves and lit as hair is, across each strand."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from demo.relief import SCALE, SIDE, Array, blur, fill, linear, over, spline
+from demo.relief import SCALE, SIDE, Array, blur, fixed, linear, over, spline
 
 Guide = tuple[tuple[float, float], ...]
+_POINTS = 40
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A sheet of hair between two guide curves, root to tip; `shine` is where along it the light band lies."""
+    """A sheet of hair between two guide curves, root to tip.
+
+    `on_skull` sheets hug the head; the others hang, bulging toward the viewer. `stray` scales fly-away hairs.
+    """
 
     first: Guide
     last: Guide
     strands: int
-    shine: float
     level: float = 1.0
+    on_skull: bool = True
     stray: float = 1.0
 
+    def mirrored(self, level: float) -> Lock:
+        first, last = (tuple((SIDE - x, y) for x, y in guide) for guide in (self.first, self.last))
+        return Lock(first, last, self.strands, level, self.on_skull, self.stray)
 
-def _mirror(guide: Guide) -> Guide:
-    return tuple((SIDE - x, y) for x, y in guide)
 
-
-_FALL = (
-    Lock(((196, 150), (190, 220), (190, 300), (196, 380)), ((256, 150), (256, 220), (256, 300), (256, 360)), 420, 9, 0.42),
-    Lock(((164, 120), (140, 200), (133, 280), (136, 345), (158, 402), (180, 412)),
-         ((212, 140), (196, 220), (192, 290), (186, 340), (188, 385), (200, 404)), 620, 0.56, 0.92, 2.2),
-)  # fmt: skip
-BACK: tuple[Lock, ...] = (
-    _FALL[0],
-    Lock(_mirror(_FALL[0].first), _mirror(_FALL[0].last), 420, 9, 0.42),
-    _FALL[1],
-    Lock(_mirror(_FALL[1].first), _mirror(_FALL[1].last), 620, 0.56, 0.80, 2.2),
+_NAPE = Lock(
+    ((176, 150), (168, 220), (164, 300), (176, 400)), ((262, 150), (262, 230), (262, 320), (262, 420)), 500, 0.40, False
 )
-FRONT: tuple[Lock, ...] = (
-    Lock(((286, 62), (330, 66), (362, 108), (369, 175), (362, 232), (352, 268)),
-         ((281, 117), (312, 126), (337, 150), (347, 184), (350, 222), (346, 262)), 760, 0.38, 0.92),
-    Lock(((288, 60), (222, 44), (160, 84), (142, 170), (150, 230), (160, 268)),
-         ((284, 119), (240, 138), (196, 160), (170, 190), (162, 224), (166, 262)), 1000, 0.36, 1.05),
+_FALL = Lock(((166, 120), (139, 190), (130, 262), (131, 330), (147, 388), (176, 412)),
+             ((216, 140), (200, 210), (192, 275), (190, 330), (192, 380), (204, 408)), 1000, 1.22, False, 1.6)  # fmt: skip
+BACK = (_NAPE, _NAPE.mirrored(0.36), _FALL, _FALL.mirrored(1.02))
+FRONT = (
+    Lock(((284, 47), (324, 49), (362, 92), (371, 168), (371, 240), (373, 300), (370, 350)),
+         ((278, 116), (308, 125), (333, 148), (344, 182), (349, 222), (352, 280), (350, 345)), 1100, 0.95),
+    Lock(((288, 47), (228, 42), (162, 78), (140, 166), (141, 240), (139, 300), (142, 350)),
+         ((283, 117), (244, 140), (204, 166), (176, 194), (164, 224), (160, 280), (162, 345)), 1500, 1.05),
 )  # fmt: skip
+_LIGHT = np.array([-0.45, -0.62, 0.64])
+_HALFWAY = np.array([-0.25, -0.34, 0.905])
 
 
 def _smooth_noise(rng: np.random.Generator, count: int, knots: int) -> Array:
@@ -52,41 +53,57 @@ def _smooth_noise(rng: np.random.Generator, count: int, knots: int) -> Array:
     return np.asarray(np.interp(at, np.arange(knots), rng.standard_normal(knots)), np.float32)
 
 
-def _strand_colors(t: Array, tone: float, shine: float, level: float) -> Array:
-    """Brightness along a strand: dark root, a broad and a narrow light band, darker tip."""
-    band = np.exp(-0.5 * ((t - shine) / 0.13) ** 2) + 0.35 * np.exp(-0.5 * ((t - shine - 0.34) / 0.09) ** 2)
-    shade = 0.50 + 0.22 * np.minimum(t * 6, 1) - 0.18 * np.clip(t - 0.8, 0, 1) / 0.2
-    return np.asarray(np.clip((shade + 0.62 * band * (0.6 + 0.4 * tone)) * level * (1 + 0.30 * tone), 0.06, 2), np.float32)
+def _strand_light(line: Array, lock: Lock, tone: float, across: float) -> Array:
+    """Brightness along a strand after Kajiya and Kay (1989): cylinders glow where they lie across the light."""
+    t = np.linspace(0, 1, len(line))
+    if lock.on_skull:
+        z = 105 * np.sqrt(np.clip(1 - ((line[:, 0] - 256) / 124) ** 2 - ((line[:, 1] - 185) / 150) ** 2, 0.01, 1))
+    else:
+        z = 95 * np.sin(2.4 * t + 0.22 * tone)
+    tangent = np.gradient(np.column_stack([line, z]), axis=0)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-6
+    diffuse = np.sqrt(np.clip(1 - (tangent @ _LIGHT) ** 2, 0, 1))
+    across_light = np.sqrt(np.clip(1 - (tangent @ _HALFWAY + 0.05 * tone) ** 2, 0, 1))
+    rolled = 0.62 + 0.46 * np.sin(np.pi * np.clip(0.10 + 0.84 * across, 0, 1))
+    root = 0.72 + 0.28 * np.minimum(t * 7, 1)
+    glow = 0.16 + 0.40 * diffuse + 0.36 * across_light**16 + 0.30 * across_light**70
+    return np.asarray(np.clip(glow * rolled * root * lock.level * (1 + 0.24 * tone), 0.05, 2), np.float32)
 
 
 def _ramp(brightness: Array, dye: tuple[int, int, int]) -> Array:
-    """Hair colour for each brightness: deep and cool in shade, golden in the light."""
-    base = linear(dye)
-    lit = base * brightness[:, None] + np.array([0.16, 0.105, 0.06], np.float32) * np.clip(brightness - 0.75, 0, 1)[:, None] ** 1.5
-    return np.asarray(255 * np.clip(lit, 0, 1) ** (1 / 2.2), np.float32)
+    """Hair colour for each brightness: deep in shade, golden in the light."""
+    gold = np.array([0.20, 0.135, 0.08], np.float32) * np.clip(brightness - 0.72, 0, 1)[:, None] ** 1.4
+    return np.asarray(255 * np.clip(linear(dye) * brightness[:, None] * 1.15 + gold, 0, 1) ** (1 / 2.2), np.float32)
+
+
+def _resampled(guide: Guide) -> Array:
+    curve = spline(guide, samples=40)
+    length = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(curve, axis=0).T))])
+    at = np.linspace(0, length[-1], _POINTS)
+    return np.stack([np.interp(at, length, curve[:, i]) for i in (0, 1)], -1).astype(np.float32)
 
 
 def _paint_lock(rgb: Array, mask: Array, lock: Lock, dye: tuple[int, int, int], rng: np.random.Generator) -> None:
-    first, last = spline(lock.first, samples=40), spline(lock.last, samples=40)
-    at = np.linspace(0, 1, 30, dtype=np.float32)
-    first, last = (c[np.linspace(0, len(c) - 1, 30).astype(int)] for c in (first, last))
-    body = np.concatenate([first, last[::-1]])
-    cv2.fillPoly(mask, [np.round(body * SCALE * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    cv2.fillPoly(rgb, [np.round(body * SCALE * 16).astype(np.int32)],
-                 _ramp(np.array([0.42 * lock.level]), dye)[0].tolist(), cv2.LINE_AA, 4)  # fmt: skip
-    clump, shift = _smooth_noise(rng, 512, 34), _smooth_noise(rng, 512, 22)
-    for v in rng.permutation(np.linspace(-0.006, 1.006, lock.strands)):
+    first, last = _resampled(lock.first), _resampled(lock.last)
+    at = np.linspace(0, 1, _POINTS, dtype=np.float32)
+    body = [fixed(np.concatenate([first, last[::-1]]))]
+    cv2.fillPoly(mask, body, 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(rgb, body, _ramp(np.array([0.40 * lock.level]), dye)[0].tolist(), cv2.LINE_AA, 4)
+    clump, wave = _smooth_noise(rng, 512, 30), _smooth_noise(rng, 512, 18)
+    for v in rng.permutation(np.linspace(-0.004, 1.004, lock.strands)):
         k = int(np.clip(v, 0, 1) * 511)
-        wander = v + 0.012 * rng.standard_normal() + 0.03 * np.sin(5 * at + 3 * shift[k]) * np.sin(np.pi * at)
-        edge = lock.stray * (rng.random() < 0.05) * rng.standard_normal() * 3.5
-        line = first + (last - first) * wander[:, None] + edge * (at**2)[:, None]
-        tone = float(np.clip(0.55 * clump[k] + 0.45 * rng.standard_normal(), -1.6, 1.6))
-        colors = _ramp(_strand_colors(at, tone, lock.shine + 0.03 * float(shift[k]), lock.level), dye).tolist()
-        pts = np.round(line * SCALE * 16).astype(np.int32)
-        end = 29 - int(rng.integers(0, 4))
+        wander = v + 0.010 * rng.standard_normal() + 0.022 * np.sin(5 * at + 3 * wave[k]) * np.sin(np.pi * at)
+        stray = lock.stray * (rng.random() < 0.04) * rng.standard_normal() * 3.0
+        line = first + (last - first) * wander[:, None] + stray * (at**2)[:, None]
+        line[1:] -= np.diff(line, axis=0) * rng.random()  # so that the strands' segments do not line up in bands
+        tone = float(np.clip(0.6 * clump[k] + 0.5 * rng.standard_normal(), -1.7, 1.7))
+        colors = _ramp(_strand_light(line, lock, tone, float(v)), dye).tolist()
+        points = fixed(line)
+        end = _POINTS - 1 - int(rng.integers(0, 9 if lock.on_skull else 4))
+        width = 1 if stray or rng.random() < 0.6 else 2
         for i in range(end):
-            cv2.line(rgb, pts[i].tolist(), pts[i + 1].tolist(), colors[i], 1 if edge else 2, cv2.LINE_AA, 4)
-        cv2.polylines(mask, [pts[: end + 1]], False, 255, 1, cv2.LINE_AA, 4)
+            cv2.line(rgb, points[i].tolist(), points[i + 1].tolist(), colors[i], width, cv2.LINE_AA, 4)
+        cv2.polylines(mask, [points[: end + 1]], False, 255, 1, cv2.LINE_AA, 4)
 
 
 def paint(locks: tuple[Lock, ...], dye: tuple[int, int, int], seed: int) -> Array:
@@ -100,6 +117,3 @@ def paint(locks: tuple[Lock, ...], dye: tuple[int, int, int], seed: int) -> Arra
     layer = np.zeros((*size, 4), np.float32)
     over(layer, rgb.astype(np.float32) / 255, blur(mask.astype(np.float32) / 255, 0.3))
     return layer
-
-
-__all__ = ["BACK", "FRONT", "Lock", "fill", "paint"]

@@ -7,11 +7,11 @@ import numpy as np
 
 from demo.expression import Expression
 from demo.face import CENTRE, MOUTH_Y
-from demo.relief import SCALE, Array, blur, bump, display, grid, light, linear, over, step
+from demo.relief import SCALE, Array, bump, display, grid, linear, over, step
 
 JAW_DROP = 27.0
 _BOX = (206, 284, 306, 366)
-_SKIN_BOX = (150, 286, 362, 404)
+_SKIN_BOX = (150, 284, 362, 404)
 
 
 class Mouth:
@@ -21,7 +21,9 @@ class Mouth:
         self._x, self._y = grid(*_BOX)
         self._lips = linear(lips)
         rng = np.random.default_rng(4)
-        creases = cv2.resize(rng.standard_normal((1, 70)).astype(np.float32), (self._x.shape[1], 1), interpolation=cv2.INTER_CUBIC)
+        creases = cv2.resize(
+            rng.standard_normal((1, 70)).astype(np.float32), (self._x.shape[1], 1), interpolation=cv2.INTER_CUBIC
+        )
         self._creases = np.repeat(creases, self._x.shape[0], 0)
         sx, sy = grid(*_SKIN_BOX)
         u = np.abs(sx - CENTRE)
@@ -42,11 +44,13 @@ class Mouth:
         """Paint the mouth onto `head` (premultiplied RGBA, opaque here)."""
         x0, y0, x1, y1 = (round(v * SCALE) for v in _BOX)
         patch = head[y0:y1, x0:x1]
-        half = 34.0 * (1 + 0.13 * e.width * (e.width > 0) + 0.30 * e.width * (e.width < 0) + 0.07 * e.smile - 0.05 * e.jaw)
+        half = 34.0 * (
+            1 + 0.13 * e.width * (e.width > 0) + 0.30 * e.width * (e.width < 0) + 0.13 * e.smile - 0.05 * e.jaw
+        )
         u, v = self._x - CENTRE, self._y - MOUTH_Y
         s = np.clip(u / half, -1, 1)
         dome = 1 - s * s
-        seam = 1.0 + 0.16 * JAW_DROP * e.jaw - (5.5 * e.smile + 1.0 * max(e.width, 0)) * (s * s - 0.35)
+        seam = 1.0 + 0.16 * JAW_DROP * e.jaw - (13.0 * e.smile + 1.0 * max(e.width, 0)) * (s * s - 0.35)
         seam = seam + 1.1 * np.exp(-((s / 0.2) ** 2)) * (1 - e.jaw)
         gap = JAW_DROP * 0.80 * e.jaw + 3.0 * e.lower + 2.0 * e.upper
         top = seam - (3.2 * e.upper + 0.20 * gap) * dome**0.8
@@ -60,10 +64,14 @@ class Mouth:
         over(patch, self._interior(u, v, top, bottom, gap, e), inside * (np.abs(u) < half))
         self._lip(patch, s, (v - upper_edge) / np.maximum(top - upper_edge, 0.4), (top - v), v - upper_edge, True, e)
         self._lip(patch, s, (v - bottom) / np.maximum(lower_edge - bottom, 0.4), v - bottom, lower_edge - v, False, e)
-        line = np.exp(-(((v - (top + 0.3)) / (0.75 + 0.2 * e.press)) ** 2)) * (np.abs(s) < 1) * (1 - min(1.0, gap / 2.5))
+        line = (
+            np.exp(-(((v - (top + 0.3)) / (0.75 + 0.2 * e.press)) ** 2)) * (np.abs(s) < 1) * (1 - min(1.0, gap / 2.5))
+        )
         over(patch, (0.33, 0.10, 0.10), 0.80 * line.astype(np.float32))
 
-    def _shadows(self, patch: Array, u: Array, v: Array, half: float, seam: Array, lower_edge: Array, e: Expression) -> None:
+    def _shadows(
+        self, patch: Array, u: Array, v: Array, half: float, seam: Array, lower_edge: Array, e: Expression
+    ) -> None:
         corner = seam[:, :1]
         dimple = np.exp(-(((np.abs(u) - half - 0.5) / 3.0) ** 2) - ((v - corner - 0.3) / 2.6) ** 2)
         below = np.exp(-(((v - lower_edge - 2.2) / 3.2) ** 2)) * np.clip(1 - (u / half) ** 2, 0, 1)
@@ -79,7 +87,9 @@ class Mouth:
             tone = 0.80 + 0.34 * np.exp(-(((t - 0.38) / 0.28) ** 2)) - 0.30 * step(t, 0.55, 1.05)
             shine = 0.30 * np.exp(-(((t - 0.36) / 0.15) ** 2)) * np.exp(-(((s + 0.12) / 0.34) ** 2))
         tone = tone * (1 - 0.22 * s * s - 0.06 * s) * (1 + 0.045 * self._creases)
-        color = self._lips * tone[..., None] + (shine * (1 + 0.35 * self._creases))[..., None] * np.array([1, 0.90, 0.86], np.float32)
+        color = self._lips * tone[..., None] + (shine * (1 + 0.35 * self._creases))[..., None] * np.array(
+            [1, 0.90, 0.86], np.float32
+        )
         over(patch, display(np.clip(color, 0, 2)), np.asarray(mask * 0.92, np.float32))
 
     def _interior(self, u: Array, v: Array, top: Array, bottom: Array, gap: float, e: Expression) -> Array:
@@ -90,7 +100,12 @@ class Mouth:
         tongue_y = floor * (1 - 0.45 * e.tongue) + 4.0 - 3.0 * e.tongue
         curve = tongue_y - 3.5 + 0.011 * u * u
         tongue = step(v - curve, -0.8, 1.2) * step(np.abs(u), 21, 16)
-        flesh = 0.72 + 0.22 * np.exp(-(((v - curve - 3.5) / 2.6) ** 2)) - 0.16 * np.exp(-((u / 1.6) ** 2)) - 0.012 * np.abs(u)
+        flesh = (
+            0.72
+            + 0.22 * np.exp(-(((v - curve - 3.5) / 2.6) ** 2))
+            - 0.16 * np.exp(-((u / 1.6) ** 2))
+            - 0.012 * np.abs(u)
+        )
         over(rgb, flesh[..., None] * np.array([0.86, 0.44, 0.45], np.float32), np.asarray(tongue, np.float32))
         low_edge = floor - 1.6 + 0.010 * u * u
         low = step(v - low_edge, -0.5, 0.5) * step(np.abs(u), 19, 15)
@@ -98,7 +113,7 @@ class Mouth:
         edge = 6.6 - 0.006 * u * u - 0.5 * np.abs(np.sin(np.pi * u / 7.6)) ** 6 + 0.10 * JAW_DROP * e.jaw
         teeth = step(edge - v, -0.45, 0.45) * step(np.abs(u), 27, 23)
         over(rgb, self._enamel(u, 7.6, 0.97), np.asarray(teeth, np.float32))
-        shadow = 0.62 * np.exp(-np.clip(v - top, 0, None) / 2.2) + 0.30 * np.exp(-np.clip(bottom - v, 0, None) / 1.5)
+        shadow = 0.46 * np.exp(-np.clip(v - top, 0, None) / 1.8) + 0.30 * np.exp(-np.clip(bottom - v, 0, None) / 1.5)
         return np.asarray(rgb * (1 - np.clip(shadow, 0, 0.9))[..., None], np.float32)
 
     @staticmethod
@@ -106,6 +121,3 @@ class Mouth:
         gaps = np.exp(-(((np.mod(u + pitch / 2, pitch) - pitch / 2) / 0.42) ** 2))
         tone = level * (1 - 0.16 * gaps) * (1 - 0.55 * np.clip(np.abs(u) / 27, 0, 1) ** 2.2)
         return np.asarray(tone[..., None] * np.array([1.0, 0.965, 0.92], np.float32), np.float32)
-
-
-__all__ = ["JAW_DROP", "Mouth", "blur", "light"]

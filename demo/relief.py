@@ -63,10 +63,32 @@ def spline(points: Sequence[tuple[float, float]], closed: bool = False, samples:
     return flat if closed else np.concatenate([flat, p[-2:-1]])
 
 
-def fill(outline: Array, soft: float = 0.35) -> Array:
-    """The coverage mask of a closed outline, its edge softened by `soft` design units."""
-    mask = np.zeros((SIDE * SCALE, SIDE * SCALE), np.uint8)
-    cv2.fillPoly(mask, [np.round(outline * SCALE * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+Box = tuple[int, int, int, int]
+WHOLE: Box = (0, 0, SIDE, SIDE)
+
+
+def crop(layer: Array, box: Box) -> Array:
+    """The view of a whole layer inside a box of design units."""
+    x0, y0, x1, y1 = (v * SCALE for v in box)
+    return layer[y0:y1, x0:x1]
+
+
+def bounds(outline: Array, margin: int) -> Box:
+    """The whole-unit box around an outline, kept inside the picture."""
+    low, high = outline.min(0) - margin, outline.max(0) + margin
+    x0, y0, x1, y1 = (int(np.clip(v, 0, SIDE)) for v in (*low, *high))
+    return x0, y0, x1, y1
+
+
+def fixed(points: Array, box: Box = WHOLE) -> NDArray[np.int32]:
+    """Design units as the fixed-point samples that OpenCV's anti-aliased drawing wants (shift 4)."""
+    return np.round((points - np.asarray(box[:2], np.float32)) * SCALE * 16).astype(np.int32)
+
+
+def fill(outline: Array, soft: float = 0.35, box: Box = WHOLE) -> Array:
+    """The coverage mask of a closed outline within a box, its edge softened by `soft` design units."""
+    mask = np.zeros(((box[3] - box[1]) * SCALE, (box[2] - box[0]) * SCALE), np.uint8)
+    cv2.fillPoly(mask, [fixed(outline, box)], 255, cv2.LINE_AA, 4)
     return blur(mask.astype(np.float32) / 255, soft)
 
 
@@ -98,15 +120,15 @@ def light(height: Array, albedo: Array, wrap: Sequence[float] = (0.42, 0.22, 0.1
     key, fill_light, rim = (normal @ (v / np.linalg.norm(v)) for v in (_KEY, _FILL, _RIM))
     w = np.asarray(wrap, np.float32)
     diffuse = np.clip((key[..., None] + w) / (1 + w), 0, None) ** 1.15 * np.array([1.02, 0.95, 0.86], np.float32)
-    diffuse += np.clip(fill_light, 0, None)[..., None] * np.array([0.17, 0.20, 0.25], np.float32)
+    diffuse += np.clip(fill_light, 0, None)[..., None] * np.array([0.25, 0.20, 0.175], np.float32)
     sky = 0.5 - 0.5 * normal[..., 1:2]
-    diffuse += 0.16 + 0.14 * sky
+    diffuse += (0.16 + 0.14 * sky) * np.array([1.12, 0.96, 0.90], np.float32)
     cavity = np.clip(1 + 0.05 * (height - blur(height, 5)) + 0.012 * (height - blur(height, 16)), 0.45, 1.12)
     color = albedo * diffuse * (cavity[..., None] ** np.array([0.8, 1.1, 1.2], np.float32))
     half = (_KEY / np.linalg.norm(_KEY) + np.array([0, 0, 1], np.float32)) / 2
     shine = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1)
     color += gloss * (0.75 * shine**14 + 0.6 * shine**50)[..., None] * np.array([1.0, 0.95, 0.88], np.float32)
-    color += 0.30 * (np.clip(rim, 0, 1) ** 3)[..., None] * albedo
+    color += 0.14 * (np.clip(rim, 0, 1) ** 3)[..., None] * albedo
     return display(color)
 
 

@@ -14,20 +14,27 @@ from demo.relief import SCALE, SIDE
 
 _LOOKS = (
     Look(),
-    Look(skin=(214, 160, 124), hair=(52, 38, 36), iris=(84, 56, 38), lips=(188, 88, 84), blouse=(226, 232, 240), jacket=(120, 52, 62)),
+    Look(
+        skin=(214, 160, 124),
+        hair=(52, 38, 36),
+        iris=(84, 56, 38),
+        lips=(188, 88, 84),
+        blouse=(226, 232, 240),
+        jacket=(120, 52, 62),
+    ),
 )
 
 
 class Scene:
     """Draws frames of `size` (width, height); presenters stand side by side, each over its share of the wall."""
 
-    def __init__(self, size: tuple[int, int], faces: int = 1, seed: int = 0) -> None:
+    def __init__(self, size: tuple[int, int], faces: int = 1) -> None:
         self._size = size
         width, height = size
         side = SIDE * SCALE
         unit = side / min(width, height)
         self._wall = studio.wall(round(width * unit), round(height * unit), _LOOKS[0].wall)
-        self._cast = [Presenter(look, seed) for look in _LOOKS[:faces]]
+        self._cast = [Presenter(look) for look in _LOOKS[:faces]]
 
     def draw(self, courses: Sequence[tuple[Expression, Pose]]) -> NDArray[np.uint8]:
         """One frame from each presenter's expression and pose: RGB (height, width, 3)."""

@@ -107,7 +107,9 @@ def _silences(phonemes: Sequence[Phoneme], seconds: float) -> list[tuple[float, 
     return [(a, b) for a, b in pairs if b - a > 0.15]
 
 
-def articulate(phonemes: Sequence[Phoneme], times: NDArray[np.float64], seconds: float) -> dict[str, NDArray[np.float64]]:
+def articulate(
+    phonemes: Sequence[Phoneme], times: NDArray[np.float64], seconds: float
+) -> dict[str, NDArray[np.float64]]:
     """Each articulator's course at `times` (seconds), in the units of `Expression`."""
     total = {name: np.zeros(len(times)) for name in CHANNELS}
     weight = {name: np.full(len(times), 1e-6) for name in CHANNELS}
