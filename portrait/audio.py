@@ -1,8 +1,7 @@
 """What the talking head hears: mel spectrum, phone posteriors and phone-state scores, one hundred times a second.
 
 `features` is `FeatureStream` fed once, so that training and live speech hear the same. Whatever is normalised is so
-against running means of the speech heard so far, which start from a prior worth a second of speech; nothing looks
-further ahead than `LOOK_AHEAD_SAMPLES`.
+against running means of the speech heard so far; nothing looks further ahead than `LOOK_AHEAD_SAMPLES`.
 """
 
 from __future__ import annotations
@@ -30,48 +29,56 @@ FEATURE_SIZE = SCORE.stop
 LOOK_AHEAD_SAMPLES = spectrum.LEAD + phones.DELTA_SPAN * spectrum.HOP
 """Samples needed after a feature's own 10 ms before it can be told: 605, that is 38 ms."""
 
+_MEL_SIZE = MEL.stop
+_ROW = _MEL_SIZE + spectrum.CEPSTRUM_SIZE
 _SPAN = phones.DELTA_SPAN
-_NOISE_FLOOR = -11.0
-"""Log power, against the mean of speech, under which nothing is told apart: studio silence sounds like a quiet room."""
-_GATE = 5.0
-"""Nats of power under the recent peak where speech ends."""
-_PEAK_DECAY = 0.002
-"""Nats per frame that the recent peak sinks: a whisper after a shout is speech again within seconds."""
-_HANGOVER = 25
-"""Frames after speech that still count for the means: the pauses between words do, the silence between turns does not."""
-_SCORE_RANGE = 40.0
-"""Nats under the best state of the frame where scores are cut off."""
-_MEMORY = 1000
-_PRIOR_WEIGHT = 100
-"""Frames of speech that the running means remember, and that their prior is worth."""
 _SLICE = 10 * SAMPLE_RATE
+"""Samples heard at once, whatever is pushed: bounds the memory; and of the voice, as much as is worth hearing first."""
+
+# Speech is told from silence, and levels from each other, by log power in nats on the 16-bit scale.
 _LEVEL_PRIOR = 17.5
+"""Of speech at -22 dB of full scale."""
 _PEAK_LEAST = 12.0
-_ROW = 80 + spectrum.CEPSTRUM_SIZE
-_MEL_DEVIATION = 3.0
-_SCORE_DEVIATION = 10.0
-_SCORE_OFFSET = 2.0
-_MEL_PRIOR = np.interp(np.arange(80), np.linspace(0, 79, 8), [-8, -5.5, -6, -7, -6, -5.5, -7, -8.5])
+_PEAK_DECAY = 0.0005
+"""Per frame that the recent peak sinks: 13 dB in a minute, so that a murmur after a shout is heard in time."""
+_GATE = 5.0
+"""Under the recent peak, where speech ends."""
+_MEL_FLOOR, _BAND_FLOOR = -11.0, -13.0
+"""Log power, relative to speech, added to every band: a synthetic voice's silence is then like a quiet room's."""
+_HANGOVER = 25
+"""Frames after speech that count for the means: the pauses between words do, the silence between turns does not."""
+_MEMORY = 1000
+_PRIOR_WEIGHT = 30
+"""Frames that the running means remember, and that their prior is worth."""
+# The priors are rounded averages over espeak-ng and public domain readings (LibriVox), at eight places of the mel axis.
+_MEL_PRIOR = np.interp(np.arange(_MEL_SIZE), np.linspace(0, 79, 8), [-8, -5.5, -6, -7, -6, -5.5, -7, -8.5])
 _CEPSTRUM_PRIOR = np.array([-32, 8, -5, 13, -11, 0, -6, -6, 3, -3, 5, 0, 0])
+
+_MEL_DEVIATION = 3.0
+_SCORE_RANGE = 40.0
+"""Nats under the best state of the frame where scores are cut off; typical ones lie 12 +- 6 under it."""
 
 
 def features(samples: Array, *, warp: float = 1.0) -> Array:
-    """Hear a whole recording: mono 16 kHz float samples in -1..1 to (ceil(n / 160), 248) features.
+    """Hear a whole recording: mono 16 kHz samples (n,) in -1..1 become features (ceil(n / 160), 248).
 
-    Row t stands for the 10 ms from sample 160 t on. `warp` (0.88 to 1.12) moves the formants as a vocal tract shorter by
-    that factor would (vocal tract length perturbation), for training with other voices than the one recorded.
+    Row t stands for the 10 ms from sample 160 t on: mel powers and scores are near zero mean and unit deviation,
+    posteriors sum to one. `warp` (0.88 to 1.12) listens as if the formants were lower by that factor (vocal tract
+    length perturbation, Jaitly and Hinton 2013), so that training meets other voices than the one recorded.
+    ValueError if the samples are not finite or not one channel.
     """
-    stream = FeatureStream(warp=warp)
+    stream = FeatureStream(samples, warp=warp)
     return np.concatenate([stream.push(samples), stream.flush()])
 
 
 class FeatureStream:
     """Hears speech as it comes: `push` samples, get the features that are certain; `flush` ends the utterance.
 
-    What it has learned of the voice stays for the next utterance. Memory does not grow with the speech heard.
+    What it has learned of the voice stays for the next utterance: keep one stream per voice. Some seconds of the
+    `voice` to come, where there are any, spare it the uncertainty of the first second. Memory is bounded.
     """
 
-    def __init__(self, *, warp: float = 1.0) -> None:
+    def __init__(self, voice: Array | None = None, *, warp: float = 1.0) -> None:
         self._mel_filters = spectrum.mel_filters(warp)
         self._cepstral_filters = spectrum.cepstral_filters(warp)
         self._noise = spectrum.NoiseRemoval()
@@ -79,15 +86,18 @@ class FeatureStream:
         self._level = _RunningMean(np.array([_LEVEL_PRIOR]))
         self._mean = _RunningMean(np.concatenate([_MEL_PRIOR, _CEPSTRUM_PRIOR]))
         self._begin()
+        if voice is not None:
+            self._hear(_checked(voice[:_SLICE]))
+            self._begin()
 
     def _begin(self) -> None:
         self._samples = np.zeros(spectrum.LEAD + 1, np.float32)  # one more: pre-emphasis looks one sample back
         self._received = self._framed = 0
-        self._rows = self._means = np.zeros((0, _ROW), np.float32)
+        self._rows = np.zeros((0, _ROW), np.float32)
 
     def push(self, samples: Array) -> Array:
         """Features (t, 248) that the samples so far allow, each once: all but the last LOOK_AHEAD_SAMPLES."""
-        samples = np.asarray(samples, np.float32)
+        samples = _checked(samples)
         self._received += len(samples)
         slices = [samples[start : start + _SLICE] for start in range(0, max(len(samples), 1), _SLICE)]
         return np.concatenate([self._tell(*self._hear(piece)) for piece in slices])
@@ -102,7 +112,7 @@ class FeatureStream:
         return told
 
     def _hear(self, samples: Array) -> tuple[Array, Array]:
-        """Log-mel and cepstra (t, 93) of the frames that `samples` complete, and the running means (t, 93) there."""
+        """Log-mel and cepstra (t, 93) of the frames that `samples` complete, and their running means (t, 93)."""
         self._samples = np.concatenate([self._samples, samples])
         power = spectrum.power_spectra(self._samples)
         self._samples = self._samples[len(power) * spectrum.HOP :]
@@ -110,9 +120,9 @@ class FeatureStream:
         loudness = np.log(power.mean(axis=1) + 1e-3)
         speech, active = self._gate(loudness)
         level = self._level(loudness[:, None], speech)
-        mel = np.log(power @ self._mel_filters * np.exp(-level) + np.exp(_NOISE_FLOOR))
+        mel = np.log(power @ self._mel_filters * np.exp(-level) + np.exp(_MEL_FLOOR))
         bands = self._noise(power @ self._cepstral_filters)
-        cepstra = spectrum.cepstra(np.log(bands * np.exp(-level) + np.exp(_NOISE_FLOOR - 2)))
+        cepstra = spectrum.cepstra(np.log(bands * np.exp(-level) + np.exp(_BAND_FLOOR)))
         rows = np.concatenate([mel, cepstra], axis=1)
         return rows.astype(np.float32), self._mean(rows, active).astype(np.float32)
 
@@ -130,14 +140,22 @@ class FeatureStream:
 
 def _features(rows: Array, means: Array) -> Array:
     """Features (t, 248) of rows (t + 6, 93), normalised by means (t, 93)."""
-    mel = (rows[_SPAN:-_SPAN, :80] - means[:, :80]) / np.float32(_MEL_DEVIATION)
-    cepstra = phones.with_deltas(rows[:, 80:])
-    cepstra[:, : spectrum.CEPSTRUM_SIZE] -= means[:, 80:]
+    mel = (rows[_SPAN:-_SPAN, :_MEL_SIZE] - means[:, :_MEL_SIZE]) / np.float32(_MEL_DEVIATION)
+    cepstra = phones.with_deltas(rows[:, _MEL_SIZE:])
+    cepstra[:, : spectrum.CEPSTRUM_SIZE] -= means[:, _MEL_SIZE:]
     scores = phones.acoustic_model().scores(cepstra)
     posteriors = phones.posteriors(scores)
     scores -= scores.max(axis=1, keepdims=True)
-    scores = np.maximum(scores, -_SCORE_RANGE) / np.float32(_SCORE_DEVIATION) + np.float32(_SCORE_OFFSET)
-    return np.concatenate([mel, posteriors, scores], axis=1)
+    np.maximum(scores, np.float32(-_SCORE_RANGE), out=scores)
+    return np.concatenate([mel, posteriors, scores / np.float32(6) + np.float32(2)], axis=1)
+
+
+def _checked(samples: Array) -> Array:
+    """One channel of numbers: a single NaN would stay in the running means for good."""
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1 or not np.isfinite(samples).all():
+        raise ValueError("the samples must be one channel of finite numbers")
+    return samples
 
 
 class _SpeechGate:
@@ -150,10 +168,10 @@ class _SpeechGate:
         """Whether each of the next frames (t,) is speech, and whether it is speech or follows it closely."""
         time = np.arange(1, len(loudness) + 1)
         peaks = np.maximum.accumulate(np.append(self._peak, loudness + _PEAK_DECAY * time))[1:] - _PEAK_DECAY * time
-        speech = loudness > peaks - _GATE
+        speech = loudness > np.maximum(peaks, _PEAK_LEAST) - _GATE
         since = time - np.maximum.accumulate(np.where(speech, time, -self._since))
         if len(time):
-            self._peak, self._since = max(peaks[-1], _PEAK_LEAST), min(int(since[-1]), _HANGOVER + 1)
+            self._peak, self._since = peaks[-1], min(int(since[-1]), _HANGOVER + 1)
         return speech, since <= _HANGOVER
 
 
@@ -170,4 +188,5 @@ class _RunningMean:
         sums = lfilter([1.0], [1.0, -self._keep], counted, axis=0, zi=self._keep * self._sums[None])[0]
         sums = np.concatenate([self._sums[None], sums])
         self._sums = sums[-1]
-        return (sums[:, :-1] / sums[:, -1:])[np.cumsum(counts)]
+        means: NDArray[np.float64] = sums[:, :-1] / sums[:, -1:]
+        return means[np.cumsum(counts)]

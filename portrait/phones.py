@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-PHONES = tuple(
-    "+NSN+ +SPN+ AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH "
-    "K L M N NG OW OY P R S SH SIL T TH UH UW V W Y Z ZH".split()
-)
+PHONES = (
+    "+NSN+", "+SPN+", "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH",
+    "IY", "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "SIL", "T", "TH", "UH", "UW", "V", "W", "Y",
+    "Z", "ZH",
+)  # fmt: skip
 """The phones of the model in its own order; +NSN+ and +SPN+ are noise and babble."""
 BILABIALS = frozenset(PHONES.index(phone) for phone in ("B", "M", "P"))
 """Indices in PHONES of the sounds that cannot be made with open lips."""
@@ -33,8 +34,8 @@ STATE_COUNT = len(PHONES) * STATES_PER_PHONE
 CEPSTRUM_SIZE = 13
 DELTA_SPAN = 3
 """Frames on either side that slopes and curvatures look at."""
-TEMPERATURE = 3.0
-"""Divides log-likelihoods (nats) before the softmax: the three streams are not independent, so raw ones are too sure."""
+TEMPERATURE = 2.0
+"""Divides log-likelihoods (nats) before the softmax: the streams are not independent, so raw ones are too sure."""
 
 _MAGIC = 0x11223344
 _LOG_STEP = 1024 * np.log(1.0001)

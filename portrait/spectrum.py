@@ -47,7 +47,7 @@ def _window() -> Array:
 
 @lru_cache(maxsize=64)
 def mel_filters(warp: float = 1.0) -> Array:
-    """Eighty triangular filters (257, 80) from 40 to 7600 Hz, averaged over each bin: the lowest are narrower than one."""
+    """Eighty triangles (257, 80) from 40 to 7600 Hz, averaged over each bin, as the lowest are narrower than one."""
     edges = _mel_edges(80, 40, 7600, warp)
     fine = (np.arange((_FFT // 2 + 1) * 16) + 0.5) / 16 - 0.5
     return _triangles(edges, fine * _BIN_HERTZ).reshape(80, -1, 16).mean(axis=2).T.astype(np.float32).copy()
@@ -61,7 +61,7 @@ def cepstral_filters(warp: float = 1.0) -> Array:
 
 
 def _mel_edges(count: int, low: float, high: float, warp: float) -> NDArray[np.float64]:
-    """Left, middle and right corner in Hz (count, 3), moved as by a vocal tract `warp` times shorter."""
+    """Left, middle and right corner in Hz (count, 3), those under 4800 Hz multiplied by `warp`."""
     mel_low, mel_high = 2595 * np.log10(1 + np.array([low, high]) / 700)
     hertz = 700 * (10 ** (np.linspace(mel_low, mel_high, count + 2) / 2595) - 1)
     nyquist, knee = SAMPLE_RATE / 2, _VOCAL_TRACT_LIMIT_HERTZ * min(warp, 1) / warp
