@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
+QUIET := $(if $(MAKE_TERMOUT),,-q)
 PROTOS := $(shell find protos -name '*.proto')
 # Workers of the unit tests. Each keeps to one thread, so that they do not fight for the processors.
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
@@ -72,6 +73,10 @@ stubs: $(VENV)/.stubs ## compile the protos into the virtual environment
 demo-avatar: setup ## draw the demo presenter again and train the avatar from it
 	$(BIN)/python -m demo.build $(ARGS)
 
+.PHONY: docs
+docs: setup ## write docs/configuration.md from the settings' docstrings
+	$(BIN)/python docs/configuration.py
+
 .PHONY: clean
 clean: ## remove the virtual environment and caches; data/ stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
@@ -99,8 +104,9 @@ $(VENV)/.python: | $(VENV)/.system
 # torch comes first, by itself: the longest download, and nothing else should choose its version. mediapipe's own list
 # asks for an old numpy and protobuf that it does not need; pyproject.toml names the parts that it does.
 $(VENV)/.packages: pyproject.toml $(VENV)/.python
-	$(PIP) install -q torch==2.13.0
-	$(PIP) install -q -e '.[all]'
+	@echo "Installing packages: about 0.5 GB to download without CUDA, up to 3 GB with it."
+	$(PIP) install $(QUIET) torch==2.13.0
+	$(PIP) install $(QUIET) -e '.[all]'
 	$(PIP) install -q --no-deps mediapipe==0.10.21
 	@touch $@
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -14,7 +13,7 @@ import grpc
 from visavis.common.v1 import job_pb2
 from visavis.render.v1 import render_pb2
 
-from client import jobs, speech, subtitles
+from client import background, jobs, speech, subtitles
 from client.errors import CallError, translate
 from client.files import chunks
 from client.jobs import Job
@@ -65,12 +64,12 @@ def generate(
     if audio is None:
         spoken = speech.say(services, text, voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones)
         job = _create(services, request)
-        _in_background(_supply_speech, services, job.id, spoken, subtitles != "none")
+        background.start(_quietly, _supply_speech, services, job.id, spoken, subtitles != "none")
         return job
     job = _create(services, request)
     if subtitles == "none":
         return _supply(services, _file_requests(job.id, audio))
-    _in_background(_supply_subtitled, services, job.id, _copy(audio), language)
+    background.start(_quietly, _supply_subtitled, services, job.id, _copy(audio), language)
     return job
 
 
@@ -152,12 +151,9 @@ def _copy(file: BinaryIO) -> Any:
     return copy
 
 
-def _in_background(work: Any, *arguments: Any) -> None:
-    def run() -> None:
-        try:
-            work(*arguments)
-        except CallError as error:
-            # The job's own row tells the user; a cancelled job ends here too.
-            logger.info("speech not brought", extra={"fields": {"reason": error.reason}})
-
-    threading.Thread(target=run, daemon=True).start()
+def _quietly(work: Any, *arguments: Any) -> None:
+    try:
+        work(*arguments)
+    except CallError as error:
+        # The job's own row tells the user; a cancelled job ends here too.
+        logger.info("speech not brought", extra={"fields": {"reason": error.reason}})

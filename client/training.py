@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from typing import Any, BinaryIO
 
@@ -12,7 +11,7 @@ from visavis.common.v1 import info_pb2, media_pb2
 from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
-from client import jobs, library, speech
+from client import background, jobs, library, speech
 from client.errors import CallError, translate
 from client.files import upload, voice_file
 from client.jobs import Job
@@ -70,7 +69,7 @@ def train(
             library.delete_voice(services, voice)
         raise
     if voice:
-        threading.Thread(target=_subtitle, args=(services, job.id, voice, language), daemon=True).start()
+        background.start(_subtitle, services, job.id, voice, language)
     return job
 
 

@@ -1,0 +1,128 @@
+"""`visavis chat`: talk with an avatar from the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+
+from cli.screen import connect, console, explain
+from client import library
+from client.conversation import Conversation, Delta, Done, Event, Media, MediaType
+from client.errors import CallError
+from client.services import Services
+
+_MARKS = {
+    "llm_first_token": "first word",
+    "first_sentence": "first sentence",
+    "tts_first_audio": "first sound",
+    "render_first_fragment": "first picture",
+    "done": "all sent",
+}
+
+
+@click.command()
+@click.option("--avatar", default="", help="Whom to talk with; may be left out when there is only one.")
+@click.option("--voice", default="", help="Voice of the replies; the avatar's own unless given.")
+@click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
+@click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
+@click.option(
+    "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Say this recording instead of typing, and leave after the reply.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save each reply's MP4 in."
+)
+def chat(avatar: str, voice: str, persona: str, language: str, audio: Path | None, output: Path | None) -> None:
+    """Talk with an avatar: type a line, read and save its reply. Ctrl-C cuts a reply short, Ctrl-D leaves."""
+    services, screen = connect(), console()
+    one = _choose(services, avatar)
+    conversation = Conversation(
+        services, avatar=one["name"], voice=voice or one["voice"] or "", persona=persona, language=language
+    )
+    shown = _Replies(screen, output)
+    if audio:
+        with audio.open("rb") as file:
+            heard = conversation.listen(file)
+        screen.print(f"You said: {heard}", markup=False, soft_wrap=True)
+        shown.show(conversation, heard)
+        return
+    screen.print(f"You are talking with {one['name']}. Ctrl-D leaves.", style="dim")
+    for line in _lines(screen):
+        try:
+            shown.show(conversation, line)
+        except CallError as error:
+            screen.print(explain(error.message, error.field), style="red", markup=False)
+
+
+def _choose(services: Services, name: str) -> dict:
+    if name:
+        return library.avatar(services, name)
+    found = library.avatars(services)
+    if not found:
+        raise click.ClickException("There is no avatar yet. Train one: visavis train VIDEO --name … --consent-by …")
+    if len(found) > 1:
+        names = ", ".join(one["name"] for one in found)
+        raise click.UsageError(f"Choose one with --avatar: {names}")
+    return found[0]
+
+
+def _lines(screen: Console) -> Iterator[str]:
+    """What the user types, until there is no more."""
+    while True:
+        try:
+            line = input("you> " if screen.is_terminal else "").strip()
+        except (EOFError, KeyboardInterrupt):
+            screen.print()
+            return
+        if line:
+            yield line
+
+
+@dataclass
+class _Replies:
+    """Shows replies as they come, and saves their videos."""
+
+    screen: Console
+    folder: Path | None
+    count: int = field(default=0)
+
+    def show(self, conversation: Conversation, text: str) -> None:
+        """One turn. Ctrl-C ends the reply; what was said by then stays in the avatar's memory."""
+        self.count += 1
+        with contextlib.ExitStack() as stack:
+            video = self._video(stack, conversation.avatar)
+            events = stack.enter_context(contextlib.closing(conversation.reply(text)))
+            try:
+                for event in events:
+                    self._take(event, video)
+            except KeyboardInterrupt:
+                self.screen.print(" …")
+        if video:
+            self.screen.print(f"Saved {video.name}", style="dim", soft_wrap=True)
+
+    def _video(self, stack: contextlib.ExitStack, avatar: str) -> BinaryIO | None:
+        if not self.folder:
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        while (path := self.folder / f"{avatar}-{self.count:03}.mp4").exists():
+            self.count += 1
+        return stack.enter_context(path.open("wb"))
+
+    def _take(self, event: Event, video: BinaryIO | None) -> None:
+        if isinstance(event, Delta):
+            self.screen.print(event.text, end="", markup=False, soft_wrap=True)
+        elif isinstance(event, MediaType) and video:
+            video.write(event.init_segment)
+        elif isinstance(event, Media) and video:
+            video.write(event.data)
+        elif isinstance(event, Done):
+            marks = (
+                f"{label} {event.timeline[mark]:.2f} s" for mark, label in _MARKS.items() if mark in event.timeline
+            )
+            self.screen.print(f"\n{', '.join(marks)}", style="dim", soft_wrap=True)

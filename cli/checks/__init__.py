@@ -1,0 +1,28 @@
+"""What `visavis doctor` looks at; one file per area, each with functions that return findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.checks import graphics, installation, machine, running
+from cli.checks.finding import Finding, Level
+from cli.settings import LocalSettings
+from client.services import Services
+from client.settings import ClientSettings
+
+__all__ = ["Finding", "Level", "everything"]
+
+
+def everything(data: Path) -> list[Finding]:
+    """All findings, in the order in which a person would mend them."""
+    local, addresses = LocalSettings(), ClientSettings()
+    services = Services(addresses)
+    try:
+        return [
+            *installation.findings(),
+            *machine.findings(data),
+            *graphics.findings(),
+            *running.findings(local, addresses, services, data),
+        ]
+    finally:
+        services.close()

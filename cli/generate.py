@@ -1,0 +1,76 @@
+"""`visavis generate`: an avatar and some speech become a video file."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from cli import progress
+from cli.screen import connect, console
+from client import background, files, generation, jobs
+from client.jobs import Job
+from client.services import Services
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--avatar", required=True, help="Who speaks.")
+@click.option("--audio", type=_FILE, help="A recording to speak.")
+@click.option("--text", help="What to say; '-' reads it from standard input.")
+@click.option("--voice", default="", help="Voice of the text; the avatar's own unless given.")
+@click.option("--language", default="", help="Language of the speech, e.g. en.")
+@click.option("--rate", type=float, default=1.0, show_default=True, help="Speaking rate of the text.")
+@click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones to raise the text's voice by.")
+@click.option("--subtitles", type=click.Choice(generation.SUBTITLES), default="none", show_default=True)
+@click.option("--size", type=int, default=0, help="Height and width in pixels; the avatar's own unless given.")
+@click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The MP4; subtitles get its name and .vtt.",
+)  # fmt: skip
+def generate(avatar: str, audio: Path | None, text: str | None, output: Path, **how: object) -> None:
+    """Make a video of an avatar saying a recording or a text."""
+    if (audio is None) == (text is None):
+        raise click.UsageError("Give either --audio or --text.")
+    if text == "-":
+        text = click.get_text_stream("stdin").read()
+    services = connect()
+    if text is not None:
+        how["voice"] = how["voice"] or _own_voice(services, avatar)
+    with contextlib.ExitStack() as open_files:
+        file = open_files.enter_context(audio.open("rb")) if audio else None
+        how["pitch_semitones"] = how.pop("pitch")
+        job = generation.generate(services, avatar=avatar, audio=file, text=text or "", **how)
+    try:
+        job = progress.follow(services, job)
+    finally:
+        background.finish()  # a job that goes on without us still needs its speech
+    fetch(services, job, output)
+
+
+def _own_voice(services: Services, avatar: str) -> str:
+    from client import library
+
+    return library.avatar(services, avatar)["voice"] or ""
+
+
+def fetch(services: Services, job: Job, output: Path) -> None:
+    """Save a generation's files."""
+    progress.save(files.generation_file(services, job.id, "video"), output)
+    told = str(output)
+    if job.result["subtitles_url"]:
+        subtitles = output.with_suffix(".vtt")
+        progress.save(files.generation_file(services, job.id, "subtitles"), subtitles)
+        told += f" and {subtitles}"
+    console().print(f"Saved {told} ({job.result['duration_s']:.1f} s)", soft_wrap=True)
+
+
+def fetch_by_id(services: Services, job_id: str, output: Path) -> None:
+    """Save the files of a generation that has ended."""
+    job = jobs.get(services, job_id)
+    if job.kind != "generation" or job.state != "succeeded":
+        raise click.ClickException(f"{job_id} has no video: it is a {job.kind}, {job.state}.")
+    fetch(services, job, output)

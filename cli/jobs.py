@@ -1,0 +1,77 @@
+"""`visavis jobs`: trainings and generations that run or have ended."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from cli import progress
+from cli.generate import fetch_by_id
+from cli.screen import Commands, connect, console
+from client import jobs as client_jobs
+from client.jobs import Job
+
+
+@click.group(cls=Commands, invoke_without_command=True)
+@click.pass_context
+def jobs(context: click.Context) -> None:
+    """Trainings and generations. Without a command: list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_jobs)
+
+
+@jobs.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_jobs(limit: int = 20, as_json: bool = False) -> None:
+    """List the jobs, newest first."""
+    found = client_jobs.list_jobs(connect(), limit)
+    if as_json:
+        click.echo(json.dumps([job.as_dict() for job in found], ensure_ascii=False, indent=2))
+        return
+    if not found:
+        click.echo("None yet.")
+        return
+    table = Table("job", "avatar", "state", "", "asked for", box=None, pad_edge=False, header_style="dim")
+    for job in found:
+        when = datetime.fromtimestamp(job.created_s).strftime("%Y-%m-%d %H:%M")
+        table.add_row(job.id, job.subject, job.state, _standing(job), when)
+    console().print(table)
+
+
+def _standing(job: Job) -> str:
+    if job.error:
+        return job.error["message"]
+    return "" if job.is_final else f"{job.progress:.0%} {job.stage} {progress.remaining(job.eta_s)}".rstrip()
+
+
+@jobs.command("watch")
+@click.argument("job_id")
+def watch_job(job_id: str) -> None:
+    """Follow a job until it has ended."""
+    services = connect()
+    job = progress.follow(services, client_jobs.get(services, job_id))
+    hint = f"Save its video: visavis jobs fetch {job.id} -o out.mp4" if job.kind == "generation" else ""
+    console().print(f"{job.id} {job.state}. {hint}".rstrip(), soft_wrap=True)
+
+
+@jobs.command("fetch")
+@click.argument("job_id")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The MP4.")
+def fetch_job(job_id: str, output: Path) -> None:
+    """Save the video that a generation made."""
+    fetch_by_id(connect(), job_id, output)
+
+
+@jobs.command("cancel")
+@click.argument("job_id")
+def cancel_job(job_id: str) -> None:
+    """Ask a job to stop."""
+    job = client_jobs.cancel(connect(), job_id)
+    click.echo(
+        f"{job.id} has {job.state} already." if job.is_final and job.state != "cancelled" else f"{job.id} cancelled."
+    )

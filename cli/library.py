@@ -1,0 +1,126 @@
+"""`visavis avatars` and `visavis voices`: what is there, and forgetting it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from cli.report import report_card
+from cli.screen import Commands, connect, console
+from client import library
+
+_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+
+
+@click.group(cls=Commands, invoke_without_command=True)
+@click.pass_context
+def avatars(context: click.Context) -> None:
+    """Who can speak. Without a command: list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_avatars)
+
+
+@avatars.command("list")
+@_JSON
+def list_avatars(as_json: bool = False) -> None:
+    """List the avatars."""
+    found = library.avatars(connect())
+    rows = [
+        (one["name"], one["engine"], f"{one['width']}×{one['height']}", one["voice"] or "", _day(one)) for one in found
+    ]
+    _show(found, ("avatar", "engine", "size", "voice", "made"), rows, as_json)
+
+
+@avatars.command("show")
+@click.argument("name")
+@_JSON
+def show_avatar(name: str, as_json: bool) -> None:
+    """An avatar and its report card."""
+    one = library.avatar(connect(), name)
+    if as_json:
+        click.echo(json.dumps(one, ensure_ascii=False, indent=2))
+        return
+    screen = console()
+    screen.print(f"{one['name']}: {one['engine']}, {one['width']}×{one['height']} at {one['fps']:g} fps, {_day(one)}")
+    screen.print(f"Voice: {one['voice'] or 'none'}. Allowed by: {one['consent']['given_by']}.")
+    screen.print(report_card(one["report"]))
+
+
+@avatars.command("delete")
+@click.argument("name")
+@_YES
+def delete_avatar(name: str, yes: bool) -> None:
+    """Forget an avatar and everything kept of it."""
+    _confirm(f"Delete avatar '{name}' for good?", yes)
+    library.delete_avatar(connect(), name)
+    click.echo(f"Deleted avatar '{name}'.")
+
+
+@click.group(cls=Commands, invoke_without_command=True)
+@click.pass_context
+def voices(context: click.Context) -> None:
+    """Registered voices. Without a command: list them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_voices)
+
+
+@voices.command("list")
+@_JSON
+def list_voices(as_json: bool = False) -> None:
+    """List the voices."""
+    found = library.voices(connect())
+    rows = [
+        (one["name"], one["engine"], f"{one['duration_s']:.0f} s", one["consent"]["given_by"], _day(one))
+        for one in found
+    ]
+    _show(found, ("voice", "engine", "recording", "allowed by", "made"), rows, as_json)
+
+
+@voices.command("add")
+@click.argument("recording", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", required=True, help="Name of the voice.")
+@click.option("--consent-by", required=True, help="Whose voice it is, and allowed this.")
+@click.option("--transcript", default="", help="What the recording says; some engines need it.")
+def add_voice(recording: Path, name: str, consent_by: str, transcript: str) -> None:
+    """Register a voice from RECORDING."""
+    with recording.open("rb") as file:
+        voice = library.create_voice(connect(), file, name, transcript, consent_by)
+    click.echo(f"Registered voice '{voice['name']}' from {voice['duration_s']:.0f} s of sound.")
+
+
+@voices.command("delete")
+@click.argument("name")
+@_YES
+def delete_voice(name: str, yes: bool) -> None:
+    """Forget a voice."""
+    _confirm(f"Delete voice '{name}' for good?", yes)
+    library.delete_voice(connect(), name)
+    click.echo(f"Deleted voice '{name}'.")
+
+
+def _confirm(question: str, yes: bool) -> None:
+    if not yes:
+        click.confirm(question, abort=True)
+
+
+def _day(thing: dict[str, Any]) -> str:
+    return datetime.fromtimestamp(thing["created_at"]).strftime("%Y-%m-%d %H:%M")
+
+
+def _show(found: list[dict[str, Any]], titles: tuple[str, ...], rows: list[tuple[str, ...]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    if not rows:
+        click.echo("None yet.")
+        return
+    table = Table(*titles, box=None, pad_edge=False, header_style="dim")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)

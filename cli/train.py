@@ -1,0 +1,66 @@
+"""`visavis train`: a recording becomes an avatar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli import progress
+from cli.report import report_card
+from cli.screen import connect, console
+from client import background, library, training
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"'{value}' is not of the form name=value.")
+    return dict(value.split("=", 1) for value in values)
+
+
+@click.command()
+@click.argument("video", type=_FILE)
+@click.option("--name", required=True, help="Name of the avatar, and of the voice made from the same recording.")
+@click.option("--consent-by", required=True, help="Who allowed the use of this face and voice.")
+@click.option("--engine", default="", help="Training engine; the service's default unless given.")
+@click.option("--param", "parameters", multiple=True, callback=_pairs, metavar="K=V", help="A parameter of the engine.")
+@click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
+@click.option("--language", default="", help="Language spoken in the video, e.g. en.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Stay until the avatar is ready.")
+@click.option(
+    "--preview", type=click.Path(dir_okay=False, path_type=Path), help="Keep the latest preview picture here."
+)
+def train(
+    video: Path,
+    name: str,
+    consent_by: str,
+    engine: str,
+    parameters: dict[str, str],
+    device: str,
+    language: str,
+    wait: bool,
+    preview: Path | None,
+) -> None:
+    """Train an avatar from VIDEO: a minute or two of one person talking to the camera.
+
+    The recording is checked first; what is wrong with it is said before anything is trained.
+    """
+    services, screen = connect(), console()
+    with video.open("rb") as file, screen.status("Bringing the recording and checking it…"):
+        job = training.train(
+            services, file, file_name=video.name, name=name, consent_by=consent_by,
+            language=language, engine=engine, parameters=parameters, device=device,
+        )  # fmt: skip
+    screen.print(f"Job {job.id}", soft_wrap=True)
+    try:
+        if wait:
+            job = progress.follow(services, job, preview)
+            screen.print(report_card(library.avatar(services, job.subject)["report"]))
+            screen.print(
+                f"Avatar '{job.subject}' is ready. Talk to it: visavis chat --avatar '{job.subject}'", soft_wrap=True
+            )
+    finally:
+        background.finish()  # the recording's subtitles
