@@ -12,6 +12,7 @@ import numpy as np
 from services.common.errors import InvalidInput
 
 FULL_SCALE = 32_768
+SILENCE_PEAK = 10 ** (-50 / 20)  # of full scale; what never gets louder cannot be heard
 
 
 def to_pcm(samples: np.ndarray) -> bytes:
@@ -77,8 +78,7 @@ def decode(source: str | Path | IO[bytes], rate: int, *, field: str = "audio", m
         blocks.append(block)
         count += len(block)
         if count > max_seconds * rate:
-            message = f"This recording is longer than {max_seconds / 60:g} minutes. Cut it and try again."
-            raise InvalidInput(message, reason="TOO_LONG", field=field, values={"max_minutes": f"{max_seconds / 60:g}"})
+            raise too_long(max_seconds, field)
     return np.concatenate(blocks)
 
 
@@ -86,9 +86,21 @@ def check_audible(samples: np.ndarray, field: str = "audio") -> None:
     """Raises:
     InvalidInput: there is nothing to hear (peak below -50 dB of full scale).
     """
-    if not len(samples) or np.abs(samples).max() < 10 ** (-50 / 20):
-        message = "This recording is silent. Check the microphone and record it again."
-        raise InvalidInput(message, reason="SILENT", field=field)
+    if not len(samples) or np.abs(samples).max() < SILENCE_PEAK:
+        raise silent(field)
+
+
+def silent(field: str = "audio") -> InvalidInput:
+    """The error for a recording in which nothing can be heard."""
+    message = "This recording is silent. Check the microphone and record it again."
+    return InvalidInput(message, reason="SILENT", field=field)
+
+
+def too_long(max_seconds: float, field: str = "audio") -> InvalidInput:
+    """The error for a recording longer than is allowed."""
+    limit = f"{max_seconds / 60:g}"
+    message = f"This recording is longer than {limit} minutes. Cut it and try again."
+    return InvalidInput(message, reason="TOO_LONG", field=field, values={"max_minutes": limit})
 
 
 def wav_bytes(samples: np.ndarray, rate: int) -> bytes:

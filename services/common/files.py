@@ -33,15 +33,16 @@ async def receive_file(messages: AsyncIterator[Any], target: IO[bytes], max_byte
     async for message in messages:
         size += len(message.data)
         if size > max_bytes:
-            limit = f"{max_bytes / 2**20:g} MB"
-            raise InvalidInput(
-                f"This file is larger than {limit}. Cut or compress it.",
-                reason="FILE_TOO_LARGE",
-                field=field,
-                values={"max": limit},
-            )
+            raise too_large(max_bytes, field)
         target.write(message.data)
     if not size:
         raise InvalidInput("This file is empty. Choose another.", reason="FILE_EMPTY", field=field)
     target.flush()
     return size
+
+
+def too_large(max_bytes: int, field: str) -> InvalidInput:
+    """The error for an upload that exceeds the limit."""
+    limit = f"{max_bytes / 2**20:g} MB"
+    message = f"This file is larger than {limit}. Cut or compress it."
+    return InvalidInput(message, reason="FILE_TOO_LARGE", field=field, values={"max": limit})

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import psutil
 import pynvml
 
+from services.common.errors import InvalidInput
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -66,3 +68,13 @@ def _gpu(index: int) -> Gpu:
 def devices() -> list[str]:
     """Names of the devices a job may ask for, the fastest first."""
     return [gpu.device for gpu in gpus()] + ["cpu"]
+
+
+def check_device(device: str, field: str = "device") -> None:
+    """Raises:
+    InvalidInput: a device was asked for that this machine does not have.
+    """
+    if device and device not in devices():
+        names = ", ".join(devices())
+        message = f"There is no device of that name here; choose one of: {names}."
+        raise InvalidInput(message, reason="NO_DEVICE", field=field, values={"devices": names})

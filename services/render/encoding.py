@@ -1,0 +1,215 @@
+"""Pictures and sound to H.264 and AAC in MP4 on one clock: as fragments while they are made, or as a file."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace
+
+SOUND_RATE = 48_000
+SOUND_BIT_RATE = 96_000
+REC_709 = 1  # ITU-T H.273: primaries and transfer of BT.709
+FIRST_FRAGMENT_S, FRAGMENT_S = 0.2, 0.4
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a video is encoded."""
+
+    width: int
+    height: int
+    fps: float
+    crf: int = 20
+    preset: str = "veryfast"
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A moof and mdat pair."""
+
+    data: bytes
+    frame_index: int
+    frame_count: int
+
+
+class _Encoder:
+    """Two streams into one container."""
+
+    def __init__(
+        self, target: str | IO[bytes], video: Format, metadata: dict[str, str], flags: str, options: dict[str, str]
+    ) -> None:
+        self._container = av.open(
+            target, "w", format="mp4", options={"movflags": f"{flags}+use_metadata_tags", "flush_packets": "1"}
+        )
+        self._container.metadata.update(metadata)
+        rate = Fraction(video.fps).limit_denominator(1001)
+        self._video = self._container.add_stream("libx264", rate=rate)
+        self._video.width, self._video.height, self._video.pix_fmt = video.width, video.height, "yuv420p"
+        self._video.options = {"crf": str(video.crf), "preset": video.preset} | options
+        context = self._video.codec_context
+        context.thread_count = video.threads
+        context.color_primaries = context.color_trc = REC_709
+        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+        self._audio = self._container.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=SOUND_BIT_RATE)
+        self._tick = 1 / rate
+        self.frame_count = 0
+        self._sample_count = 0
+
+    def hear(self, samples: np.ndarray) -> None:
+        """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
+        if not len(samples):
+            return
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, self._sample_count, Fraction(1, SOUND_RATE)
+        self._sample_count += len(samples)
+        self._container.mux(self._audio.encode(frame))
+
+    def _show(self, picture: np.ndarray, keyframe: bool = False) -> None:
+        frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        frame.pts, frame.time_base = self.frame_count, self._tick
+        frame.pict_type = PictureType.I if keyframe else PictureType.NONE
+        self.frame_count += 1
+        self._container.mux(self._video.encode(frame))
+
+    def _pad_sound(self) -> None:
+        # Both tracks end together, so that the next stretch can be appended without a gap.
+        missing = round(self.frame_count * self._tick * SOUND_RATE) - self._sample_count
+        self.hear(np.zeros(max(0, missing), np.float32))
+
+    def discard(self) -> None:
+        """Give back what the encoder holds, whether or not it was closed."""
+        self._container.close()
+
+    def _finish(self) -> None:
+        self._pad_sound()
+        self._container.mux(self._audio.encode(None))
+        self._container.mux(self._video.encode(None))
+        self._container.close()
+
+
+class MovieFile(_Encoder):
+    """Writes a progressive MP4, its index at the front."""
+
+    def __init__(self, path: Path, video: Format, metadata: dict[str, str]) -> None:
+        super().__init__(str(path), video, metadata, "faststart", {})
+
+    def show(self, picture: np.ndarray) -> None:
+        """Add the next RGB frame (height, width, 3)."""
+        self._show(picture)
+
+    def close(self) -> None:
+        """Complete the file."""
+        self._finish()
+
+
+class LiveMovie(_Encoder):
+    """Writes fragments for MediaSource: each begins with a keyframe and holds both tracks for the same time."""
+
+    def __init__(self, video: Format, metadata: dict[str, str]) -> None:
+        self._sink = _Sink()
+        flags = "frag_keyframe+delay_moov+default_base_moof+skip_trailer"  # delay_moov: the edit list is known by then
+        options = {
+            "tune": "zerolatency",
+            "profile": "main",
+            "forced-idr": "1",
+            "x264-params": "keyint=infinite:scenecut=0",
+        }
+        super().__init__(self._sink, video, metadata, flags, options)
+        self._first, self._step = max(1, round(FIRST_FRAGMENT_S * video.fps)), max(1, round(FRAGMENT_S * video.fps))
+        self._sent = 0
+
+    def show(self, picture: np.ndarray) -> list[Fragment]:
+        """Add the next RGB frame (height, width, 3); returns the fragments that became complete."""
+        index = self.frame_count
+        self._show(picture, keyframe=index == 0 or (index >= self._first and (index - self._first) % self._step == 0))
+        return self._fragments()
+
+    def close(self) -> list[Fragment]:
+        """Complete the stream; returns the last fragments."""
+        self._finish()
+        return self._fragments()
+
+    def _fragments(self) -> list[Fragment]:
+        fragments = []
+        for data in self._sink.take():
+            count = min(self._length_at(self._sent), self.frame_count - self._sent)
+            fragments.append(Fragment(data, self._sent, count))
+            self._sent += count
+        return fragments
+
+    def _length_at(self, index: int) -> int:
+        return self._first if index < self._first else self._step
+
+    @property
+    def init_segment(self) -> bytes:
+        """What the muxer has put before the first fragment; empty until there was one."""
+        return bytes(self._sink.head)
+
+
+def init_segment(video: Format, metadata: dict[str, str]) -> bytes:
+    """The initialisation segment of a LiveMovie of this format, before there is anything to show."""
+    probe = LiveMovie(video, metadata)
+    probe.hear(np.zeros(SOUND_RATE // 10, np.float32))
+    probe.show(np.zeros((video.height, video.width, 3), np.uint8))
+    probe.close()
+    return probe.init_segment
+
+
+def media_type(init: bytes) -> str:
+    """RFC 6381 type for MediaSource, read from an initialisation segment."""
+    profile = init[(at := init.index(b"avcC") + 5) : at + 3].hex()  # AVCDecoderConfigurationRecord, ISO 14496-15
+    return f'video/mp4; codecs="avc1.{profile}, mp4a.40.{_audio_object_type(init)}"'
+
+
+def _audio_object_type(init: bytes) -> int:
+    at = init.index(b"esds") + 8
+    while init[at] != 5:  # DecoderSpecificInfo, ISO 14496-1
+        tag, at = init[at], _after_length(init, at + 1)
+        at += {3: 3, 4: 13}[tag]
+    return init[_after_length(init, at + 1)] >> 3
+
+
+def _after_length(data: bytes, at: int) -> int:
+    while data[at] & 0x80:
+        at += 1
+    return at + 1
+
+
+class _Sink:
+    """Takes what the muxer writes and cuts it into boxes (ISO 14496-12)."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._moof = b""
+        self.head = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._buffer += data
+        return len(data)
+
+    def take(self) -> list[bytes]:
+        """The fragments that are complete."""
+        fragments = []
+        while len(self._buffer) >= 8:
+            size, kind = struct.unpack_from(">I4s", self._buffer)
+            if len(self._buffer) < size:
+                break
+            box = bytes(self._buffer[:size])
+            del self._buffer[:size]
+            if kind == b"mdat":
+                fragments.append(self._moof + box)
+            elif kind == b"moof":
+                self._moof = box
+            elif kind in (b"ftyp", b"moov"):
+                self.head += box
+        return fragments

@@ -1,0 +1,71 @@
+"""The contract of a rendering engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from services.common.engine import EngineInfo
+
+SAMPLE_RATE = 16_000  # Hz, of all speech that engines hear
+
+
+class Performance(ABC):
+    """One utterance of one avatar. Its methods block; iterating them does the work, picture by picture."""
+
+    @abstractmethod
+    def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """Take the next float32 mono speech at 16 kHz; yield the RGB uint8 frames (H, W, 3) that became certain."""
+
+    @abstractmethod
+    def flush(self) -> Iterator[np.ndarray]:
+        """The speech is over: yield the remaining frames, so that they cover all of it."""
+
+    @property
+    @abstractmethod
+    def next_frame_index(self) -> int:
+        """Frame of the avatar's footage that follows the frames made so far."""
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Give back what the utterance holds. Always called at the end."""
+
+
+class Performer(ABC):
+    """A loaded avatar, shared by many performances at once; what it holds goes with the last reference to it."""
+
+    width: int  # of its frames, in pixels
+    height: int
+    fps: float
+
+    @abstractmethod
+    def perform(self, start_frame_index: int) -> Performance:
+        """Begin an utterance on a frame of the avatar's footage."""
+
+
+class RenderEngine(ABC):
+    """Shows avatars speaking; one instance serves many callers at once."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Prepare whatever all avatars share. Runs once, in a thread, before the service says it is healthy."""
+
+    @abstractmethod
+    def info(self) -> EngineInfo: ...
+
+    @abstractmethod
+    def open(self, folder: Path, *, size: int, device: str) -> Performer:
+        """Load the avatar kept in `folder`.
+
+        Args:
+            size: width and height of its frames; 0 for the avatar's own.
+            device: "cpu", "cuda:0"; empty for the engine's choice.
+
+        Raises:
+            Unavailable: the folder's files are damaged or of a version the engine does not know.
+        """
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Release what `load` took."""

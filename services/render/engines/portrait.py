@@ -1,0 +1,77 @@
+"""The built-in talking head."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from portrait.avatar import Avatar
+from portrait.errors import AvatarError
+from portrait.synthesis import Performance as Speaking
+from portrait.synthesis import Synthesizer
+from portrait.video import FRAME_RATE
+from services.common.engine import EngineInfo
+from services.common.errors import Unavailable
+from services.render.engine import Performance, Performer, RenderEngine
+from services.render.settings import RenderSettings
+
+
+class Engine(RenderEngine):
+    """Person-specific mouths drawn into the person's own footage."""
+
+    def __init__(self, settings: RenderSettings) -> None:
+        self._threads = settings.threads
+
+    def load(self) -> None:
+        """Share the processor fairly; nothing else is common to avatars."""
+        torch.set_num_threads(self._threads)
+
+    def info(self) -> EngineInfo:
+        """Language does not matter to it: it hears phones."""
+        return EngineInfo("portrait", "1", capabilities=frozenset({"streaming", "idle"}))
+
+    def open(self, folder: Path, *, size: int, device: str) -> Performer:
+        """Load weights and footage, and draw a first frame so that the first caller does not wait for it."""
+        try:
+            synthesizer = Synthesizer(Avatar.load(folder), size=size or None, device=device or "auto")
+        except AvatarError as error:
+            message = "This avatar's files are damaged or too old for this version. Train it again."
+            raise Unavailable(message, reason="AVATAR_UNREADABLE", field="avatar") from error
+        for _ in synthesizer.idle(1):
+            pass
+        return _Performer(synthesizer)
+
+
+class _Performer(Performer):
+    fps = float(FRAME_RATE)
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        self._synthesizer = synthesizer
+        self.width = self.height = synthesizer.size
+
+    def perform(self, start_frame_index: int) -> Performance:
+        return _Performance(self._synthesizer.stream(start_frame_index))
+
+
+class _Performance(Performance):
+    def __init__(self, speaking: Speaking) -> None:
+        self._speaking = speaking
+
+    def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        return self._speaking.push(samples)
+
+    def flush(self) -> Iterator[np.ndarray]:
+        return self._speaking.flush()
+
+    @property
+    def next_frame_index(self) -> int:
+        return self._speaking.frame_index
+
+    def close(self) -> None:
+        if close := getattr(self._speaking, "close", None):
+            with contextlib.suppress(ValueError):
+                close()

@@ -1,0 +1,170 @@
+"""Videos being made: a job each, whose speech arrives after it was asked for.
+
+Storage keeps `generations/<id>/input` until the video is made, then `video.mp4`, `subtitles.vtt` and, last,
+`manifest.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import wave
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from visavis.common.v1 import job_pb2
+from visavis.render.v1 import render_pb2
+
+from services.common import hardware
+from services.common.audio import SILENCE_PEAK, decode_blocks, silent, too_long
+from services.common.errors import Conflict, NotFound, ServiceError
+from services.common.jobs import calls
+from services.common.jobs.child import error_dict
+from services.common.jobs.store import Job, JobStore, State
+from services.common.storage import Storage
+from services.render import webvtt
+from services.render.avatars import Avatars
+from services.render.cast import check_size
+from services.render.settings import RenderSettings
+
+KIND = "generation"
+FOLDER, MANIFEST = "generations", "manifest.json"
+VIDEO, SUBTITLES, INPUT = "video.mp4", "subtitles.vtt", "input"
+CHECK_RATE = 16_000
+FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
+
+
+class Generations:
+    """Asks for, feeds and describes the jobs."""
+
+    def __init__(self, store: JobStore, storage: Storage, avatars: Avatars, settings: RenderSettings) -> None:
+        self._store, self._storage, self._avatars, self._settings = store, storage, avatars, settings
+
+    def create(self, request: render_pb2.CreateGenerationRequest) -> Job:
+        """A job that waits for its speech.
+
+        Raises:
+            NotFound: there is no such avatar.
+            InvalidInput: the size or the device is none that can be had.
+        """
+        avatar, _ = self._avatars.find(request.avatar)
+        hardware.check_device(request.device)
+        check_size(request.size, self._settings.max_size)
+        spec = {
+            "avatar": avatar,
+            "size": request.size,
+            "burn_subtitles": request.burn_subtitles,
+            "device": request.device,
+        }
+        job = self._store.create(KIND, spec, device=request.device, request_id=request.request_id, waiting=True)
+        self._store.update(job.id, only=(State.WAITING,), stage="input")
+        return self._store.get(job.id)
+
+    def waiting(self, job_id: str) -> Job:
+        """A job that still waits for its speech.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it has its speech already, or has ended.
+        """
+        job = self._store.get(job_id, KIND)
+        if job.state is not State.WAITING:
+            message = "This video no longer waits for speech: it has it already, or was cancelled."
+            raise Conflict(message, reason="NOT_WAITING", field="id")
+        return job
+
+    def touch(self, job: Job) -> None:
+        """Note that speech is still arriving."""
+        self._store.update(job.id, only=(State.WAITING,), heartbeat_at=time.time())
+
+    def supply(self, job: Job, speech: Path, sample_rate: int, subtitles: str) -> Job:
+        """Check the speech, keep it, and let the job begin.
+
+        Raises:
+            InvalidInput: it cannot be read, is silent or too long; the job has failed with that.
+        """
+        try:
+            duration_s = self._check(speech, sample_rate, subtitles)
+        except ServiceError as error:
+            self.fail(job, error_dict(error))
+            raise
+        folder = f"{FOLDER}/{job.id}"
+        self._storage.put_file(speech, f"{folder}/{INPUT}")
+        if subtitles:
+            self._storage.write(f"{folder}/{SUBTITLES}", subtitles.encode())
+        spec = job.spec | {"duration_s": duration_s, "subtitles": bool(subtitles)}
+        if not self._store.update(job.id, only=(State.WAITING,), state=State.QUEUED, spec=spec, stage=""):
+            self._storage.delete_folder(folder)
+            return self.waiting(job.id)
+        return self._store.get(job.id)
+
+    def fail(self, job: Job, error: dict[str, Any]) -> Job:
+        """End a job whose speech cannot be brought."""
+        self._store.finish(job.id, State.FAILED, only=(State.WAITING,), error=error)
+        return self._store.get(job.id)
+
+    def _check(self, speech: Path, sample_rate: int, subtitles: str) -> float:
+        """The speech's seconds. Raw PCM becomes a WAV file in its place."""
+        webvtt.parse(subtitles or "WEBVTT")
+        if sample_rate:
+            _wrap_pcm(speech, sample_rate)
+        count, peak, longest = 0, 0.0, self._settings.max_speech_seconds
+        for block in decode_blocks(speech, CHECK_RATE):
+            count, peak = count + len(block), max(peak, float(abs(block).max(initial=0)))
+            if count > longest * CHECK_RATE:
+                raise too_long(longest)
+        if peak < SILENCE_PEAK:
+            raise silent()
+        return count / CHECK_RATE
+
+    def describe(self, job: Job) -> render_pb2.Generation:
+        """A job as a message."""
+        generation = render_pb2.Generation(job=calls.message(self._store, job), avatar=job.spec["avatar"])
+        if job.state is State.SUCCEEDED and job.result:
+            names = job.result["files"]
+            generation.files.extend(kind for kind, name in FILES.items() if name in names)
+        if seconds := (job.result or job.spec).get("duration_s"):
+            generation.duration.CopyFrom(Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)))
+        return generation
+
+    def file(self, job_id: str, kind: int) -> tuple[str, str]:
+        """The storage key of one of a video's files, and a name to offer when it is saved.
+
+        Raises:
+            NotFound: there is no such job, or it has no such file (yet).
+        """
+        job = self._store.get(job_id, KIND)
+        key = f"{FOLDER}/{job.id}/{FILES.get(kind, '')}"
+        if kind not in FILES or job.state is not State.SUCCEEDED or not self._storage.exists(key):
+            raise NotFound("This video has no such file yet.", reason="FILE_NOT_FOUND", field="file")
+        return key, f"{job.spec['avatar']}-{job.id[-6:]}{Path(key).suffix}"
+
+    def uses(self, avatar: str) -> bool:
+        """Whether a video of this avatar is being made."""
+        return any(job.spec["avatar"] == avatar for job in self._store.active(KIND))
+
+
+def write_manifest(storage: Storage, job_id: str, manifest: dict[str, Any]) -> None:
+    """Say that a video is whole."""
+    storage.write(f"{FOLDER}/{job_id}/{MANIFEST}", json.dumps(manifest, ensure_ascii=False, indent=2).encode())
+
+
+def error_from(message: job_pb2.Error) -> dict[str, Any]:
+    """A caller's error as it is kept in the job's row."""
+    return {
+        "reason": message.reason or "INPUT_FAILED",
+        "message": message.message or "The speech for this video could not be made.",
+        "field": message.field,
+        "values": dict(message.values),
+    }
+
+
+def _wrap_pcm(speech: Path, sample_rate: int) -> None:
+    with tempfile.NamedTemporaryFile(dir=speech.parent, delete=False) as file, wave.open(file, "wb") as out:
+        out.setparams((1, 2, sample_rate, 0, "NONE", ""))
+        with speech.open("rb") as pcm:
+            while data := pcm.read(2**20):
+                out.writeframes(data)
+    Path(file.name).replace(speech)

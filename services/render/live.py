@@ -1,0 +1,56 @@
+"""One live reply: speech in, fragments of MP4 out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import numpy as np
+from visavis.render.v1 import render_pb2
+
+from services.render.encoding import Format, Fragment, LiveMovie, init_segment, media_type
+from services.render.engine import Performer
+from services.render.overlay import drawing
+from services.render.provenance import metadata
+from services.render.settings import RenderSettings
+from services.render.speaking import Speaking
+
+
+class LiveReply:
+    """An avatar speaking to someone who watches. `push` and `finish` block; each step makes at most one fragment."""
+
+    def __init__(self, performer: Performer, rate: int, start_frame_index: int, settings: RenderSettings) -> None:
+        width, height, fps = performer.width, performer.height, performer.fps
+        video = Format(width, height, fps, settings.live_crf, settings.live_preset, settings.threads)
+        origin = metadata(uuid.uuid4().hex)
+        init = init_segment(video, origin)
+        self.header = render_pb2.StreamingRenderHeader(
+            init_segment=init, media_type=media_type(init), width=width, height=height, fps=fps
+        )
+        text = settings.label_text if settings.visible_label else ""
+        self._speaking = Speaking(
+            performer.perform(start_frame_index),
+            LiveMovie(video, origin),
+            rate=rate,
+            fps=fps,
+            draw=drawing([], width, height, label_text=text),
+        )
+
+    def push(self, samples: np.ndarray) -> Iterator[Fragment]:
+        """Take float32 mono speech; yields the fragments that became complete."""
+        return self._speaking.push(samples)
+
+    def finish(self) -> Iterator[Fragment]:
+        """The speech is over: yields the remaining fragments."""
+        return self._speaking.finish()
+
+    @property
+    def end(self) -> render_pb2.StreamingRenderEnd:
+        """What closes the stream."""
+        return render_pb2.StreamingRenderEnd(
+            frame_count=self._speaking.frame_count, next_frame_index=self._speaking.next_frame_index
+        )
+
+    def close(self) -> None:
+        """Give back what the reply holds; also when it was broken off."""
+        self._speaking.close()

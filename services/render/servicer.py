@@ -1,0 +1,237 @@
+"""The gRPC face of rendering."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import grpc
+from visavis.render.v1 import render_pb2, render_pb2_grpc
+
+from services.common import hardware
+from services.common.audio import from_pcm
+from services.common.describe import service_info
+from services.common.disk import require_space
+from services.common.errors import Busy, Conflict, InvalidInput
+from services.common.files import send_file, too_large
+from services.common.jobs import calls
+from services.common.jobs.runner import LocalRunner
+from services.common.jobs.store import Job, JobStore
+from services.common.requests import open_stream
+from services.common.server import Service
+from services.common.storage import Storage
+from services.common.streams import in_thread
+from services.render import engines
+from services.render.avatars import Avatars
+from services.render.cast import Cast
+from services.render.generations import KIND, Generations, error_from
+from services.render.live import LiveReply
+from services.render.settings import RenderSettings
+
+LIST_LIMIT = 100
+TOUCH_EVERY_S = 5.0
+RATES = range(8000, 48_001)
+
+
+class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
+    """Shows avatars speaking, live and as files."""
+
+    full_name = "visavis.render.v1.RenderService"
+
+    def __init__(self, settings: RenderSettings) -> None:
+        self._settings = settings
+        self._storage = Storage(settings.storage_url, settings.work_folder / "cache")
+        self._store = JobStore(settings.database_url)
+        self._avatars = Avatars(self._storage)
+        self._cast = Cast(self._avatars, settings)
+        self._generations = Generations(self._store, self._storage, self._avatars, settings)
+        devices = settings.job_devices or hardware.devices()
+        self._runner = LocalRunner(
+            self._store, KIND, "services.render.job", devices, settings, settings.input_timeout_seconds
+        )
+        self._free_streams = settings.max_streams
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add this servicer to the server."""
+        render_pb2_grpc.add_RenderServiceServicer_to_server(self, server)
+
+    def load(self) -> None:
+        """Load the default engine; avatars are loaded when they are first asked for."""
+        self._cast.engine(self._settings.engine)
+
+    async def start(self) -> None:
+        """Begin taking jobs."""
+        self._runner.start()
+
+    async def close(self) -> None:
+        """Put running jobs back and release the avatars."""
+        await self._runner.close()
+        self._cast.close()
+        self._store.close()
+
+    async def GetInfo(self, request: render_pb2.GetInfoRequest, context: object) -> render_pb2.GetInfoResponse:
+        engine = self._cast.engine(self._settings.engine)
+        return render_pb2.GetInfoResponse(info=service_info(engine.info(), engines))
+
+    # Avatars
+
+    async def ListAvatars(
+        self, request: render_pb2.ListAvatarsRequest, context: object
+    ) -> render_pb2.ListAvatarsResponse:
+        return render_pb2.ListAvatarsResponse(avatars=await asyncio.to_thread(self._avatars.list))
+
+    async def GetAvatar(self, request: render_pb2.GetAvatarRequest, context: object) -> render_pb2.GetAvatarResponse:
+        return render_pb2.GetAvatarResponse(avatar=await asyncio.to_thread(self._avatars.describe, request.name))
+
+    async def DeleteAvatar(
+        self, request: render_pb2.DeleteAvatarRequest, context: object
+    ) -> render_pb2.DeleteAvatarResponse:
+        await asyncio.to_thread(self._delete_avatar, request.name)
+        return render_pb2.DeleteAvatarResponse()
+
+    def _delete_avatar(self, name: str) -> None:
+        name, _ = self._avatars.find(name, "name")
+        if self._generations.uses(name):
+            message = "A video of this avatar is being made. Wait for it or cancel it, then delete the avatar."
+            raise Conflict(message, reason="AVATAR_IN_USE", field="name")
+        self._cast.forget(name)
+        self._avatars.delete(name)
+
+    async def ReadAvatarFile(
+        self, request: render_pb2.ReadAvatarFileRequest, context: object
+    ) -> AsyncIterator[render_pb2.ReadAvatarFileResponse]:
+        key, file_name = await asyncio.to_thread(self._avatars.file, request.name, request.file)
+        async for reply in send_file(self._storage, key, request, render_pb2.ReadAvatarFileResponse, file_name):
+            yield reply
+
+    # Live
+
+    async def StreamingRender(
+        self, request_iterator: AsyncIterator[render_pb2.StreamingRenderRequest], context: object
+    ) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
+        config, messages = await open_stream(request_iterator)
+        _check_rate(config.sample_rate_hertz)
+        with self._stream():
+            reply = await asyncio.to_thread(self._open_reply, config)
+            with contextlib.closing(reply):
+                yield render_pb2.StreamingRenderResponse(header=reply.header)
+                async for message in messages:
+                    async for fragment in _sent(reply.push(from_pcm(message.audio))):
+                        yield fragment
+                async for fragment in _sent(reply.finish()):
+                    yield fragment
+                yield render_pb2.StreamingRenderResponse(end=reply.end)
+
+    @contextlib.contextmanager
+    def _stream(self) -> Iterator[None]:
+        if self._free_streams <= 0:
+            raise Busy("As many avatars are speaking as this machine can show. Try again in a moment.")
+        self._free_streams -= 1
+        try:
+            yield
+        finally:
+            self._free_streams += 1
+
+    def _open_reply(self, config: render_pb2.StreamingRenderConfig) -> LiveReply:
+        performer = self._cast.performer(config.avatar, config.size, self._settings.device)
+        return LiveReply(performer, config.sample_rate_hertz, config.start_frame_index, self._settings)
+
+    # Videos
+
+    async def CreateGeneration(
+        self, request: render_pb2.CreateGenerationRequest, context: object
+    ) -> render_pb2.CreateGenerationResponse:
+        job = await asyncio.to_thread(self._generations.create, request)
+        return render_pb2.CreateGenerationResponse(generation=self._generations.describe(job))
+
+    async def SupplyGeneration(
+        self, request_iterator: AsyncIterator[render_pb2.SupplyGenerationRequest], context: object
+    ) -> render_pb2.SupplyGenerationResponse:
+        config, messages = await open_stream(request_iterator)
+        if config.sample_rate_hertz:
+            _check_rate(config.sample_rate_hertz)
+        job = await asyncio.to_thread(self._generations.waiting, config.id)
+        self._settings.work_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._settings.work_folder, prefix="speech-") as folder:
+            speech = Path(folder) / "speech"
+            with speech.open("wb") as file:
+                subtitles, error = await self._receive(messages, file, job)
+            if error:
+                job = await asyncio.to_thread(self._generations.fail, job, error)
+            else:
+                rate = config.sample_rate_hertz
+                job = await asyncio.to_thread(self._generations.supply, job, speech, rate, subtitles)
+        return render_pb2.SupplyGenerationResponse(generation=self._generations.describe(job))
+
+    async def _receive(
+        self, messages: AsyncIterator[Any], file: IO[bytes], job: Job
+    ) -> tuple[str, dict[str, Any] | None]:
+        """Write the speech that comes; returns the subtitles, and the error if the caller cannot bring it."""
+        subtitles, size, touched = "", 0, time.monotonic()
+        async for message in messages:
+            kind = message.WhichOneof("request")
+            if kind == "error":
+                return "", error_from(message.error)
+            if kind == "subtitles":
+                subtitles = message.subtitles
+                continue
+            size += len(message.data)
+            if size > self._settings.max_upload_bytes:
+                raise too_large(self._settings.max_upload_bytes, "audio")
+            require_space(self._settings.work_folder, len(message.data))
+            file.write(message.data)
+            if time.monotonic() - touched > TOUCH_EVERY_S:
+                touched = time.monotonic()
+                await asyncio.to_thread(self._generations.touch, job)
+        return subtitles, None
+
+    async def GetGeneration(
+        self, request: render_pb2.GetGenerationRequest, context: object
+    ) -> render_pb2.GetGenerationResponse:
+        job = await asyncio.to_thread(self._store.get, request.id, KIND)
+        return render_pb2.GetGenerationResponse(generation=self._generations.describe(job))
+
+    async def ListGenerations(
+        self, request: render_pb2.ListGenerationsRequest, context: object
+    ) -> render_pb2.ListGenerationsResponse:
+        jobs = await asyncio.to_thread(self._store.list, KIND, request.limit_count or LIST_LIMIT)
+        return render_pb2.ListGenerationsResponse(generations=[self._generations.describe(job) for job in jobs])
+
+    async def CancelGeneration(
+        self, request: render_pb2.CancelGenerationRequest, context: object
+    ) -> render_pb2.CancelGenerationResponse:
+        job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
+        return render_pb2.CancelGenerationResponse(generation=self._generations.describe(job))
+
+    async def WatchGeneration(
+        self, request: render_pb2.WatchGenerationRequest, context: object
+    ) -> AsyncIterator[render_pb2.WatchGenerationResponse]:
+        async for job in calls.watch(self._store, KIND, request.id):
+            yield render_pb2.WatchGenerationResponse(generation=self._generations.describe(job))
+
+    async def ReadGenerationFile(
+        self, request: render_pb2.ReadGenerationFileRequest, context: object
+    ) -> AsyncIterator[render_pb2.ReadGenerationFileResponse]:
+        key, file_name = await asyncio.to_thread(self._generations.file, request.id, request.file)
+        async for reply in send_file(self._storage, key, request, render_pb2.ReadGenerationFileResponse, file_name):
+            yield reply
+
+
+async def _sent(fragments: Iterator[Any]) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
+    async with contextlib.aclosing(in_thread(fragments)) as ready:
+        async for fragment in ready:
+            message = render_pb2.MediaFragment(
+                data=fragment.data, frame_index=fragment.frame_index, frame_count=fragment.frame_count
+            )
+            yield render_pb2.StreamingRenderResponse(fragment=message)
+
+
+def _check_rate(rate: int) -> None:
+    if rate not in RATES:
+        message = f"The sample rate must be from {RATES[0]} to {RATES[-1]} Hz."
+        raise InvalidInput(message, reason="BAD_SAMPLE_RATE", field="sample_rate_hertz")

@@ -1,0 +1,63 @@
+"""From speech to video: one pass through resampling, engine, overlay and encoder, live or to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from services.render.encoding import SOUND_RATE, Fragment, LiveMovie, MovieFile
+from services.render.engine import SAMPLE_RATE, Performance
+from services.render.overlay import Draw
+from services.render.sound import Resampler
+
+PIECE_S = 0.2  # speech taken at once: what is computed before a caller that went away is noticed
+
+
+class Speaking:
+    """One utterance being filmed. Memory does not grow with its length.
+
+    Args:
+        rate: of the samples pushed, in Hz.
+        draw: lays label and subtitles over a frame, given its second.
+    """
+
+    def __init__(
+        self, performance: Performance, movie: LiveMovie | MovieFile, *, rate: int, fps: float, draw: Draw
+    ) -> None:
+        self._performance, self._movie, self._draw = performance, movie, draw
+        self._ears, self._track = Resampler(rate, SAMPLE_RATE), Resampler(rate, SOUND_RATE)
+        self._piece, self._fps = round(PIECE_S * rate), fps
+
+    @property
+    def frame_count(self) -> int:
+        """Frames filmed so far."""
+        return self._movie.frame_count
+
+    @property
+    def next_frame_index(self) -> int:
+        """Frame of the avatar's footage that follows the last one."""
+        return self._performance.next_frame_index
+
+    def push(self, samples: np.ndarray) -> Iterator[Fragment]:
+        """Take float32 mono speech; yields the fragments that became complete, doing the work between them."""
+        for start in range(0, len(samples), self._piece):
+            piece = samples[start : start + self._piece]
+            self._movie.hear(self._track.push(piece))
+            yield from self._film(self._performance.push(self._ears.push(piece)))
+
+    def finish(self) -> Iterator[Fragment]:
+        """The speech is over: film the rest and complete the video."""
+        self._movie.hear(self._track.flush())
+        yield from self._film(self._performance.push(self._ears.flush()))
+        yield from self._film(self._performance.flush())
+        yield from self._movie.close() or ()
+
+    def close(self) -> None:
+        """Give back what the utterance holds; also when it was broken off."""
+        self._performance.close()
+        self._movie.discard()
+
+    def _film(self, pictures: Iterator[np.ndarray]) -> Iterator[Fragment]:
+        for picture in pictures:
+            yield from self._movie.show(self._draw(picture, self._movie.frame_count / self._fps)) or ()
