@@ -1,0 +1,37 @@
+"""A person's talking head, learned from a minute of video: train, load, synthesise, evaluate.
+
+Knows nothing of services, jobs or networks; everything is files in, files or frames out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portrait.avatar import Avatar
+    from portrait.errors import AvatarError, RecordingError
+    from portrait.evaluation import evaluate
+    from portrait.parameters import STAGES, TrainingParameters
+    from portrait.synthesis import Performance, Synthesizer
+    from portrait.training import Progress, Report, train
+    from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
+
+__all__ = [
+    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Movie", "Performance", "Progress", "Recording",
+    "RecordingError", "Report", "Synthesizer", "TrainingParameters", "evaluate", "probe", "train",
+]  # fmt: skip
+
+_HOMES = {
+    "Avatar": "avatar", "AvatarError": "errors", "RecordingError": "errors", "evaluate": "evaluation",
+    "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis", "Synthesizer": "synthesis",
+    "Progress": "training", "Report": "training", "train": "training", "FRAME_RATE": "video", "SAMPLE_RATE": "video",
+    "Movie": "video", "Recording": "video", "probe": "video",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first used: who only wants parameters or a tracker does not wait for torch, nor hold its memory.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"portrait.{_HOMES[name]}"), name)

@@ -1,0 +1,125 @@
+"""An avatar on disk: avatars/<name>/ with weights in safetensors, footage as video, and a report card in JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_weights
+from safetensors.torch import save_file as save_weights
+
+from portrait.errors import AvatarError
+from portrait.geometry import Canon, Floats
+from portrait.motion import Motion
+from portrait.network import FaceNet
+from portrait.shape import Shape
+
+FORMAT = 1
+CARD, FACE, MOTION, PERSON, TRACK = (
+    "avatar.json", "face.safetensors", "motion.safetensors", "person.safetensors", "track.safetensors"
+)  # fmt: skip
+BASE, IDLE, THUMBNAIL = "base.mp4", "idle.mp4", "thumbnail.jpg"
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """One person, ready to speak. `folder` holds the base footage that the arrays describe."""
+
+    folder: Path
+    size: int
+    canon: Canon
+    shape: Shape
+    motion: Motion
+    net: FaceNet
+    rest: Floats
+    """(12,) coefficients of the closed, resting mouth."""
+    matrices: Floats
+    """(L, 2, 3) from each base frame into the canonical crop."""
+    poses: Floats
+    """(L, 57, 2) pose base of each base frame."""
+    card: dict[str, Any] = field(default_factory=dict)
+    """avatar.json: provenance, parameters, metrics, baselines."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Held-out metrics measured when it was trained."""
+        return dict(self.card.get("metrics", {}))
+
+    @property
+    def loop_length(self) -> int:
+        """Frames in one round of the base sequence, there and back."""
+        return max(1, 2 * (len(self.matrices) - 1))
+
+    def base_index(self, position: int) -> int:
+        """Which base frame is shown at a position of the endless base sequence."""
+        at = position % self.loop_length
+        return at if at < len(self.matrices) else self.loop_length - at
+
+    @classmethod
+    def load(cls, folder: Path) -> Avatar:
+        """Read an avatar; AvatarError when it is missing, incomplete or of a format this version does not know."""
+        try:
+            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            if card.get("format") != FORMAT:
+                raise AvatarError(f"{folder.name}: avatar format {card.get('format')} is not {FORMAT}")
+            person, track = load_file(folder / PERSON), load_file(folder / TRACK)
+            net = FaceNet()
+            net.load_state_dict({k: v.float() for k, v in load_weights(folder / FACE).items()})
+            return cls(
+                folder, int(card["size"]), _canon(person), _shape(person), Motion(load_file(folder / MOTION)),
+                net.eval(), person["rest"], track["matrices"], track["poses"], card,
+            )  # fmt: skip
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise AvatarError(f"{folder.name}: not a complete avatar") from error
+
+    def save(self) -> None:
+        """Write everything but the videos into `folder`; the card comes last, so that it marks a complete avatar."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
+        save_weights({k: v.contiguous().cpu() for k, v in weights.items()}, self.folder / FACE)
+        save_file(_contiguous(self.motion.state), self.folder / MOTION)
+        save_file(_contiguous(_person(self.canon, self.shape, self.rest)), self.folder / PERSON)
+        save_file(_contiguous({"matrices": self.matrices, "poses": self.poses}), self.folder / TRACK)
+        self.write_card()
+
+    def write_card(self) -> None:
+        """Write avatar.json atomically."""
+        card = {"format": FORMAT, "engine": "portrait", "size": self.size, "fps": 25} | self.card
+        part = self.folder / f".{CARD}.part"
+        part.write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
+        part.replace(self.folder / CARD)
+
+
+def _person(canon: Canon, shape: Shape, rest: Floats) -> dict[str, NDArray[Any]]:
+    return {
+        "template": canon.template, "iod": np.array([canon.iod], np.float32), "mask": canon.mask,
+        "mean": shape.mean, "components": shape.components, "deviation": shape.deviation, "rest": rest,
+    }  # fmt: skip
+
+
+def _canon(person: dict[str, NDArray[Any]]) -> Canon:
+    return Canon(person["template"], float(person["iod"][0]), int(person["mask"].shape[0]), person["mask"])
+
+
+def _shape(person: dict[str, NDArray[Any]]) -> Shape:
+    return Shape(person["mean"], person["components"], person["deviation"])
+
+
+def _contiguous(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {k: np.ascontiguousarray(v) for k, v in arrays.items()}
+
+
+def parameter_count(net: torch.nn.Module) -> int:
+    """Learned numbers in a network."""
+    return sum(p.numel() for p in net.parameters())

@@ -1,0 +1,15 @@
+"""What can be wrong with a recording, in words that a person who made it understands."""
+
+from __future__ import annotations
+
+
+class RecordingError(ValueError):
+    """The recording cannot become an avatar; `reason` is a stable name, the message is for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AvatarError(ValueError):
+    """An avatar's folder is missing, incomplete or from another version."""

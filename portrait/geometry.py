@@ -1,0 +1,139 @@
+"""The canonical crop: every frame's lower face moved to one place, size and rotation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from portrait.tracking import INNER_LIP, JAW, OUTER_LIP, STABLE, interocular
+from portrait.video import Frame
+
+Floats = NDArray[np.float32]
+
+MOUTH_POINTS = OUTER_LIP + INNER_LIP + JAW
+LIP_COUNT = len(OUTER_LIP) + len(INNER_LIP)
+CROP_IODS = 2.0
+"""Side of the crop in inter-ocular distances: lips, chin and jaw with some neck."""
+MAX_CROP = 192
+MASK_MARGIN = 0.13
+FEATHER = 0.06
+
+
+@dataclass(frozen=True)
+class Canon:
+    """The canonical frame of one person: where the stable points lie in a square crop, and what is generated."""
+
+    template: Floats
+    """(8, 2) stable points in crop pixels."""
+    iod: float
+    """Inter-ocular distance in crop pixels."""
+    side: int
+    """Width and height of the crop, a multiple of 16."""
+    mask: NDArray[np.uint8]
+    """(side, side) 255 where pixels are generated; it never depends on the current mouth."""
+
+    @property
+    def feather(self) -> Floats:
+        """(side, side) blending weight, 0 outside the mask, rising inside it only."""
+        radius = max(1.0, FEATHER * self.iod)
+        distance = cv2.distanceTransform(self.mask, cv2.DIST_L2, 5)
+        ramp = np.clip(distance / (2 * radius), 0, 1)
+        return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+
+
+def similarities(points: Floats, template: Floats) -> Floats:
+    """Least-squares 2-D similarities (T, 2, 3) that move points (T, N, 2) onto template (N, 2) (Umeyama 1991)."""
+    source, target = points[..., :2].astype(np.float64), template.astype(np.float64)
+    source_mean, target_mean = source.mean(axis=1, keepdims=True), target.mean(axis=0)
+    a, b = source - source_mean, target - target_mean
+    norm = (a**2).sum(axis=(1, 2)) + 1e-9
+    cos = (a * b).sum(axis=(1, 2)) / norm
+    sin = (a[..., 0] * b[:, 1] - a[..., 1] * b[:, 0]).sum(axis=1) / norm
+    rotation = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1)
+    shift = target_mean - np.einsum("tij,tj->ti", rotation, source_mean[:, 0])
+    return np.concatenate([rotation, shift[..., None]], axis=2).astype(np.float32)
+
+
+def move(points: Floats, matrices: Floats) -> Floats:
+    """Apply (T, 2, 3) similarities to (T, N, ≥2) points."""
+    return np.einsum("tij,tnj->tni", matrices[:, :, :2], points[..., :2]) + matrices[:, None, :, 2]
+
+
+def steady(points: Floats, segments: list[tuple[int, int]], sigma: float = 1.0) -> Floats:
+    """Smooth (T, …) tracks over time inside each segment, never across a cut."""
+    smooth = points.astype(np.float32).copy()
+    for start, end in segments:
+        smooth[start:end] = gaussian_filter1d(points[start:end], sigma, axis=0, mode="nearest")
+    return smooth
+
+
+def make_canon(points: Floats, segments: list[tuple[int, int]]) -> tuple[Canon, Floats]:
+    """Find a person's canonical frame from mesh points (T, 478, 3); returns it with the frames' (T, 2, 3) matrices."""
+    stable = steady(points[:, list(STABLE), :2], segments)
+    iod = float(np.median(interocular(points)))
+    scale = min(1.0, MAX_CROP / (CROP_IODS * iod))
+    template = _mean_shape(stable) * scale
+    matrices = similarities(stable, template)
+    mouths = move(points[:, list(MOUTH_POINTS)], matrices)
+    side = int(np.clip(round(CROP_IODS * iod * scale / 16) * 16, 32, MAX_CROP))
+    low, high = np.percentile(mouths.reshape(-1, 2), [0.5, 99.5], axis=0)
+    corner = np.array([(low[0] + high[0]) / 2 - side / 2, high[1] + 0.22 * iod * scale - side])
+    template = (template - corner).astype(np.float32)
+    matrices = similarities(stable, template)
+    mask = _mask(move(points[:, list(MOUTH_POINTS)], matrices), side, iod * scale)
+    return Canon(template, iod * scale, side, mask), matrices
+
+
+def _mean_shape(stable: Floats) -> Floats:
+    """Procrustes mean of (T, N, 2) at their median scale, upright."""
+    mean = np.median(stable, axis=0)
+    for _ in range(3):
+        mean = move(stable, similarities(stable, mean)).mean(axis=0)
+    return mean
+
+
+def _mask(mouths: Floats, side: int, iod: float) -> NDArray[np.uint8]:
+    """Hull of everywhere the lips and chin have been, from the nose's base down, grown by MASK_MARGIN."""
+    lips = mouths[:, :LIP_COUNT].reshape(-1, 2)
+    jaw = mouths[:, LIP_COUNT:].reshape(-1, 2)
+    jaw = jaw[jaw[:, 1] > np.percentile(lips[:, 1], 1)]
+    hull = cv2.convexHull(np.concatenate([lips, jaw]).round().astype(np.int32))
+    mask = np.zeros((side, side), np.uint8)
+    cv2.fillConvexPoly(mask, hull, 255)
+    reach = max(1, round(MASK_MARGIN * iod))
+    mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+    mask[:2], mask[-2:], mask[:, :2], mask[:, -2:] = 0, 0, 0, 0
+    return mask
+
+
+def cut_out(picture: Frame, matrix: Floats, side: int) -> Frame:
+    """The canonical crop (side, side, 3) of a frame."""
+    return cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def paste(picture: Frame, crop: Frame, weight: Floats, matrix: Floats) -> Frame:
+    """A copy of the frame with the crop blended in; pixels where `weight` is 0 stay exactly as they are."""
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = _reach(matrix, crop.shape[0], width, height)
+    result = picture.copy()
+    if x1 <= x0 or y1 <= y0:
+        return result
+    local = matrix.astype(np.float64).copy()
+    local[:, 2] += local[:, :2] @ np.array([x0, y0], np.float64)
+    size, inverse = (x1 - x0, y1 - y0), cv2.WARP_INVERSE_MAP
+    placed = cv2.warpAffine(crop, local, size, flags=cv2.INTER_CUBIC | inverse, borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.warpAffine(weight, local, size, flags=cv2.INTER_LINEAR | inverse)
+    region = result[y0:y1, x0:x1]
+    region[:] = cv2.blendLinear(placed, np.ascontiguousarray(region), alpha, 1 - alpha)
+    return result
+
+
+def _reach(matrix: Floats, side: int, width: int, height: int) -> tuple[int, int, int, int]:
+    inverse = cv2.invertAffineTransform(matrix.astype(np.float64))
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64) @ inverse.T
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    return max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])

@@ -1,0 +1,229 @@
+"""Stage 2 training: contours and a masked face become the finished face."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from portrait.dataset import FaceData
+from portrait.device import bfloat16_is_quick
+from portrait.network import Critic, FaceNet
+
+RATE = 1e-3
+CRITIC_RATE = 4e-4
+CONTOUR_NOISE = 0.07
+SKIN_WEIGHT, MOUTH_WEIGHT = 0.55, 3.3
+DETAIL_WEIGHT = 1.0
+CRITIC_FROM = 0.55
+"""Part of the run after which the critic joins: before, there is nothing worth judging."""
+CRITIC_WEIGHT, MATCH_WEIGHT = 0.02, 1.0
+AVERAGING = 0.998
+CHECKPOINT_EVERY_S = 20.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When training ends: at so many batches, or so many seconds, whichever is first."""
+
+    steps: int
+    seconds: float
+    batch: int = 8
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One report from the training loop."""
+
+    step: int
+    fraction: float
+    loss: float
+    seconds: float
+
+
+class FaceTrainer:
+    """Trains a FaceNet with a late patch critic; everything needed to continue lies in one safetensors checkpoint."""
+
+    def __init__(self, data: FaceData, budget: Budget, *, seed: int, device: torch.device, key: str) -> None:
+        torch.manual_seed(seed)
+        self._data, self._budget, self._seed, self._device, self._key = data, budget, seed, device, key
+        self._net = FaceNet().to(device, memory_format=torch.channels_last)
+        self._average = copy.deepcopy(self._net).requires_grad_(False)
+        self._critic = Critic().to(device, memory_format=torch.channels_last)
+        self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=RATE, weight_decay=1e-3)
+        self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), lr=CRITIC_RATE, betas=(0.5, 0.99))
+        mask = torch.from_numpy(data.canon.mask).to(device).float()[None, None] / 255
+        self._mask = mask
+        self._step, self._seconds = 0, 0.0
+
+    @property
+    def net(self) -> FaceNet:
+        """The moving average of the weights, in eval mode: what is shipped."""
+        return self._average.eval()
+
+    @property
+    def step(self) -> int:
+        """Batches learned so far, over all runs."""
+        return self._step
+
+    def run(self, checkpoint: Path, on_step: Callable[[Moment], None]) -> None:
+        """Train until the budget is spent, continuing from `checkpoint` when it fits; saves it as it goes."""
+        self._resume(checkpoint)
+        began = last = time.monotonic() - self._seconds
+        saved = time.monotonic()
+        while self._step < self._budget.steps and self._seconds < self._budget.seconds:
+            loss = self._learn(self._fraction())
+            self._step += 1
+            last = time.monotonic()
+            self._seconds = last - began
+            if last - saved > CHECKPOINT_EVERY_S:
+                self.save(checkpoint)
+                saved = time.monotonic()
+            on_step(Moment(self._step, self._fraction(), loss, self._seconds))
+        self.save(checkpoint)
+
+    def _fraction(self) -> float:
+        return min(1.0, max(self._step / self._budget.steps, self._seconds / self._budget.seconds))
+
+    def _learn(self, fraction: float) -> float:
+        rng = np.random.default_rng([self._seed, self._step])
+        ring, true, contours, mouth = (self._put(a) for a in self._data.batch(self._budget.batch, rng, CONTOUR_NOISE))
+        ring, true = (x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for x in (ring, true))
+        judged = fraction >= CRITIC_FROM
+        self._set_rates(fraction)
+        self._net.train()
+        with self._autocast():
+            made = self._net(mask_out(ring, self._mask), contours)
+        made = made.float()
+        weight = self._mask * (SKIN_WEIGHT + MOUTH_WEIGHT * mouth[:, None])
+        loss = pixel_loss(made, true, weight) + DETAIL_WEIGHT * detail_loss(made, true, weight)
+        total = loss
+        whole = made * self._mask + true * (1 - self._mask)
+        if judged:
+            total = loss + self._judgement(whole, true, contours)
+        self._optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(self._net.parameters(), 1.0)
+        self._optimizer.step()
+        if judged:
+            self._teach_critic(whole.detach(), true, contours)
+        self._follow()
+        return float(loss.detach())
+
+    def _put(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self._device).float() / 255
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bfloat16_is_quick(self._device))
+
+    def _set_rates(self, fraction: float) -> None:
+        warm = min(1.0, (self._step + 1) / 50)
+        rate = RATE * warm * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * fraction)))
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def _judgement(self, whole: Tensor, true: Tensor, contours: Tensor) -> Tensor:
+        """What the critic holds against the made crops (least squares GAN), and how far its features are from true."""
+        self._critic.requires_grad_(False)
+        with self._autocast():
+            score, features = self._critic(whole, contours)
+            with torch.no_grad():
+                _, wanted = self._critic(true, contours)
+        match = sum((a.float() - b.float()).abs().mean() for a, b in zip(features, wanted, strict=True))
+        return CRITIC_WEIGHT * (score.float() - 1).square().mean() + MATCH_WEIGHT * match / len(wanted)
+
+    def _teach_critic(self, whole: Tensor, true: Tensor, contours: Tensor) -> None:
+        self._critic.requires_grad_(True)
+        with self._autocast():
+            made, _ = self._critic(whole, contours)
+            real, _ = self._critic(true, contours)
+        loss = (made.float().square().mean() + (real.float() - 1).square().mean()) / 2
+        self._critic_optimizer.zero_grad()
+        loss.backward()
+        self._critic_optimizer.step()
+
+    def _follow(self) -> None:
+        """Move the averaged weights along; early on faster, so that they never lag behind a short run."""
+        keep = min(AVERAGING, (1 + self._step) / (10 + self._step))
+        with torch.no_grad():
+            pairs = zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True)
+            for mean, now in pairs:
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(now, 1 - keep)
+                else:
+                    mean.copy_(now)
+
+    def save(self, checkpoint: Path) -> None:
+        """Write everything needed to continue, atomically."""
+        tensors = {f"net.{k}": v for k, v in self._net.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
+        tensors |= {f"critic.{k}": v for k, v in self._critic.state_dict().items()}
+        tensors |= _flat("optimizer", self._optimizer) | _flat("critic_optimizer", self._critic_optimizer)
+        state = {"step": self._step, "seconds": self._seconds, "key": self._key}
+        part = checkpoint.with_suffix(".part")
+        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, {"state": json.dumps(state)})
+        part.replace(checkpoint)
+
+    def _resume(self, checkpoint: Path) -> None:
+        if not checkpoint.exists():
+            return
+        with safe_open(str(checkpoint), "pt") as file:
+            state = json.loads(file.metadata()["state"])
+            if state["key"] != self._key:
+                return
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
+        self._net.load_state_dict(_under("net", tensors))
+        self._average.load_state_dict(_under("average", tensors))
+        self._critic.load_state_dict(_under("critic", tensors))
+        _restore("optimizer", self._optimizer, tensors)
+        _restore("critic_optimizer", self._critic_optimizer, tensors)
+        self._step, self._seconds = state["step"], state["seconds"]
+
+
+def mask_out(crops: Tensor, mask: Tensor) -> Tensor:
+    """Crops (B, 3, S, S) in [0, 1] with the generated region (mask 1) greyed out."""
+    return crops * (1 - mask) + 0.5 * mask
+
+
+def pixel_loss(made: Tensor, true: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute error under a weight (B, 1, S, S)."""
+    return ((made - true).abs() * weight).sum() / (3 * weight.sum() + 1e-6)
+
+
+def detail_loss(made: Tensor, true: Tensor, weight: Tensor, levels: int = 3) -> Tensor:
+    """Weighted absolute error of three Laplacian pyramid levels (Bojanowski et al. 2018, without the coarsest)."""
+    difference, total = made - true, made.new_zeros(())
+    for _ in range(levels):
+        coarse = F.avg_pool2d(difference, 2)
+        band = difference - F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+        total = total + (band.abs() * weight).sum() / (3 * weight.sum() + 1e-6)
+        difference, weight = coarse, F.avg_pool2d(weight, 2)
+    return total
+
+
+def _flat(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    states: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    return {f"{name}.{i}.{k}": torch.as_tensor(v) for i, state in states.items() for k, v in state.items()}
+
+
+def _restore(name: str, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for path, value in _under(name, tensors).items():
+        index, key = path.split(".", 1)
+        states.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(f"{prefix}.")}

@@ -1,0 +1,100 @@
+"""The image network: a masked lower face and drawn contours in, the finished lower face out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+WIDTHS = (32, 64, 128, 192)
+CONTOURS = 3
+INPUTS = 3 * 4 + 2 + CONTOURS
+
+
+def _convs(inputs: int, outputs: int) -> nn.Sequential:
+    def conv(width: int) -> list[nn.Module]:
+        return [nn.Conv2d(width, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+    return nn.Sequential(*conv(inputs), *conv(outputs))
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.body(x))
+
+
+class FaceNet(nn.Module):
+    """U-Net between space-to-depth and pixel-shuffle, so that its body runs at half the crop's resolution."""
+
+    def __init__(self, widths: tuple[int, int, int, int] = WIDTHS) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.down1, self.down2, self.down3 = _convs(INPUTS, a), _convs(a, b), _convs(b, c)
+        self.bottom = nn.Sequential(_convs(c, d), _Residual(d), _Residual(d))
+        self.up3, self.up2, self.up1 = _convs(d + c, c), _convs(c + b, b), _convs(b + a, a)
+        self.out = nn.Conv2d(a, 12, 3, padding=1)
+
+    def forward(self, masked: Tensor, contours: Tensor) -> Tensor:
+        """Masked crops (B, 3, S, S) and contours (B, 3, S/2, S/2), both in [0, 1], to crops (B, 3, S, S)."""
+        x = F.pixel_unshuffle(masked, 2)
+        x = torch.cat([x, _coordinates(x), contours], dim=1)
+        one = self.down1(x)
+        two = self.down2(F.max_pool2d(one, 2))
+        three = self.down3(F.max_pool2d(two, 2))
+        four = self.bottom(F.max_pool2d(three, 2))
+        three = self.up3(torch.cat([_double(four), three], dim=1))
+        two = self.up2(torch.cat([_double(three), two], dim=1))
+        one = self.up1(torch.cat([_double(two), one], dim=1))
+        return F.pixel_shuffle(self.out(one), 2) + 0.5
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _coordinates(x: Tensor) -> Tensor:
+    rows = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
+    columns = torch.linspace(-1, 1, x.shape[3], device=x.device, dtype=x.dtype)
+    grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    return grid.expand(x.shape[0], -1, -1, -1)
+
+
+class Critic(nn.Module):
+    """Judges patches of a crop given its contours; returns its score map and the features on the way (for matching)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3 + CONTOURS, 32, 64, 128)
+        self.layers = nn.ModuleList(
+            nn.utils.parametrizations.spectral_norm(nn.Conv2d(i, o, 4, stride=2, padding=1))
+            for i, o in zip(widths, widths[1:], strict=False)
+        )
+        self.score = nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, crop: Tensor, contours: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x = torch.cat([crop, F.interpolate(contours, size=crop.shape[2:], mode="bilinear")], dim=1)
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+            features.append(x)
+        return self.score(x), features
+
+
+def fold_batch_norm(net: nn.Module) -> nn.Module:
+    """Merge every BatchNorm into the convolution before it, in place; the network must be in eval mode."""
+    for module in net.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for index in range(len(module) - 1):
+            conv, norm = module[index], module[index + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[index] = nn.utils.fusion.fuse_conv_bn_eval(conv.eval(), norm.eval())
+                module[index + 1] = nn.Identity()
+    return net

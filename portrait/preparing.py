@@ -1,0 +1,221 @@
+"""The first three stages: a recording becomes square frames, tracks, and aligned shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait import audio, video
+from portrait.errors import RecordingError
+from portrait.geometry import Canon, Floats, cut_out, make_canon
+from portrait.offset import STEP_MS, estimate
+from portrait.segments import glimpse, split
+from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
+from portrait.tracking import Tracker, fill
+from portrait.video import FRAME_RATE, Frame, Movie
+from portrait.workspace import Arrays, Workspace
+
+FRAMES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS = (
+    "frames.mp4", "landmarks.safetensors", "sound.npy", "shapes.safetensors", "speech.safetensors", "crops.npy"
+)  # fmt: skip
+HELD_OUT = 0.15
+"""Part of the clip, its end, that is never trained on."""
+FACE_SHARE = 0.5
+"""Width of the detector's face box in the square crop."""
+WHOLE_SHARE = 0.4
+"""A frame whose shorter side the face fills to this share is kept whole."""
+SYNC_MS = 40
+"""Lag at which speech best predicts the mouth of a clip in synchrony: lips move before they are heard."""
+WARPS = (0.9, 1.1)
+LEAST_SECONDS = 5.0
+Step = Callable[[int, int], None]
+
+
+def preprocess(recording: Path, work: Workspace, size: int, seconds: float, on_step: Step) -> dict[str, object]:
+    """Crop a square around the face, re-time to 25 fps, scale; write frames.mp4 and the sound at 16 kHz."""
+    about = video.probe(recording)
+    if not about.has_audio:
+        raise RecordingError(
+            "no-audio", "This recording has no sound; the avatar learns from picture and sound together."
+        )
+    length = min(about.duration_s, seconds)
+    x, y, side = find_square(recording, length)
+    total, count = max(1, round(length * FRAME_RATE)), 0
+    with Movie(work.path(FRAMES), size=(size, size), crf=12, seekable=True) as movie:
+        for _, picture in video.frames(recording, end_s=length):
+            movie.push(fit(picture[y : y + side, x : x + side], size))
+            count += 1
+            on_step(min(count, total), total)
+    if count < LEAST_SECONDS * FRAME_RATE:
+        raise RecordingError(
+            "too-short", f"This recording is too short: {LEAST_SECONDS:.0f} seconds at least are needed."
+        )
+    sound = _sound(recording, count)
+    with work.path(f"{SOUND}.part").open("wb") as file:
+        np.save(file, sound, allow_pickle=False)
+    work.path(f"{SOUND}.part").replace(work.path(SOUND))
+    return {"frames": count, "square": [x, y, side], "source": [about.width, about.height], "fps": about.fps}
+
+
+def _sound(recording: Path, count: int) -> Floats:
+    wanted = count * video.SAMPLES_PER_FRAME
+    sound = np.zeros(wanted, np.float32)
+    at = 0
+    for block in video.audio_blocks(recording):
+        block = block[: wanted - at]
+        sound[at : at + len(block)] = block
+        at += len(block)
+        if at >= wanted:
+            break
+    return sound
+
+
+def find_square(recording: Path, length: float) -> tuple[int, int, int]:
+    """Left, top and side of the square around the face, from about thirty frames; RecordingError without a face."""
+    boxes, shape = [], (0, 0)
+    with Tracker() as tracker:
+        for _, picture in video.frames(recording, fps=max(0.2, min(2.0, 30 / length)), end_s=length):
+            shape = picture.shape[:2]
+            boxes += [(f.x, f.y, f.width, f.height) for f in tracker.faces(picture)[:1]]
+    if not boxes:
+        raise RecordingError("no-face", "No face was found in this recording.")
+    height, width = shape
+    middle = np.median(np.array(boxes), axis=0)
+    face, shorter = max(middle[2], middle[3]), min(height, width)
+    side = shorter if face > WHOLE_SHARE * shorter else min(shorter, round(face / FACE_SHARE))
+    side -= side % 2
+    left = np.clip(middle[0] + middle[2] / 2 - side / 2, 0, width - side)
+    top = np.clip(middle[1] + middle[3] / 2 - 0.54 * side, 0, height - side)
+    return round(left), round(top), side
+
+
+def fit(picture: Frame, size: int) -> Frame:
+    """A square picture scaled to `size`."""
+    import cv2
+
+    if picture.shape[0] == size:
+        return np.ascontiguousarray(picture)
+    smaller = picture.shape[0] > size
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+
+
+def track(work: Workspace, frames: int, on_step: Step) -> dict[str, object]:
+    """Follow the face mesh through every frame."""
+    seen: list[Floats | None] = []
+    glimpses = np.zeros((frames, 32, 32), np.uint8)
+    with Tracker() as tracker:
+        for index, (_, picture) in enumerate(video.frames(work.path(FRAMES))):
+            seen.append(tracker.landmarks(picture))
+            glimpses[index] = glimpse(picture)
+            on_step(index + 1, frames)
+    found = fill(seen)
+    share = float(found.found.mean())
+    if share < 0.5:
+        raise RecordingError("no-face", f"A face was seen in only {share:.0%} of the frames.")
+    work.save(
+        LANDMARKS, {"points": found.points, "found": found.found.astype(np.uint8), "glimpses": glimpses[: len(seen)]}
+    )
+    return {"frames": len(seen), "found": share}
+
+
+def align(work: Workspace, on_step: Step) -> dict[str, object]:
+    """Find the canonical crop, the mouth's shape model and the sound's offset, all on the training part only."""
+    landmarks = work.load(LANDMARKS)
+    points, found = landmarks["points"], landmarks["found"].astype(bool)
+    segments = split(points, found, landmarks["glimpses"])
+    train = training_frames(len(points))
+    canon, matrices = _canon(points, segments, train)
+    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, train)
+    usable = _usable(found, segments)
+    kept = usable[:train]
+    shape = fit_shape(mouths[:train][kept], base[:train][kept])
+    coefficients = shape.project(mouths, base)
+    offset, shift = _listen(work, coefficients[:train], kept, on_step)
+    rest = _rest(coefficients[:train][kept], inner_gap(mouths[:train][kept]))
+    work.save(SHAPES, {
+        "template": canon.template, "iod": np.array([canon.iod], np.float32), "mask": canon.mask,
+        "mean": shape.mean, "components": shape.components, "deviation": shape.deviation, "rest": rest,
+        "matrices": matrices, "mouths": mouths, "base": base, "coefficients": coefficients.astype(np.float32),
+        "usable": usable.astype(np.uint8), "segments": np.array(segments, np.int64),
+    })  # fmt: skip
+    cut_crops(work, canon, matrices)
+    return {"offset_ms": offset, "shift": shift, "segments": len(segments), "iod": canon.iod, "side": canon.side}
+
+
+def training_frames(count: int) -> int:
+    """How many frames from the beginning may be trained on."""
+    return round(count * (1 - HELD_OUT))
+
+
+def _canon(points: Floats, segments: list[tuple[int, int]], train: int) -> tuple[Canon, Floats]:
+    from portrait.geometry import similarities, steady
+    from portrait.tracking import STABLE
+
+    inside = [(a, min(b, train)) for a, b in segments if a < train]
+    canon, _ = make_canon(points[:train], inside)
+    return canon, similarities(steady(points[:, list(STABLE), :2], segments), canon.template)
+
+
+def _usable(found: NDArray[np.bool_], segments: list[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Frames with a face, not right at a cut, where smoothing saw only one side."""
+    usable = found.copy()
+    for start, _ in segments[1:]:
+        usable[max(0, start - 1) : start + 1] = False
+    return usable
+
+
+def _rest(coefficients: Floats, gaps: Floats) -> Floats:
+    """The mean of the most closed tenth of the training mouths."""
+    return coefficients[gaps <= np.quantile(gaps, 0.1)].mean(axis=0).astype(np.float32)
+
+
+def _listen(work: Workspace, coefficients: Floats, usable: NDArray[np.bool_], on_step: Step) -> tuple[int, int]:
+    """Save features of the clean and the altered sound; returns the offset in ms, and as feature frames to shift by."""
+    sound = np.load(work.path(SOUND), mmap_mode="r", allow_pickle=False)
+    features: Arrays = {"clean": audio.features(np.asarray(sound))}
+    on_step(1, 4)
+    for index, (name, altered, warp) in enumerate(_altered(np.asarray(sound)), 2):
+        features[name] = audio.features(altered, warp=warp)
+        on_step(index, 4)
+    work.save(SPEECH, features)
+    lag, _ = estimate(features["clean"][: 4 * len(coefficients)], coefficients[:, :4], usable)
+    offset = lag - SYNC_MS
+    return offset, round(offset / STEP_MS)
+
+
+def _altered(sound: Floats) -> Iterator[tuple[str, Floats, float]]:
+    """Other voices (vocal tract length) and a noisy room, for training that stands both."""
+    rng = np.random.default_rng(0)
+    level = float(np.sqrt((sound**2).mean())) + 1e-6
+    for warp in WARPS:
+        yield f"warp{warp}", sound, warp
+    white = rng.normal(0, 1, len(sound)).astype(np.float32)
+    yield "noisy", sound + white * level * 10 ** (-18 / 20), 1.0
+
+
+def cut_crops(work: Workspace, canon: Canon, matrices: Floats) -> None:
+    """Write every frame's canonical crop to a memory-mapped file."""
+    part = work.path(f"{CROPS}.part")
+    shape = (len(matrices), canon.side, canon.side, 3)
+    crops = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+    for index, (_, picture) in enumerate(video.frames(work.path(FRAMES))):
+        crops[index] = cut_out(picture, matrices[index], canon.side)
+    crops.flush()
+    del crops
+    part.replace(work.path(CROPS))
+
+
+def load_shapes(work: Workspace) -> tuple[Canon, Shape, Arrays]:
+    """What `align` found: the canonical crop, the shape model, and per-frame arrays."""
+    arrays = work.load(SHAPES)
+    canon = Canon(arrays["template"], float(arrays["iod"][0]), int(arrays["mask"].shape[0]), arrays["mask"])
+    return canon, Shape(arrays["mean"], arrays["components"], arrays["deviation"]), arrays
+
+
+def seconds(frames: int) -> float:
+    """Frames as seconds."""
+    return math.ceil(frames) / FRAME_RATE

@@ -1,0 +1,175 @@
+"""Speech in, frames out: offline and live are the same code, fed at once or piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from portrait.audio import FEATURE_SIZE, FeatureStream
+from portrait.avatar import BASE, Avatar
+from portrait.dataset import contours, masked
+from portrait.device import bfloat16_is_quick, choose
+from portrait.geometry import Canon, Floats, cut_out, paste
+from portrait.motion import FUTURE, PAST
+from portrait.network import FaceNet, fold_batch_norm
+from portrait.video import SAMPLES_PER_FRAME, Frame, FrameReader
+
+BATCH = 8
+BLEND = 5
+"""Frames over which the mouth leaves and returns to rest."""
+
+
+class Renderer:
+    """Draws mouths into frames: crop, contours, network, blend. Holds no state between calls."""
+
+    def __init__(self, net: FaceNet, canon: Canon, *, device: str = "auto") -> None:
+        self._canon, self._feather = canon, canon.feather
+        self._device = choose(device)
+        self._dtype = torch.bfloat16 if bfloat16_is_quick(self._device) else torch.float32
+        folded = fold_batch_norm(copy.deepcopy(net).eval().float().cpu())
+        self._net = folded.to(self._device, dtype=self._dtype, memory_format=torch.channels_last)
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        """Time spent so far by step: raster, network, blend."""
+
+    def render(self, pictures: Sequence[Frame], matrices: Floats, mouths: Floats) -> list[Frame]:
+        """Pictures with mouths (N, 57, 2), in inter-ocular distances, drawn in under their matrices (N, 2, 3)."""
+        with self.timed("raster"):
+            crops = [cut_out(p, m, self._canon.side) for p, m in zip(pictures, matrices, strict=True)]
+            maps = np.stack([contours(mouth, self._canon) for mouth in mouths])
+            holes = masked(np.stack(crops), self._canon)
+        with self.timed("network"):
+            made = self._draw(holes, maps)
+        with self.timed("blend"):
+            triples = zip(pictures, made, matrices, strict=True)
+            return [paste(picture, crop, self._feather, matrix) for picture, crop, matrix in triples]
+
+    def _draw(self, holes: Frame, maps: Frame) -> Frame:
+        with torch.inference_mode():
+            picture = torch.from_numpy(holes).to(self._device).permute(0, 3, 1, 2).to(self._dtype) / 255
+            lines = torch.from_numpy(maps).to(self._device).to(self._dtype) / 255
+            picture = picture.contiguous(memory_format=torch.channels_last)
+            made = self._net(picture, lines.contiguous(memory_format=torch.channels_last))
+            pixels = (made.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
+            return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
+
+    @contextlib.contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Count the time of a block under `step`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] += time.perf_counter() - began
+
+
+class Synthesizer:
+    """An avatar made ready to render; `stream` starts as many performances as wanted, one at a time per thread."""
+
+    def __init__(self, avatar: Avatar, *, size: int | None = None, device: str = "auto") -> None:
+        """`size` is the width and height of the frames; the avatar's own by default."""
+        self.avatar, self.size = avatar, size or avatar.size
+        self.renderer = Renderer(avatar.net, avatar.canon, device=device)
+
+    def stream(self, start_frame: int = 0) -> Performance:
+        """Begin speaking at a position of the base sequence."""
+        return Performance(self, start_frame)
+
+    def idle(self, count: int, start_frame: int = 0) -> Iterator[Frame]:
+        """`count` frames of the person listening, mouth at rest: replies begin and end on exactly these."""
+        with contextlib.closing(FrameReader(self.avatar.folder / BASE)) as footage:
+            for first in range(start_frame, start_frame + count, BATCH):
+                positions = range(first, min(first + BATCH, start_frame + count))
+                rest = np.repeat(self.avatar.rest[None], len(positions), axis=0)
+                yield from self.frames(footage, positions, rest)
+
+    def frames(self, footage: FrameReader, positions: Sequence[int], coefficients: Floats) -> list[Frame]:
+        """Frames at positions of the base sequence with mouths given by coefficients (N, 12)."""
+        indices = [self.avatar.base_index(p) for p in positions]
+        with self.renderer.timed("decode"):
+            pictures = [footage[i] for i in indices]
+        mouths = self.avatar.shape.expand(coefficients, self.avatar.poses[indices])
+        made = self.renderer.render(pictures, self.avatar.matrices[indices], mouths)
+        if self.size == self.avatar.size:
+            return made
+        smaller = cv2.INTER_AREA if self.size < self.avatar.size else cv2.INTER_CUBIC
+        return [cv2.resize(frame, (self.size, self.size), interpolation=smaller) for frame in made]
+
+
+class Performance:
+    """One utterance: `push` speech as it comes, get frames as soon as what they look ahead to is known.
+
+    After `flush` exactly ceil(samples / 640) frames have come, 25 for every second. Memory does not grow with length.
+    """
+
+    def __init__(self, synthesizer: Synthesizer, start_frame: int) -> None:
+        self._synthesizer, self._start = synthesizer, start_frame
+        self._footage = FrameReader(synthesizer.avatar.folder / BASE)
+        self._hearing = FeatureStream()
+        self._features = np.zeros((0, FEATURE_SIZE), np.float32)
+        self._first = -PAST
+        """Index of the first feature kept; those before 0 repeat the first."""
+        self._heard = self._made = 0
+
+    @property
+    def frame_index(self) -> int:
+        """Position of the base sequence after the frames made so far, where the next reply can go on."""
+        return (self._start + self._made) % self._synthesizer.avatar.loop_length
+
+    def push(self, samples: Floats) -> Iterator[Frame]:
+        """Take mono float32 samples at 16 kHz; iterate to get the RGB frames (H, W, 3) that became certain."""
+        self._heard += len(samples)
+        with self._synthesizer.renderer.timed("features"):
+            self._keep(self._hearing.push(samples))
+        ready = (self._first + len(self._features) - FUTURE) // 4 + 1
+        return self._perform(ready, None)
+
+    def flush(self) -> Iterator[Frame]:
+        """End the utterance: the remaining frames, in which the mouth comes to rest."""
+        with self._synthesizer.renderer.timed("features"):
+            self._keep(self._hearing.flush())
+        total = -(-self._heard // SAMPLES_PER_FRAME)
+        missing = 4 * total + FUTURE - (self._first + len(self._features))
+        if len(self._features) and missing > 0:
+            self._features = np.concatenate([self._features, self._features[-1:].repeat(missing, axis=0)])
+        yield from self._perform(total, total)
+        self._footage.close()
+
+    def _keep(self, features: Floats) -> None:
+        if len(features) and not len(self._features):
+            self._features = features[:1].repeat(PAST, axis=0)
+        self._features = np.concatenate([self._features, features])
+
+    def _perform(self, until: int, total: int | None) -> Iterator[Frame]:
+        while self._made < until:
+            count = min(BATCH, until - self._made)
+            span = 4 * count + PAST + FUTURE - 4
+            at = 4 * self._made - PAST - self._first
+            with self._synthesizer.renderer.timed("motion"):
+                coefficients = self._synthesizer.avatar.motion.coefficients(self._features[at : at + span])
+                coefficients = self._settle(coefficients, total)
+            positions = range(self._start + self._made, self._start + self._made + count)
+            made = self._synthesizer.frames(self._footage, positions, coefficients)
+            self._made += count
+            self._forget()
+            yield from made
+
+    def _settle(self, coefficients: Floats, total: int | None) -> Floats:
+        """Lead the mouth out of rest at the beginning and back to it at the end."""
+        index = self._made + np.arange(len(coefficients))
+        edge = index + 1 if total is None else np.minimum(index + 1, total - index)
+        weight = np.clip(edge / (BLEND + 1), 0, 1)
+        weight = (weight * weight * (3 - 2 * weight))[:, None]
+        rest = self._synthesizer.avatar.rest
+        return (rest + weight * (coefficients - rest)).astype(np.float32)
+
+    def _forget(self) -> None:
+        spare = 4 * self._made - PAST - self._first
+        if spare > 0:
+            self._features, self._first = self._features[spare:], self._first + spare

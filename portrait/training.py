@@ -1,0 +1,273 @@
+"""From a recording to an avatar, in named stages that continue where a killed run stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from safetensors.numpy import load_file
+
+from portrait import preparing, workspace
+from portrait.avatar import BASE, IDLE, MOTION, THUMBNAIL, Avatar
+from portrait.dataset import FaceData
+from portrait.device import choose
+from portrait.evaluation import HeldOut
+from portrait.imaging import Budget, FaceTrainer, Moment
+from portrait.motion import Motion, Speech, train_motion
+from portrait.network import FaceNet
+from portrait.parameters import STAGES, TrainingParameters
+from portrait.preparing import CROPS, FRAMES, SPEECH, load_shapes, training_frames
+from portrait.segments import longest
+from portrait.synthesis import Renderer, Synthesizer
+from portrait.video import FRAME_RATE, Frame, FrameReader, Movie
+from portrait.workspace import Workspace
+
+CHECKPOINT, FACE_WEIGHTS = "face-checkpoint.safetensors", "face.safetensors"
+PREVIEW_EVERY_S = 15.0
+SHARE = {
+    "preprocess": 0.05,
+    "track": 0.05,
+    "align": 0.06,
+    "motion": 0.08,
+    "face": 0.62,
+    "evaluate": 0.1,
+    "package": 0.04,
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is: `fraction` of the whole, `step` of `steps` in the stage, sometimes a `preview` picture."""
+
+    stage: str
+    fraction: float
+    step: int
+    steps: int
+    loss: float | None = None
+    eta_s: float | None = None
+    preview: Path | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out: held-out metrics beside baselines, the clip's offset, and the seconds each stage took."""
+
+    avatar: Path
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    offset_ms: int
+    frames: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def train(
+    video: Path,
+    workdir: Path,
+    out: Path,
+    parameters: TrainingParameters,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Report:
+    """Train an avatar from a recording into the folder `out`; called again with the same workdir, it continues.
+
+    Raises RecordingError, in plain words, for a recording that cannot become an avatar.
+    """
+    return _Run(video, Workspace(workdir), out, parameters, on_progress).finish()
+
+
+class _Run:
+    def __init__(
+        self, recording: Path, work: Workspace, out: Path, parameters: TrainingParameters,
+        on_progress: Callable[[Progress], None],
+    ) -> None:  # fmt: skip
+        self._recording, self._work, self._out = recording, work, out
+        self._parameters, self._tell = parameters, on_progress
+        data = workspace.digest(recording)
+        # The face stage's limits and the device change nothing before it.
+        early = workspace.key(data, parameters.size, parameters.seconds, parameters.seed)
+        late = workspace.key(early, dataclasses.replace(parameters, device="auto"))
+        self._keys = {stage: early if stage in STAGES[:4] else late for stage in STAGES}
+        self._notes: dict[str, dict[str, Any]] = {}
+        self._stage, self._began = STAGES[0], time.monotonic()
+        self._last_preview = 0.0
+
+    def finish(self) -> Report:
+        """Run every stage that is not done yet."""
+        for stage in STAGES:
+            self._stage = stage
+            note = self._work.note(stage, self._keys[stage])
+            if note is None or (stage == "package" and not self._out.exists()):
+                began = time.monotonic()
+                self._step(0, 1)
+                made: Mapping[str, object] = getattr(self, f"_{stage}")()
+                note = {**made, "seconds": round(time.monotonic() - began, 2)}
+                self._work.finish(stage, self._keys[stage], note)
+            self._notes[stage] = note
+            self._step(1, 1)
+        return self._report()
+
+    def _step(self, step: int, steps: int, loss: float | None = None, preview: Path | None = None,
+              eta_s: float | None = None) -> None:  # fmt: skip
+        before = sum(SHARE[s] for s in STAGES[: STAGES.index(self._stage)])
+        fraction = min(1.0, before + SHARE[self._stage] * step / max(steps, 1))
+        self._tell(Progress(self._stage, fraction, step, steps, loss, eta_s, preview))
+
+    def _preprocess(self) -> Mapping[str, object]:
+        size, seconds = self._parameters.size, self._parameters.seconds
+        return preparing.preprocess(self._recording, self._work, size, seconds, self._step)
+
+    def _track(self) -> Mapping[str, object]:
+        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._step)
+
+    def _align(self) -> Mapping[str, object]:
+        return preparing.align(self._work, self._step)
+
+    def _motion(self) -> Mapping[str, object]:
+        _, shape, arrays = load_shapes(self._work)
+        count = training_frames(len(arrays["coefficients"]))
+        features = self._work.load(SPEECH)
+        shift = self._notes["align"]["shift"]
+        clean = Speech(features.pop("clean"), shift)
+        speeches = [clean, *(Speech(each, shift) for _, each in sorted(features.items()))]
+        usable = arrays["usable"][:count].astype(bool)
+        motion = train_motion(speeches, arrays["coefficients"][:count], usable, shape.aperture,
+                              seed=self._parameters.seed, on_step=self._step)  # fmt: skip
+        self._work.save(MOTION, motion.state)
+        return {}
+
+    def _face(self) -> Mapping[str, object]:
+        canon, shape, arrays = load_shapes(self._work)
+        count = training_frames(len(arrays["coefficients"]))
+        spread = (shape.components * shape.deviation[:, None]).reshape(len(shape.components), -1, 2)
+        usable = np.flatnonzero(arrays["usable"][:count])
+        crops = np.load(self._work.path(CROPS), mmap_mode="r", allow_pickle=False)
+        budget = Budget(self._parameters.face_steps, self._parameters.face_seconds)
+        trainer = FaceTrainer(FaceData(canon, crops, arrays["mouths"], spread, usable), budget,
+                              seed=self._parameters.seed, device=choose(self._parameters.device),
+                              key=self._keys["face"])  # fmt: skip
+        trainer.run(self._work.path(CHECKPOINT), lambda moment: self._on_moment(moment, trainer))
+        self._work.save(FACE_WEIGHTS, {k: v.cpu().numpy() for k, v in trainer.net.state_dict().items()})
+        return {"steps": trainer.step}
+
+    def _on_moment(self, moment: Moment, trainer: FaceTrainer) -> None:
+        preview, now = None, time.monotonic()
+        if now - self._last_preview > PREVIEW_EVERY_S or moment.fraction >= 1:
+            preview = self._preview(trainer.net, moment.step)
+            self._last_preview = time.monotonic()
+        left = moment.seconds * (1 - moment.fraction) / max(moment.fraction, 1e-3)
+        rest = (moment.seconds + left) * (SHARE["evaluate"] + SHARE["package"]) / SHARE["face"]
+        steps = max(moment.step, round(moment.step / max(moment.fraction, 1e-3)))
+        self._step(moment.step, steps, moment.loss, preview, left + rest)
+
+    def _preview(self, net: FaceNet, step: int) -> Path:
+        sheet = self._held_out(net).sheet()
+        path = self._work.path(f"preview-{step:06d}.jpg")
+        write_picture(path, sheet, width=1024)
+        for old in sorted(self._work.folder.glob("preview-*.jpg"))[:-4]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def _held_out(self, net: FaceNet) -> HeldOut:
+        canon, _, _ = load_shapes(self._work)
+        renderer = Renderer(net, canon, device=self._parameters.device)
+        return HeldOut(self._work, renderer, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
+
+    def _net(self) -> FaceNet:
+        import torch
+
+        net = FaceNet()
+        net.load_state_dict({k: torch.from_numpy(v) for k, v in load_file(self._work.path(FACE_WEIGHTS)).items()})
+        return net.eval()
+
+    def _evaluate(self) -> Mapping[str, object]:
+        held_out = self._held_out(self._net())
+        metrics = held_out.metrics()
+        self._step(1, 3)
+        baselines = held_out.baselines()
+        write_picture(self._work.path("held-out.jpg"), held_out.sheet(), width=2048)
+        return {"metrics": metrics, "baselines": baselines}
+
+    def _package(self) -> Mapping[str, object]:
+        canon, shape, arrays = load_shapes(self._work)
+        found = self._work.load(preparing.LANDMARKS)["found"].astype(bool)
+        segments = [(int(a), int(b)) for a, b in arrays["segments"]]
+        start, end = longest(segments, found, round(self._parameters.loop_seconds * FRAME_RATE))
+        folder = self._work.path("avatar")
+        shutil.rmtree(folder, ignore_errors=True)
+        avatar = Avatar(folder, self._parameters.size, canon, shape, Motion(self._work.load(MOTION)), self._net(),
+                        arrays["rest"], arrays["matrices"][start:end], arrays["base"][start:end],
+                        self._card(start, end))  # fmt: skip
+        avatar.save()
+        self._base(folder / BASE, range(start, end))
+        self._idle(avatar)
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self._out, ignore_errors=True)
+        shutil.move(folder, self._out)
+        return {"base": [start, end]}
+
+    def _base(self, path: Path, indices: range) -> None:
+        reader = FrameReader(self._work.path(FRAMES))
+        size = self._parameters.size
+        with Movie(path, size=(size, size), crf=15, seekable=True) as movie:
+            for index in indices:
+                movie.push(reader[index])
+        reader.close()
+
+    def _idle(self, avatar: Avatar) -> None:
+        synthesizer = Synthesizer(avatar, device=self._parameters.device)
+        total = avatar.loop_length
+        with Movie(avatar.folder / IDLE, size=(avatar.size, avatar.size), crf=20) as movie:
+            for index, picture in enumerate(synthesizer.idle(total)):
+                movie.push(picture)
+                if index == 0:
+                    write_picture(avatar.folder / THUMBNAIL, picture, width=256)
+                self._step(index + 1, total)
+
+    def _card(self, start: int, end: int) -> dict[str, Any]:
+        return {
+            "frames": end - start,
+            "metrics": self._notes["evaluate"]["metrics"],
+            "metrics_are": "self-driven, held-out last 15 %, from H.264-decoded output (crf 18)",
+            "baselines": self._notes["evaluate"]["baselines"],
+            "offset_ms": self._notes["align"]["offset_ms"],
+            "training": {
+                "parameters": dataclasses.asdict(self._parameters),
+                "frames": self._notes["track"]["frames"],
+                "seconds": {stage: note["seconds"] for stage, note in self._notes.items()},
+            },
+        }
+
+    def _report(self) -> Report:
+        notes = self._notes
+        return Report(
+            self._out, notes["evaluate"]["metrics"], notes["evaluate"]["baselines"], notes["align"]["offset_ms"],
+            notes["track"]["frames"], {stage: note["seconds"] for stage, note in notes.items()},
+        )  # fmt: skip
+
+
+def write_picture(path: Path, picture: Frame, *, width: int) -> None:
+    """Write a JPEG of the given width atomically."""
+    height = round(picture.shape[0] * width / picture.shape[1])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data.tobytes())
+    part.replace(path)
+
+
+def stages(report: Report) -> Iterator[str]:
+    """Lines that tell how long each stage took."""
+    for stage, seconds in report.seconds.items():
+        yield f"{stage:<11}{seconds:8.1f} s"
+
+
+def as_json(report: Report) -> str:
+    """The report as JSON."""
+    return json.dumps(dataclasses.asdict(report) | {"avatar": report.avatar.name}, indent=2)
