@@ -84,7 +84,7 @@ def make(
     speech = _speech(seconds, silent)
     with av.open(str(out), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         rate = Fraction(fps).limit_denominator(1001)
-        video = container.add_stream("libx264", rate, options={"crf": "17", "preset": "medium", "tune": "animation"})
+        video = container.add_stream("libx264", rate, options={"crf": "17", "preset": "fast", "tune": "animation"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         sound = container.add_stream("aac", AUDIO_RATE, layout="mono", bit_rate=128_000) if audio else None
         for picture in frames(speech, size=(width, height), fps=fps, faces=faces, seed=seed):

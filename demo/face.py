@@ -32,6 +32,7 @@ MOUTH_Y = 312.0
 _BOX = (148, 48, 364, 376)
 _OUTLINE = ((0, 60), (48, 68), (76, 98), (88, 140), (92, 185), (91, 225), (87, 262), (78.5, 294), (64, 322), (45, 345),
             (24, 359.5), (0, 364))  # fmt: skip
+_EAR = ((-9, 212), (-2, 204), (5, 205), (9, 214), (8.5, 230), (4.5, 244), (0, 255), (-6, 257), (-10, 248))
 
 
 def outline() -> Array:
@@ -57,12 +58,12 @@ def _dome(x: Array, y: Array) -> Array:
 def _nose(x: Array, y: Array, u: Array) -> Array:
     """Bridge, tip and wings, cut off underneath."""
     along = np.clip((y - 205) / 62, 0, 1)
-    width = 6.0 + 3.5 * along**2 + 2.0 * (1 - along) ** 3
-    bridge = (4.5 + 12.5 * along**1.3) * np.exp(-0.5 * (u / width) ** 2) * step(y, 188, 216)
-    tip = 9.5 * bump(x, y, CENTRE, 267, 8.0, 8.0)
-    wings = 6.5 * (bump(x, y, CENTRE - 13, 271.5, 6.2, 6.2) + bump(x, y, CENTRE + 13, 271.5, 6.2, 6.2))
-    base = 283.0 - 3.0 * np.clip(np.abs(u) / 17, 0, 1) ** 2
-    return np.asarray((bridge + tip + wings) * step(y - base, 4.5, -13.0), np.float32)
+    width = 7.0 + 3.5 * along**2 + 2.0 * (1 - along) ** 3
+    bridge = (4.5 + 10.5 * along**1.3) * np.exp(-0.5 * (u / width) ** 2) * step(y, 186, 216)
+    tip = 11.0 * bump(x, y, CENTRE, 268, 8.6, 8.2)
+    wings = 8.0 * bump(CENTRE + np.abs(u), y, CENTRE + 14.5, 272.5, 5.0, 5.4)
+    base = 285.0 - 3.2 * step(np.abs(u), 1, 13)
+    return np.asarray((bridge + tip + wings) * step(y - base, 4.5, -12.0), np.float32)
 
 
 def relief(x: Array, y: Array) -> Array:
@@ -71,12 +72,13 @@ def relief(x: Array, y: Array) -> Array:
     side = CENTRE + np.abs(u)
     height = _dome(x, y) + _nose(x, y, u)
     hills = (
-        (3.0, 36, 198, 25, 8), (-9.5, EYE_X - 1, EYE_Y - 1, 23, 13), (-5.0, 21, 217, 8, 10), (8.5, EYE_X, EYE_Y, 16, 10.5),
-        (6.0, 60, 258, 26, 19), (4.5, 45, 276, 19, 17), (-3.0, 40, 311, 6, 7), (-2.5, 90, 205, 14, 30),
-    )  # fmt: skip
+        *((3.0, 36, 198, 25, 8), (-9.5, EYE_X - 1, EYE_Y - 1, 23, 13), (-5.0, 21, 217, 8, 10)),
+        *((8.5, EYE_X, EYE_Y, 16, 10.5), (6.0, 60, 258, 26, 19), (4.5, 45, 276, 19, 17)),
+        *((-3.0, 40, 311, 6, 7), (-2.5, 90, 205, 14, 30)),
+    )
     for size, cx, cy, sx, sy in hills:
         height = height + size * bump(side, y, CENTRE + cx, cy, sx, sy)
-    middle = ((6.5, 305, 30, 19), (-1.5, 293, 3.2, 6), (-4.5, 333, 19, 5.0), (6.5, 349, 17, 11), (4.0, 150, 50, 30))
+    middle = ((6.5, 305, 30, 19), (-1.5, 293, 3.2, 6), (-3.4, 333, 19, 5.5), (5.5, 350, 19, 13), (4.0, 150, 50, 30))
     for size, cy, sx, sy in middle:
         height = height + size * bump(x, y, CENTRE, cy, sx, sy)
     return np.asarray(height, np.float32)
@@ -86,7 +88,12 @@ def _complexion(x: Array, y: Array, skin: Array) -> Array:
     """Linear albedo: warmer cheeks, nose and chin, paler forehead, a little living unevenness."""
     side = CENTRE + np.abs(x - CENTRE)
     blush = 0.85 * bump(side, y, CENTRE + 56, 268, 25, 17) + 0.45 * bump(x, y, CENTRE, 270, 17, 10)
-    blush = blush + 0.25 * bump(x, y, CENTRE, 350, 22, 12) + 0.30 * bump(side, y, CENTRE + EYE_X, EYE_Y + 2, 24, 13)
+    blush = (
+        blush
+        + 0.45 * bump(side, y, CENTRE + 58, 318, 30, 32)
+        + 0.25 * bump(x, y, CENTRE, 350, 22, 12)
+        + 0.30 * bump(side, y, CENTRE + EYE_X, EYE_Y + 2, 24, 13)
+    )
     rng = np.random.default_rng(5)
     noise = blur(rng.standard_normal(x.shape).astype(np.float32), 1.0) * 2.2
     noise += blur(rng.standard_normal(x.shape).astype(np.float32), 5.0) * 9
@@ -105,7 +112,7 @@ def _details(rgb: Array, x: Array, y: Array) -> None:
     u = x - CENTRE
     side = CENTRE + np.abs(u)
     slant = y - 0.28 * np.abs(u)
-    _shade(rgb, step(bump(side, slant, CENTRE + 8.2, 275.8, 4.6, 2.1), 0.25, 0.95), 0.78)
+    _shade(rgb, step(bump(side, slant, CENTRE + 8.0, 277.0, 4.4, 2.0), 0.2, 0.95), 0.72)
     _shade(rgb, bump(x, y, CENTRE + 5, 287, 17, 4.5), 0.22)
     _shade(rgb, bump(side, y, CENTRE + 19.5, 273, 1.9, 6.5), 0.20)
     fold = spline([(CENTRE + 23, 272), (CENTRE + 33, 284), (CENTRE + 41, 299), (CENTRE + 44, 309)])
@@ -121,9 +128,7 @@ def _details(rgb: Array, x: Array, y: Array) -> None:
 def _ear(canvas: Array, sign: int, skin: Array) -> None:
     """One ear: rim, hollow and lobe, a shade redder than the face."""
     cx = CENTRE + sign * 93.5
-    shape = spline([(cx + sign * a, b) for a, b in
-                    ((-9, 212), (-2, 204), (5, 205), (9, 214), (8.5, 230), (4.5, 244), (0, 255), (-6, 257), (-10, 248))],
-                   closed=True)  # fmt: skip
+    shape = spline([(cx + sign * a, float(b)) for a, b in _EAR], closed=True)
     box = bounds(shape, 8)
     x, y = grid(*box)
     mask = fill(shape, 0.5, box)

@@ -36,7 +36,8 @@ _NAPE = Lock(
     ((176, 150), (168, 220), (164, 300), (176, 400)), ((262, 150), (262, 230), (262, 320), (262, 420)), 500, 0.40, False
 )
 _FALL = Lock(((166, 120), (139, 190), (130, 262), (131, 330), (147, 388), (176, 412)),
-             ((216, 140), (200, 210), (192, 275), (190, 330), (192, 380), (204, 408)), 1000, 1.22, False, 1.6)  # fmt: skip
+             ((216, 140), (200, 210), (192, 275), (190, 330), (192, 380), (204, 408)), 1000, 1.22, False,
+             1.6)  # fmt: skip
 BACK = (_NAPE, _NAPE.mirrored(0.36), _FALL, _FALL.mirrored(1.02))
 FRONT = (
     Lock(((284, 47), (324, 49), (362, 92), (371, 168), (371, 240), (373, 300), (370, 350)),
@@ -99,7 +100,7 @@ def _paint_lock(rgb: Array, mask: Array, lock: Lock, dye: tuple[int, int, int], 
         tone = float(np.clip(0.6 * clump[k] + 0.5 * rng.standard_normal(), -1.7, 1.7))
         colors = _ramp(_strand_light(line, lock, tone, float(v)), dye).tolist()
         points = fixed(line)
-        end = _POINTS - 1 - int(rng.integers(0, 9 if lock.on_skull else 4))
+        end = _POINTS - 1 - int(rng.integers(0, 4))
         width = 1 if stray or rng.random() < 0.6 else 2
         for i in range(end):
             cv2.line(rgb, points[i].tolist(), points[i + 1].tolist(), colors[i], width, cv2.LINE_AA, 4)

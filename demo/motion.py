@@ -59,7 +59,7 @@ def perform(speech: Speech, frames: int, fps: float, seed: int) -> list[tuple[Ex
     fine = np.arange(0, times[-1] + 0.1, 1 / _FINE)
     mouth = articulate(speech.phonemes, fine, speech.seconds)
     mouth = {k: np.interp(times, fine, gaussian_filter1d(v, 0.9)) for k, v in mouth.items()}
-    mouth["jaw"] = np.clip(mouth["jaw"] * (0.86 + 0.16 * _loudness(speech, times, 0.08)), 0, 1)
+    mouth["jaw"] = np.clip(mouth["jaw"] * (1.0 + 0.2 * _loudness(speech, times, 0.08)), 0, 1)
     stress, mood = _loudness(speech, times, 0.22), _loudness(speech, times, 1.0)
     yaw, pitch, roll, x, y, near, lift = (_drift(rng, times) for _ in range(7))
     blink, (gaze_x, gaze_y) = _blinks(rng, times), _glances(rng, times)

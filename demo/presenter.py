@@ -60,12 +60,12 @@ def _depth(height: Array) -> Array:
     return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def layers(look: Look) -> tuple[Array, Array, Array, Array]:
     """What stands still and is painted once: head, hair behind it, body (side, side, 4), and the head's depth map."""
     head, height = face.paint_face(look.skin)
     front = hair.paint(hair.FRONT, look.hair, seed=1)
-    front *= step(grid()[1], 335, 255)[..., None]  # below the ears it melts into the hair behind
+    front *= step(grid()[1], 300, 228)[..., None]  # below the ears it melts into the hair behind
     shadow = np.roll(blur(front[..., 3], 5), (7 * SCALE, 2 * SCALE), (0, 1)) * (1 - front[..., 3])
     head[..., :3] *= 1 - shadow[..., None] * np.array([0.38, 0.58, 0.62], np.float32)
     head *= 1 - front[..., 3:]
@@ -142,8 +142,9 @@ class Presenter:
         maps = [cv2.resize(c, size, interpolation=cv2.INTER_LINEAR) * SCALE - 0.5 for c in cells]
         moved = cv2.remap(layer, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         target = crop(canvas, box)
-        target *= 1 - moved[..., 3:]
-        target += moved[..., :3]
+        red, green, blue, alpha = cv2.split(moved)
+        target *= cv2.merge([1 - alpha] * 3)
+        target += cv2.merge([red, green, blue])
 
 
 def to_frame(canvas: Array, width: int, height: int) -> NDArray[np.uint8]:

@@ -45,6 +45,9 @@ class Scene:
             seen = min(share, side)
             left, inner = i * share + (share - seen) // 2, (side - seen) // 2
             view = canvas[-side:, left : left + seen]
+            if seen == side:
+                presenter.draw(expression, pose, view)
+                continue
             stage = np.zeros((side, side, 3), np.float32)
             stage[:, inner : inner + seen] = view
             presenter.draw(expression, pose, stage)
