@@ -1,0 +1,11 @@
+"""`python -m services.asr`: serve speech recognition."""
+
+from __future__ import annotations
+
+from services.asr.servicer import AsrServicer
+from services.asr.settings import AsrSettings
+from services.common.server import run
+
+if __name__ == "__main__":
+    settings = AsrSettings()
+    run(AsrServicer(settings), settings)

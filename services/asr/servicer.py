@@ -1,0 +1,190 @@
+"""The gRPC face of recognition."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import IO
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
+from visavis.common.v1 import media_pb2
+
+from services.asr import engines
+from services.asr.endpointing import Endpointer, SpeechEnded, SpeechStarted
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Word
+from services.asr.settings import AsrSettings
+from services.asr.subtitles import joined, to_srt, to_webvtt
+from services.asr.transcription import Interim, LiveEvent, LiveTranscription, Utterance, transcribe
+from services.common.audio import decode_blocks, to_pcm
+from services.common.describe import service_info
+from services.common.engine import import_engine
+from services.common.errors import InvalidInput
+from services.common.files import receive_file
+from services.common.requests import open_stream
+from services.common.server import Service
+from services.common.streams import in_thread
+
+RATES_HERTZ = range(8000, 48_001)
+HANGOVERS_MS = range(100, 5001)
+
+
+class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
+    """Recognises speech, live or in recordings."""
+
+    full_name = "visavis.asr.v1.AsrService"
+
+    def __init__(self, settings: AsrSettings) -> None:
+        self._settings = settings
+        self._engine: AsrEngine = import_engine(engines, settings.engine)(settings)
+
+    def register(self, server: grpc.aio.Server) -> None:
+        asr_pb2_grpc.add_AsrServiceServicer_to_server(self, server)
+
+    def load(self) -> None:
+        self._engine.load()
+
+    async def close(self) -> None:
+        self._engine.close()
+
+    async def GetInfo(self, request: asr_pb2.GetInfoRequest, context: object) -> asr_pb2.GetInfoResponse:
+        return asr_pb2.GetInfoResponse(info=service_info(self._engine.info(), engines))
+
+    async def Transcribe(
+        self, request_iterator: AsyncIterator[asr_pb2.TranscribeRequest], context: object
+    ) -> asr_pb2.TranscribeResponse:
+        config, messages = await open_stream(request_iterator)
+        language = await asyncio.to_thread(self._language, config.language)
+        with tempfile.TemporaryFile() as recording:
+            await receive_file(messages, recording, self._settings.max_upload_bytes, "data")
+            recording.seek(0)
+            blocks = _Blocks(recording, self._settings.max_recording_seconds)
+            found = in_thread(transcribe(self._engine, config.language, blocks, self._endpointer()))
+            async with aclosing(found) as utterances:
+                said = [utterance async for utterance in utterances if utterance.text]
+        words = [word for utterance in said for word in utterance.words or (_as_word(utterance),)]
+        return asr_pb2.TranscribeResponse(
+            text=joined([_as_word(utterance) for utterance in said]),
+            utterances=[_utterance(utterance) for utterance in said],
+            webvtt=to_webvtt(words),
+            srt=to_srt(words),
+            language=language,
+            duration=_duration(blocks.seconds),
+        )
+
+    async def StreamingRecognize(
+        self, request_iterator: AsyncIterator[asr_pb2.StreamingRecognizeRequest], context: object
+    ) -> AsyncIterator[asr_pb2.StreamingRecognizeResponse]:
+        config, messages = await open_stream(request_iterator)
+        language = await asyncio.to_thread(self._language, config.language)
+        rate, hangover_ms = _rate(config), self._hangover_ms(config)
+        header = asr_pb2.StreamingRecognizeHeader(language=language, hangover=_duration(hangover_ms / 1000))
+        yield asr_pb2.StreamingRecognizeResponse(header=header)
+        live = LiveTranscription(self._engine, config.language, rate, self._endpointer(hangover_ms))
+        try:
+            async for message in messages:
+                async with aclosing(in_thread(live.push(_whole_samples(message.audio)))) as events:
+                    async for event in events:
+                        yield _response(event)
+            async with aclosing(in_thread(live.finish())) as events:
+                async for event in events:
+                    yield _response(event)
+        finally:
+            await asyncio.to_thread(live.close)
+
+    def _language(self, asked: str) -> str:
+        """The language that will be recognised; refuses one that the engine does not know before any work is done."""
+        self._engine.open(asked).close()
+        return asked or next(iter(self._engine.info().languages), "")
+
+    def _hangover_ms(self, config: asr_pb2.StreamingRecognizeConfig) -> int:
+        if not config.HasField("hangover"):
+            return self._settings.hangover_ms
+        asked = config.hangover.ToMilliseconds()
+        if asked not in HANGOVERS_MS:
+            message = "The hangover must lie between 0.1 and 5 seconds."
+            raise InvalidInput(message, reason="HANGOVER_OUT_OF_RANGE", field="config.hangover")
+        return asked
+
+    def _endpointer(self, hangover_ms: int | None = None) -> Endpointer:
+        return Endpointer(
+            hangover_ms=hangover_ms or self._settings.hangover_ms,
+            min_speech_ms=self._settings.min_speech_ms,
+            max_speech_ms=self._settings.max_utterance_ms,
+            aggressiveness=self._settings.vad_aggressiveness,
+        )
+
+
+class _Blocks:
+    """The sound of a file as 16 kHz PCM; `seconds` tells how much there was."""
+
+    def __init__(self, recording: IO[bytes], max_seconds: int) -> None:
+        self._recording, self._max_seconds = recording, max_seconds
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in decode_blocks(self._recording, SAMPLE_RATE, "data"):
+            self.seconds += len(block) / SAMPLE_RATE
+            if self.seconds > self._max_seconds:
+                limit = f"{self._max_seconds / 60:g}"
+                message = f"This recording is longer than {limit} minutes. Cut it and try again."
+                raise InvalidInput(message, reason="TOO_LONG", field="data", values={"max_minutes": limit})
+            yield to_pcm(block)
+
+
+def _rate(config: asr_pb2.StreamingRecognizeConfig) -> int:
+    if config.sample_rate_hertz not in RATES_HERTZ:
+        message = "The sample rate must lie between 8000 and 48000 Hz."
+        raise InvalidInput(message, reason="SAMPLE_RATE_OUT_OF_RANGE", field="config.sample_rate_hertz")
+    return config.sample_rate_hertz
+
+
+def _whole_samples(pcm: bytes) -> bytes:
+    if len(pcm) % 2:
+        raise InvalidInput("A piece of audio ends in the middle of a sample.", reason="PCM_ODD_LENGTH", field="audio")
+    return pcm
+
+
+def _response(event: LiveEvent) -> asr_pb2.StreamingRecognizeResponse:
+    match event:
+        case SpeechStarted(sample):
+            started = asr_pb2.SpeechStarted(offset=_duration(sample / SAMPLE_RATE))
+            return asr_pb2.StreamingRecognizeResponse(speech_started=started)
+        case Interim(text):
+            return asr_pb2.StreamingRecognizeResponse(interim=asr_pb2.InterimResult(text=text))
+        case SpeechEnded(sample):
+            ended = asr_pb2.SpeechEnded(offset=_duration(sample / SAMPLE_RATE))
+            return asr_pb2.StreamingRecognizeResponse(speech_ended=ended)
+        case Utterance():
+            return asr_pb2.StreamingRecognizeResponse(final=_utterance(event))
+
+
+def _utterance(utterance: Utterance) -> asr_pb2.Utterance:
+    return asr_pb2.Utterance(
+        text=utterance.text,
+        start_offset=_duration(utterance.start_s),
+        end_offset=_duration(utterance.end_s),
+        words=[
+            media_pb2.TimedWord(
+                text=word.text,
+                start_offset=_duration(word.start_s),
+                end_offset=_duration(word.end_s),
+                confidence=word.confidence,
+            )
+            for word in utterance.words
+        ],
+    )
+
+
+def _as_word(utterance: Utterance) -> Word:
+    """An utterance whose engine gives no word times still gets its place in the text and the subtitles."""
+    return Word(utterance.text, utterance.start_s, utterance.end_s, 1.0)
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
