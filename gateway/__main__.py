@@ -1,0 +1,54 @@
+"""Serve the gateway: `python -m gateway`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from client.services import Services
+from client.settings import ClientSettings
+from gateway import logs
+from gateway.app import create_app
+from gateway.settings import GatewaySettings
+
+
+class Server(BaseApplication):
+    """Gunicorn with one process, because chats live in its memory, and a thread per request."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        options: dict[str, Any] = {
+            "bind": f"{host}:{settings.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": settings.threads,
+            "timeout": 0,  # no request is too long: trainings are waited for and events streamed
+            "graceful_timeout": 5,
+            "keepalive": 30,
+            "control_socket_disable": True,
+            "forwarded_allow_ips": "",
+            "loglevel": "warning",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Runs in the worker, after the fork: gRPC channels must not cross one."""
+        logs.configure(self._settings.log_level)
+        return create_app(self._settings, Services(ClientSettings()))
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    Server(GatewaySettings()).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The application."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from flask import Flask, Request
+
+from client.services import Services
+from gateway import auth, errors, i18n, logs
+from gateway.chats import Chats
+from gateway.context import KEY, Context
+from gateway.flows import chat, docs, generate, home, jobs, older, session, speech, train, voices
+from gateway.recordings import Recordings
+from gateway.settings import GatewaySettings
+from gateway.watches import Watches
+
+FLOWS = (home, chat, generate, train, voices, speech, jobs, older, session, docs)
+"""The pages in the order of the navigation, then what has no page."""
+
+SPOOL_BYTES = 2**20
+
+
+def create_app(settings: GatewaySettings, services: Services) -> Flask:
+    """The gateway for the given services. Uploads and chats live under `settings.data_folder`."""
+    app = Flask(__name__)
+    folder = settings.data_folder.resolve()
+    app.request_class = _request_spooling_to(folder / "uploads")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    app.extensions[KEY] = Context(
+        settings=settings,
+        services=services,
+        chats=Chats(settings, folder / "chats"),
+        watches=Watches(services),
+        recordings=Recordings(folder / "audios", settings.keep_hours),
+    )
+    logs.log_requests(app)
+    errors.handle_errors(app)
+    auth.guard(app)
+    for flow in FLOWS:
+        app.register_blueprint(flow.blueprint)
+    app.context_processor(_words)
+    return app
+
+
+def _request_spooling_to(folder: Path) -> type[Request]:
+    """Requests whose uploads go to our folder: the system's temporary one may be small, or in memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    class SpoolingRequest(Request):
+        def _get_file_stream(
+            self,
+            total_content_length: int | None,
+            content_type: str | None,
+            filename: str | None = None,
+            content_length: int | None = None,
+        ) -> IO[bytes]:
+            return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES, dir=folder)  # type: ignore[return-value]
+
+    return SpoolingRequest
+
+
+def _words() -> dict[str, Any]:
+    """What every template can use."""
+    language = i18n.language()
+    word: Callable[..., str] = i18n.word
+    return {
+        "t": word,
+        "language": language,
+        "languages": i18n.LANGUAGES,
+        "catalogue": i18n.catalogue(language),
+        "version": version("visavis"),
+    }

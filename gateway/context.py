@@ -1,0 +1,37 @@
+"""What the views of one application share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from client.services import Services
+from gateway.chats import Chats
+from gateway.recordings import Recordings
+from gateway.settings import GatewaySettings
+from gateway.watches import Watches
+
+KEY = "visavis"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One application's settings, services and state."""
+
+    settings: GatewaySettings
+    services: Services
+    chats: Chats
+    watches: Watches
+    recordings: Recordings
+
+
+def context() -> Context:
+    """The context of the application that serves this request."""
+    return cast(Context, current_app.extensions[KEY])
+
+
+def services() -> Services:
+    """The services of this application."""
+    return context().services

@@ -1,0 +1,109 @@
+"""Every failure as `{"error": {"code", "message", "field"}}` with a fitting status, in the reader's language."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import grpc
+from flask import Flask, Response, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from client.errors import CallError
+from gateway import i18n
+from gateway.context import context
+from gateway.refusal import Refusal
+
+logger = logging.getLogger(__name__)
+HTTP_STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 416,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+DRAIN_S = 20.0
+
+
+def status_of(error: CallError | Refusal) -> int:
+    """The HTTP status that says the same."""
+    if isinstance(error, Refusal):
+        return error.status
+    if error.reason == "STORAGE_FULL":
+        return 507
+    return HTTP_STATUS.get(error.code, 500)
+
+
+def body_of(error: CallError | Refusal) -> dict[str, Any]:
+    """The error as callers see it, in the language of this request."""
+    reason, message, values = error.reason, error.message, error.values
+    if isinstance(error, CallError) and error.code is grpc.StatusCode.UNAVAILABLE:
+        message, values = _who_is_missing(message, values)
+    return {"code": reason, "message": i18n.error_text(reason, message, values), "field": error.field or None}
+
+
+def _who_is_missing(message: str, values: dict[str, str]) -> tuple[str, dict[str, str]]:
+    states = context().services.health()
+    missing = [f"{name} ({i18n.word('state.' + state)})" for name, state in states.items() if state != "serving"]
+    if not missing:
+        return message, values
+    names = ", ".join(missing)
+    message = f"Not ready: {names}. If it is loading, wait a little; if it is down, start it with `visavis up`."
+    return message, values | {"services": names}
+
+
+def handle_errors(app: Flask) -> None:
+    """Answer every exception of a view."""
+
+    @app.errorhandler(CallError)
+    @app.errorhandler(Refusal)
+    def refused(error: CallError | Refusal) -> tuple[Response | str, int]:
+        return _answer(body_of(error), status_of(error))
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(_: RequestEntityTooLarge) -> tuple[Response | str, int]:
+        _drain()
+        limit = f"{context().settings.max_upload_mb} MB"
+        text = f"This is larger than {limit}. Cut or compress it."
+        message = i18n.error_text("FILE_TOO_LARGE", text, {"max": limit})
+        return _answer({"code": "FILE_TOO_LARGE", "message": message, "field": None}, 413)
+
+    @app.errorhandler(HTTPException)
+    def plain(error: HTTPException) -> tuple[Response | str, int] | HTTPException:
+        if error.code is None or error.code < 400:
+            return error
+        reason = {404: "NO_SUCH_PAGE", 405: "WRONG_METHOD"}.get(error.code, "BAD_REQUEST")
+        message = i18n.error_text(reason, error.description or error.name, {})
+        return _answer({"code": reason, "message": message, "field": None}, error.code)
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> tuple[Response | str, int]:
+        logger.exception("unexpected", exc_info=error)
+        message = i18n.error_text("INTERNAL", "The gateway broke; its log has the details.", {})
+        return _answer({"code": "INTERNAL", "message": message, "field": None}, 500)
+
+
+def _answer(error: dict[str, Any], status: int) -> tuple[Response | str, int]:
+    older = request.blueprint == "older"
+    if older:
+        return jsonify(status="error", message=error["message"]), status
+    if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
+        return jsonify(error=error), status
+    return render_template("error.html", error=error, status=status), status
+
+
+def _drain() -> None:
+    """Read on for a while, so that the sender sees the answer instead of a broken connection."""
+    until = time.monotonic() + DRAIN_S
+    body = request.environ["wsgi.input"]
+    while time.monotonic() < until and body.read(2**20):
+        pass

@@ -1,0 +1,121 @@
+"""Chat: talk with an avatar, its answer streamed as text and video while it is being made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
+
+from client import library
+from client.conversation import Conversation
+from client.errors import CallError
+from gateway import errors, i18n, sse
+from gateway.chats import Chat
+from gateway.context import context, services
+from gateway.fields import Fields
+from gateway.refusal import Refusal
+from gateway.replies import Reply, as_page_events
+
+blueprint = Blueprint("chat", __name__)
+MP4 = "video/mp4"
+
+
+@blueprint.get("/chat")
+def page() -> str:
+    return render_template("chat.html")
+
+
+@blueprint.post("/api/v1/chats")
+def create() -> tuple[Response, int]:
+    fields = Fields()
+    avatar = library.avatar(services(), fields.required("avatar"))
+    persona, language = fields.text("persona"), fields.text("language")
+    conversation = Conversation(
+        services(),
+        avatar=avatar["name"],
+        voice=fields.text("voice") or avatar["voice"] or "",
+        persona=persona,
+        language=language,
+        size=int(fields.number("size", 0, 0, 1024)),
+    )
+    chat = context().chats.create(conversation)
+    shown = {
+        "id": chat.id,
+        "avatar": conversation.avatar,
+        "voice": conversation.voice or None,
+        "persona": persona or None,
+        "language": language or None,
+        "greeting": greeting(persona, language or i18n.language()),
+    }
+    return jsonify(shown), 201
+
+
+def greeting(persona: str, language: str) -> str:
+    """The persona's first words in the language, or in any it knows."""
+    known = library.engines(services()).get("llm", {}).get("personas", [])
+    chosen = next((one for one in known if one["name"] == persona), known[0] if known else {"greetings": {}})
+    greetings = chosen["greetings"]
+    wanted = (text for tag, text in greetings.items() if tag.split("-")[0] == language.split("-")[0])
+    return next(wanted, next(iter(greetings.values()), ""))
+
+
+@blueprint.delete("/api/v1/chats/<chat_id>")
+def delete(chat_id: str) -> Response:
+    context().chats.delete(chat_id)
+    return Response(status=204)
+
+
+@blueprint.post("/api/v1/chats/<chat_id>/interrupt")
+def interrupt(chat_id: str) -> Response:
+    """Stop the running reply; `heard_s` says how many seconds of it were heard."""
+    fields = Fields()
+    heard_s = fields.number("heard_s", 0, 0, 3600) if fields.text("heard_s") else None
+    context().chats.get(chat_id).interrupt(heard_s)
+    return Response(status=204)
+
+
+@blueprint.post("/api/v1/chats/<chat_id>/messages")
+def message(chat_id: str) -> Response:
+    chat, fields = context().chats.get(chat_id), Fields()
+    audio = fields.file("audio")
+    text = fields.spoken("text", required=audio is None)
+    return sse.response(stream_with_context(_events(chat, text, audio.stream if audio else None)))
+
+
+def _events(chat: Chat, text: str, audio: object) -> Iterator[str]:
+    reply: Reply | None = None
+    try:
+        if audio is not None:
+            text = chat.conversation.listen(audio)
+            yield sse.event("transcript", {"text": text})
+            if not text:
+                raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")
+        number, reply = chat.answer(text)
+        base = f"/api/v1/chats/{chat.id}/replies/{number}"
+        for told in as_page_events(reply.events(), base + "/sentences/{index}", base + "/video"):
+            if isinstance(told, CallError):
+                raise told
+            yield sse.event(*told) if told else sse.HEARTBEAT
+    except (CallError, Refusal) as error:
+        yield sse.event("error", errors.body_of(error))
+    finally:
+        if reply:
+            reply.cancel()  # the reader has everything, or has gone
+
+
+@blueprint.get("/api/v1/chats/<chat_id>/replies/<int:number>/sentences/<int:index>")
+def sentence(chat_id: str, number: int, index: int) -> Response:
+    """One sentence's video, streamed while it is being made."""
+    reply = context().chats.get(chat_id).reply(number)
+    return Response(reply.sentence_blocks(index), mimetype=MP4, headers={"Cache-Control": "no-store"})
+
+
+@blueprint.get("/api/v1/chats/<chat_id>/replies/<int:number>/video")
+def video(chat_id: str, number: int) -> Response:
+    """The whole reply as a file."""
+    reply = context().chats.get(chat_id).reply(number)
+    if not reply.is_over:
+        raise Refusal("This reply is still being made.", reason="REPLY_NOT_READY", status=409)
+    path: Path = reply.path
+    return send_file(path, MP4, as_attachment="download" in request.args, download_name=f"reply-{number}.mp4")

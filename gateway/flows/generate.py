@@ -1,0 +1,42 @@
+"""Generate: an avatar and some speech become a video."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template
+
+from client import generation
+from gateway.context import services
+from gateway.fields import Fields
+from gateway.flows.jobs import accepted, request_id
+from gateway.flows.speech import how
+from gateway.refusal import Refusal
+
+blueprint = Blueprint("generate", __name__)
+MAX_SIZE = 1024
+
+
+@blueprint.get("/generate")
+def page() -> str:
+    return render_template("generate.html")
+
+
+@blueprint.post("/api/v1/generations")
+def create() -> tuple[Response, int, dict[str, str]]:
+    fields = Fields()
+    avatar, audio = fields.required("avatar"), fields.file("audio")
+    text = fields.spoken("text", required=False)
+    if (audio is None) == (not text):
+        raise Refusal("Give either a recording or a text.", reason="AUDIO_OR_TEXT", field="text")
+    job = generation.generate(
+        services(),
+        avatar=avatar,
+        audio=audio.stream if audio else None,
+        text=text,
+        voice=fields.text("voice"),
+        subtitles=fields.choice("subtitles", generation.SUBTITLES, "none"),
+        size=int(fields.number("size", 0, 0, MAX_SIZE)),
+        device=fields.text("device"),
+        request_id=request_id(),
+        **how(fields),
+    )
+    return accepted(job)

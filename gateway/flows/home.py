@@ -1,0 +1,57 @@
+"""Home: what this is, and how the services and the machine are doing; the avatars."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, render_template
+
+from client import files, library
+from gateway.context import services
+from gateway.downloads import send
+from gateway.refusal import Refusal
+
+blueprint = Blueprint("home", __name__)
+AVATAR_FILES = ("thumbnail", "idle", "comparison", "transcript")
+
+
+@blueprint.get("/")
+def page() -> str:
+    return render_template("home.html")
+
+
+@blueprint.get("/healthz")
+def healthz() -> Response:
+    """Says that the gateway itself runs, whatever the services do."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/api/v1/system")
+def system() -> Response:
+    return jsonify(services=library.system(services()))
+
+
+@blueprint.get("/api/v1/engines")
+def engines() -> Response:
+    return jsonify(library.engines(services()))
+
+
+@blueprint.get("/api/v1/avatars")
+def avatars() -> Response:
+    return jsonify(avatars=library.avatars(services()))
+
+
+@blueprint.get("/api/v1/avatars/<name>")
+def avatar(name: str) -> Response:
+    return jsonify(library.avatar(services(), name))
+
+
+@blueprint.delete("/api/v1/avatars/<name>")
+def delete_avatar(name: str) -> Response:
+    library.delete_avatar(services(), name)
+    return Response(status=204)
+
+
+@blueprint.get("/api/v1/avatars/<name>/<kind>")
+def avatar_file(name: str, kind: str) -> Response:
+    if kind not in AVATAR_FILES:
+        raise Refusal("An avatar has no such file.", reason="FILE_NOT_FOUND", status=404)
+    return send(lambda offset, limit: files.avatar_file(services(), name, kind, offset, limit))

@@ -1,0 +1,88 @@
+"""Jobs: all that take longer than a request, live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template, request, stream_with_context
+
+from client import files, jobs
+from client.errors import CallError
+from client.jobs import Job
+from gateway import errors, i18n, sse
+from gateway.context import context, services
+from gateway.downloads import send
+
+blueprint = Blueprint("jobs", __name__)
+LIST_LIMIT = 100
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """A job as REST shows it, its error in the language of this request."""
+    result = job.as_dict()
+    if job.error:
+        message = i18n.error_text(job.error["code"], job.error["message"], job.error.get("values", {}))
+        result["error"] = {"code": job.error["code"], "message": message, "field": job.error["field"]}
+    return result
+
+
+def accepted(job: Job) -> tuple[Response, int, dict[str, str]]:
+    """The answer to a request for long work."""
+    return jsonify(shown(job)), 202, {"Location": f"/api/v1/jobs/{job.id}"}
+
+
+def request_id() -> str:
+    """What makes a repeated request safe: the same `Idempotency-Key` is answered with the same job."""
+    return request.headers.get("Idempotency-Key", "")
+
+
+@blueprint.get("/jobs")
+def page() -> str:
+    return render_template("jobs.html")
+
+
+@blueprint.get("/api/v1/jobs")
+def listed() -> Response:
+    return jsonify(jobs=[shown(job) for job in jobs.list_jobs(services(), LIST_LIMIT)])
+
+
+@blueprint.get("/api/v1/jobs/<job_id>")
+def one(job_id: str) -> Response:
+    return jsonify(shown(jobs.get(services(), job_id)))
+
+
+@blueprint.post("/api/v1/jobs/<job_id>/cancel")
+def cancel(job_id: str) -> Response:
+    return jsonify(shown(jobs.cancel(services(), job_id)))
+
+
+@blueprint.get("/api/v1/jobs/<job_id>/events")
+def events(job_id: str) -> Response:
+    """`job` events, each a full snapshot, until the job has ended."""
+    jobs.get(services(), job_id)  # an unknown job is a plain 404, not an event
+    return sse.response(stream_with_context(_events(job_id)))
+
+
+def _events(job_id: str) -> Iterator[str]:
+    try:
+        for job in context().watches.snapshots(job_id):
+            yield sse.event("job", shown(job)) if job else sse.HEARTBEAT
+    except CallError as error:
+        yield sse.event("error", errors.body_of(error))
+
+
+@blueprint.get("/api/v1/jobs/<job_id>/video")
+def video(job_id: str) -> Response:
+    return send(lambda offset, limit: files.generation_file(services(), job_id, "video", offset, limit))
+
+
+@blueprint.get("/api/v1/jobs/<job_id>/subtitles")
+def subtitles(job_id: str) -> Response:
+    return send(lambda offset, limit: files.generation_file(services(), job_id, "subtitles", offset, limit))
+
+
+@blueprint.get("/api/v1/jobs/<job_id>/preview")
+def preview(job_id: str) -> Response:
+    download = jobs.read_preview(services(), job_id)
+    return Response(download.blocks, mimetype=download.content_type)

@@ -1,0 +1,210 @@
+"""The form routes that older scripts use. They wait until the work is done.
+
+`model_name`, `api_choice` and, for videos, the engine's name are accepted and not needed: an avatar knows its engine,
+and which dialogue engine answers is a setting of the `llm` service.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, redirect, request, send_from_directory, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from client import files, generation, jobs, library, training
+from client.conversation import Conversation, Done, Media, MediaType
+from client.files import Download
+from client.jobs import Job
+from gateway import auth, i18n
+from gateway.context import context, services
+from gateway.fields import Fields
+from gateway.recordings import delete_older_than
+from gateway.refusal import Refusal
+from gateway.settings import is_loopback
+from gateway.spellings import avatar_of, device_of, parameters_of
+
+blueprint = Blueprint("older", __name__)
+AUDIO_COOKIE = "visavis_audio"
+UNSTATED_CONSENT = "not stated (sent by an older script)"
+NO = ("", "false", "0", "no", "off", "none")
+
+
+@blueprint.get("/video_generation", endpoint="to_generate", defaults={"page": "generate.page"})
+@blueprint.get("/model_training", endpoint="to_train", defaults={"page": "train.page"})
+@blueprint.get("/chat_system", endpoint="to_chat", defaults={"page": "chat.page"})
+def to_page(page: str) -> AnyResponse:
+    return redirect(url_for(page))
+
+
+@blueprint.post("/save_audio")
+def save_audio() -> Response:
+    audio = Fields().required_file("audio")
+    audio_id = context().recordings.save(audio.stream, by_script=_is_script())
+    response = jsonify(status="success", audio_id=audio_id, path=f"static/audios/{audio_id}.wav")
+    auth.set_cookie(response, AUDIO_COOKIE, audio_id)
+    return response
+
+
+@blueprint.post("/video_generation")
+def video_generation() -> Response:
+    fields = Fields()
+    avatar, text = avatar_of(fields.text("model_param")), fields.spoken("target_text", required=False)
+    device = device_of(fields.text("gpu_choice"))
+    if text:
+        voice = library.avatar(services(), avatar)["voice"] or ""
+        job = generation.generate(services(), avatar=avatar, text=text, voice=voice, device=device)
+    else:
+        with _recording(fields, "ref_audio").open("rb") as audio:
+            job = generation.generate(services(), avatar=avatar, audio=audio, device=device)
+    _wait(job)
+    return _success(video_path=_keep(files.generation_file(services(), job.id, "video")))
+
+
+@blueprint.post("/model_training")
+def model_training() -> Response:
+    fields = Fields()
+    engine, parameters = _engine_of(fields.text("model_choice"))
+    video, file_name = _training_video(fields)
+    with video:
+        job = training.train(
+            services(),
+            video,
+            file_name=file_name,
+            name=fields.text("name") or Path(file_name).stem,
+            consent_by=fields.text("consent") or UNSTATED_CONSENT,
+            engine=engine,
+            parameters=_known(fields, parameters),
+            device=device_of(fields.text("gpu_choice")),
+        )
+    ended = _wait(job)
+    shown = _keep(files.avatar_file(services(), ended.subject, "idle"))
+    return _success(video_path=shown, model=ended.subject, engine=engine or None, task_id=job.id)
+
+
+@blueprint.post("/chat_system")
+def chat_system() -> Response:
+    fields = Fields()
+    avatar = library.avatar(services(), avatar_of(fields.text("model_param")))
+    is_cloned = fields.text("voice_clone").lower() not in NO
+    voice = avatar["voice"] or "" if is_cloned else ""
+    conversation = Conversation(services(), avatar=avatar["name"], voice=voice)
+    with _recording(fields, "audio").open("rb") as audio:
+        heard = conversation.listen(audio)
+    if not heard:
+        raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")
+    blocks, answer = _video_of(conversation, heard)
+    return _success(video_path=_keep_blocks(blocks), recognized_text=heard, ai_text=answer)
+
+
+@blueprint.get("/static/videos/<file_name>")
+def kept_video(file_name: str) -> Response:
+    return send_from_directory(_folder("videos"), file_name)
+
+
+@blueprint.get("/static/audios/<file_name>")
+def kept_audio(file_name: str) -> Response:
+    if file_name == "input.wav":
+        return send_from_directory(_folder("audios"), _choose("").name)
+    return send_from_directory(_folder("audios"), file_name)
+
+
+def _success(**told: Any) -> Response:
+    return jsonify(status="success", **told)
+
+
+def _is_script() -> bool:
+    """Whether the caller is on this machine, directly, and is no browser: browsers say where a request comes from."""
+    is_browser = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers or bool(request.cookies)
+    is_forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
+    return is_loopback(request.remote_addr) and not is_browser and not is_forwarded
+
+
+def _choose(given: str) -> Path:
+    cookie = request.cookies.get(AUDIO_COOKIE, "")
+    return context().recordings.choose(given=given, cookie=cookie, is_script=_is_script())
+
+
+def _recording(fields: Fields, name: str) -> Path:
+    """The caller's recording: in this request, by id or old path under `name`, or the last one it saved."""
+    file = fields.file(name)
+    if file:
+        return context().recordings.find(context().recordings.save(file.stream, by_script=False))
+    spelled = fields.text("audio_id") or fields.text(name).replace("\\", "/").rpartition("/")[2]
+    return _choose("" if spelled == "input.wav" else spelled.removesuffix(".wav"))
+
+
+def _training_video(fields: Fields) -> tuple[Any, str]:
+    """The recording in this request, or the one of that name in the gateway's folder `videos-to-train`."""
+    file = fields.file("ref_video")
+    if file:
+        return file.stream, Path(file.filename or "").name
+    name = fields.required("ref_video").replace("\\", "/").rpartition("/")[2]
+    path = _folder("videos-to-train") / name
+    if name.startswith(".") or not path.is_file():
+        message = "Send the video as a file in 'ref_video', or put it into the gateway's folder 'videos-to-train'."
+        raise Refusal(message, reason="VIDEO_MISSING", field="ref_video")
+    return path.open("rb"), name
+
+
+def _engine_of(model_choice: str) -> tuple[str, set[str]]:
+    """The training engine of that name and its parameters' names; the default when it is not installed here."""
+    told = library.engines(services()).get("train", {})
+    engines = told.get("engines", [])
+    chosen = next((one for one in engines if one["name"].lower() == model_choice.lower()), None)
+    default = next((one for one in engines if one["name"] == told.get("name")), None)
+    engine = chosen or default or {"name": "", "parameters": []}
+    return engine["name"], {parameter["name"] for parameter in engine["parameters"]}
+
+
+def _known(fields: Fields, names: set[str]) -> dict[str, str]:
+    """`custom_params`, and `epoch` where the engine counts in epochs."""
+    parameters = parameters_of(fields.text("custom_params"))
+    for name in ("epoch", "epochs"):
+        if name in names and fields.text("epoch"):
+            parameters.setdefault(name, fields.text("epoch"))
+    return parameters
+
+
+def _wait(job: Job) -> Job:
+    """Watch a job to its end; anything but success is refused with what the job says."""
+    for snapshot in jobs.watch(services(), job.id):
+        job = snapshot
+    if job.state == "succeeded":
+        return job
+    error = job.error or {"code": "CANCELLED", "message": "This was cancelled.", "field": None, "values": {}}
+    message = i18n.error_text(error["code"], error["message"], error.get("values", {}))
+    raise Refusal(message, reason=error["code"], field=error["field"] or "", status=400 if error["field"] else 500)
+
+
+def _video_of(conversation: Conversation, text: str) -> tuple[list[bytes], str]:
+    blocks, answer = [], ""
+    for event in conversation.reply(text):
+        if isinstance(event, MediaType):
+            blocks.append(event.init_segment)
+        elif isinstance(event, Media):
+            blocks.append(event.data)
+        elif isinstance(event, Done):
+            answer = event.text
+    return blocks, answer
+
+
+def _keep(download: Download) -> str:
+    return _keep_blocks(download.blocks)
+
+
+def _keep_blocks(blocks: Iterable[bytes]) -> str:
+    """Write a video under a name that nobody can guess; returns its path as older scripts spell it."""
+    folder, name = _folder("videos"), f"{secrets.token_urlsafe(16)}.mp4"
+    delete_older_than(folder, context().settings.keep_hours)
+    with (folder / name).open("wb") as file:
+        file.writelines(blocks)
+    return f"static/videos/{name}"
+
+
+def _folder(name: str) -> Path:
+    folder = context().settings.data_folder.resolve() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

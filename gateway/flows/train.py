@@ -1,0 +1,37 @@
+"""Train: a recording of someone talking becomes an avatar."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template
+
+from client import training
+from gateway.context import context, services
+from gateway.fields import Fields
+from gateway.flows.jobs import accepted, request_id
+
+blueprint = Blueprint("train", __name__)
+
+
+@blueprint.get("/train")
+def page() -> str:
+    return render_template("train.html", max_upload_bytes=context().settings.max_upload_bytes)
+
+
+@blueprint.post("/api/v1/trainings")
+def create() -> tuple[Response, int, dict[str, str]]:
+    fields = Fields()
+    name, consent = fields.required("name"), fields.required("consent")
+    video = fields.required_file("video")
+    job = training.train(
+        services(),
+        video.stream,
+        file_name=video.filename or "",
+        name=name,
+        consent_by=consent,
+        language=fields.text("language"),
+        engine=fields.text("engine"),
+        parameters=fields.mapping("params"),
+        device=fields.text("device"),
+        request_id=request_id(),
+    )
+    return accepted(job)

@@ -1,0 +1,52 @@
+"""English and Chinese. `en.json` and `zh.json` hold the pages' words by key, `errors.zh.json` the services' errors.
+
+The English of an error is what the service says itself, so it is written once, where it is raised.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from flask import has_request_context, request
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+COOKIE = "visavis_language"
+
+
+@cache
+def catalogue(name: str) -> dict[str, str]:
+    """A catalogue: `en`, `zh` or `errors.zh`."""
+    return json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def language() -> str:
+    """The language of this request: the one chosen, else the browser's, else English."""
+    if not has_request_context():
+        return "en"
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(list(LANGUAGES), default="en") or "en"
+
+
+def word(key: str, **values: object) -> str:
+    """The page's word for a key, with `{name}` filled in."""
+    return fill(catalogue(language()).get(key, key), {name: str(value) for name, value in values.items()})
+
+
+def error_text(reason: str, english: str, values: dict[str, str]) -> str:
+    """An error in the language of this request; `english` when no translation is known or fits."""
+    if language() == "en":
+        return english
+    text = catalogue("errors.zh").get(reason)
+    filled = fill(text, values) if text else english
+    return english if "{" in filled and "{" not in english else filled
+
+
+def fill(text: str, values: dict[str, str]) -> str:
+    """`{name}` replaced by its value; unlike `str.format`, unknown names stay and values are never interpreted."""
+    for name, value in values.items():
+        text = text.replace("{" + name + "}", value)
+    return text

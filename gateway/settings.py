@@ -1,0 +1,79 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """Where the gateway listens, who may come in, and what it keeps for how long."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GATEWAY_", use_attribute_docstrings=True, extra="ignore", populate_by_name=True
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on. On any other than loopback a token is required."""
+
+    port: int = 5001
+    """Port to listen on."""
+
+    token: SecretStr = SecretStr("")
+    """Secret that callers send as `Authorization: Bearer …` and people type into the sign-in page."""
+
+    data_folder: Path = Path("data/gateway")
+    """Folder for uploads on their way, media of running chats and files of the older form routes."""
+
+    max_upload_mb: int = 2048
+    """Largest upload in MB."""
+
+    max_text_characters: int = 5000
+    """Longest text that is spoken or sent to a chat."""
+
+    max_chats: int = 8
+    """Chats open at once; more are refused until one ends."""
+
+    chat_idle_minutes: float = 30
+    """A chat unused for so long is forgotten, its media with it."""
+
+    chat_replies_kept: int = 20
+    """Replies whose videos a chat keeps; older ones are deleted."""
+
+    keep_hours: float = 24
+    """How long recordings and videos of the older form routes are kept."""
+
+    threads: int = 64
+    """Requests served at once; each open event stream counts as one."""
+
+    log_level: str = Field("INFO", validation_alias="VISAVIS_LOG_LEVEL")
+    """Least level that is logged."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the gateway."""
+        return is_loopback(self.host)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Largest upload in bytes."""
+        return self.max_upload_mb * 2**20
+
+    @model_validator(mode="after")
+    def _closed_by_default(self) -> GatewaySettings:
+        if not self.is_loopback and not self.token.get_secret_value():
+            raise ValueError(f"GATEWAY_HOST={self.host} is open to others: set GATEWAY_TOKEN to a long random secret.")
+        return self
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address((host or "").strip("[]")).is_loopback
+    except ValueError:
+        return False

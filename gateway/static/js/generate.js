@@ -1,0 +1,128 @@
+// Generate: an avatar, a text or a recording, then the video as soon as it is ready.
+import { get, path } from "./api.js";
+import { avatarFile, fillPicker, listVoices, voiceOptions } from "./avatars.js";
+import { $, $$, el, fillSelect } from "./dom.js";
+import { FileDrop, check, send } from "./form.js";
+import { JobProgress, cancelButton, downloads, follow, isFinal } from "./job-card.js";
+import { watchServices } from "./notice.js";
+import { t } from "./words.js";
+
+const form = $("[data-form]");
+const frame = $("[data-result]");
+const body = $("[data-job-body]");
+const drop = new FileDrop($("[data-drop=audio]"));
+const tabs = $$("[role=tab]");
+const MAX_CHARACTERS = 5000;
+let avatars = [];
+let voices = [];
+
+const fromText = () => $("#tab-text").getAttribute("aria-selected") === "true";
+const chosen = () => form.elements.avatar?.value ?? "";
+
+function choose(tab) {
+  for (const one of tabs) {
+    const isChosen = one === tab;
+    one.setAttribute("aria-selected", String(isChosen));
+    one.tabIndex = isChosen ? 0 : -1;
+    $(`#${one.getAttribute("aria-controls")}`).hidden = !isChosen;
+  }
+}
+
+for (const tab of tabs) {
+  tab.addEventListener("click", () => choose(tab));
+  tab.addEventListener("keydown", (event) => {
+    if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+    const other = tabs[1 - tabs.indexOf(tab)];
+    choose(other);
+    other.focus();
+  });
+}
+
+for (const slider of $$("input[type=range]", form)) {
+  const output = $(`output[for=${slider.id}]`);
+  slider.addEventListener("input", () => {
+    const value = Number(slider.value);
+    output.textContent = "signed" in output.dataset ? `${value > 0 ? "+" : ""}${value}` : `${value}×`;
+  });
+}
+
+function count() {
+  $("[data-count]").textContent = t("generate.characters", { count: form.elements.text.value.length, max: MAX_CHARACTERS });
+}
+
+function showVoices() {
+  const own = avatars.find((avatar) => avatar.name === chosen())?.voice ?? "";
+  fillSelect(form.elements.voice, voiceOptions(voices, own), own);
+}
+
+async function load() {
+  avatars = await fillPicker($("[data-avatar-picker]"));
+  voices = await listVoices().catch(() => []);
+  showVoices();
+  const tags = (await get(path("engines"))).tts?.languages ?? [];
+  const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
+  const name = (tag) => { try { return names.of(tag); } catch { return tag; } };
+  fillSelect(form.elements.language, [["", t("generate.language_auto")], ...tags.map((tag) => [tag, name(tag)])]);
+}
+
+function formData() {
+  const data = new FormData();
+  data.set("avatar", chosen());
+  data.set("subtitles", form.elements.subtitles.value);
+  if (!fromText()) {
+    data.set("audio", drop.file, drop.file.name);
+    return data;
+  }
+  for (const name of ["text", "voice", "language", "rate", "pitch_semitones"]) data.set(name, form.elements[name].value);
+  return data;
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const isWell = check(form, [
+    ["avatar", chosen(), t("error.avatar_missing")],
+    ["text", !fromText() || form.elements.text.value.trim(), t("error.text_empty")],
+    ["audio", fromText() || drop.file, t("error.file_missing")],
+  ]);
+  if (!isWell) return;
+  const job = await send(form, path("generations"), formData());
+  if (job) show(job);
+});
+
+function show(job) {
+  history.replaceState(null, "", `?job=${encodeURIComponent(job.id)}`);
+  const progress = new JobProgress(job);
+  const actions = el("div", { class: "actions" }, cancelButton(job));
+  frame.replaceChildren(el("img", { src: avatarFile(job.subject, "thumbnail"), alt: "" }));
+  body.replaceChildren(progress.element, actions);
+  follow(job.id, (now) => {
+    progress.update(now);
+    if (isFinal(now)) finish(now, actions);
+  });
+}
+
+function finish(job, actions) {
+  actions.remove();
+  if (job.state !== "succeeded") return;
+  const video = el("video", { src: job.result.video_url, controls: true, playsInline: true });
+  if (job.result.subtitles_url && form.elements.subtitles.value !== "burn") {
+    video.append(el("track", { kind: "captions", src: job.result.subtitles_url, label: t("generate.subtitles"), default: true }));
+  }
+  frame.replaceChildren(video);
+  body.replaceChildren(downloads(job.result));
+  video.play().catch(() => {}); // the browser may want a click first; the controls are there
+  $("#result-title").focus();
+}
+
+async function reattach() {
+  const id = new URLSearchParams(location.search).get("job");
+  if (id) await get(path("jobs", id)).then(show).catch(() => history.replaceState(null, "", "/generate"));
+}
+
+form.addEventListener("change", (event) => event.target.name === "avatar" && showVoices());
+form.elements.text.addEventListener("input", count);
+const reload = () => load().catch((error) => $("[data-avatar-picker]").replaceChildren(el("p", { class: "help", textContent: error.message })));
+count();
+reload();
+reattach();
+watchServices(reload);

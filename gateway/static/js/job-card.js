@@ -1,0 +1,95 @@
+// A job as people see it: state, stage, progress, preview, what came of it.
+import { get, path, post } from "./api.js";
+import { confirmed, el, icon } from "./dom.js";
+import { known, t } from "./words.js";
+
+const FINAL = ["succeeded", "failed", "cancelled"];
+export const isFinal = (job) => FINAL.includes(job.state);
+export const jobTitle = (job) => t(`job.${job.kind}`, { name: job.subject });
+
+function eta(job) {
+  if (job.eta_s === null || job.eta_s === undefined) return "";
+  return job.eta_s > 90 ? t("job.eta_minutes", { minutes: Math.round(job.eta_s / 60) }) : t("job.eta_seconds", { seconds: Math.round(job.eta_s) });
+}
+
+function numbers(job) {
+  if (job.state === "queued") return job.queue ? t("job.ahead", { count: job.queue }) : job.kind === "generation" ? t("job.waiting_input") : "";
+  const parts = [`${Math.round(job.progress * 100)} %`, eta(job)];
+  if (job.steps) parts.push(t("job.steps", { step: job.step, steps: job.steps }));
+  if (job.loss) parts.push(t("job.loss", { loss: job.loss.toPrecision(3) }));
+  return parts.filter(Boolean).join(" · ");
+}
+
+export function badge(job) {
+  return el("span", { class: `badge ${job.state}`, textContent: t(`job.${job.state}`) });
+}
+
+export function cancelButton(job) {
+  const button = el("button", { class: "button danger small", type: "button", textContent: t("job.cancel") });
+  button.addEventListener("click", async () => {
+    if (!(await confirmed(t("job.confirm_cancel"), t("dialog.cancel_job")))) return;
+    button.disabled = true;
+    await post(path("jobs", job.id, "cancel")).catch(() => { button.disabled = false; });
+  });
+  return button;
+}
+
+/** The state and progress lines, kept in place and updated, so that nothing jumps. */
+export class JobProgress {
+  constructor(job) {
+    this.stage = el("span", { class: "job-stage" });
+    this.state = badge(job);
+    this.bar = el("progress", { max: 1, value: 0, "aria-label": jobTitle(job) });
+    this.numbers = el("p", { class: "job-numbers", role: "status" });
+    this.error = el("p", { class: "form-error", role: "alert", hidden: true });
+    this.element = el("div", { class: "job-body" }, el("div", { class: "job-head" }, this.stage, this.state), this.bar, this.numbers, this.error);
+    this.update(job);
+  }
+
+  update(job) {
+    const stage = job.stage && !isFinal(job) ? known(`stage.${job.stage}`, job.stage) : "";
+    this.stage.textContent = stage;
+    const fresh = badge(job);
+    this.state.replaceWith(fresh);
+    this.state = fresh;
+    this.bar.value = job.progress;
+    this.bar.hidden = isFinal(job);
+    this.numbers.textContent = isFinal(job) ? "" : numbers(job);
+    this.numbers.hidden = isFinal(job);
+    this.error.hidden = job.state !== "failed";
+    this.error.textContent = job.error?.message ?? "";
+  }
+}
+
+/** Follow a job's events to its end; `onLost` is called with true and false as the connection goes and comes. */
+export function follow(jobId, onJob, onLost = () => {}) {
+  const source = new EventSource(path("jobs", jobId, "events"));
+  source.addEventListener("job", (event) => {
+    const job = JSON.parse(event.data);
+    onLost(false);
+    if (isFinal(job)) source.close();
+    onJob(job);
+  });
+  source.addEventListener("error", () => {
+    onLost(true);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => follow(jobId, onJob, onLost), 3000);
+  });
+  return source;
+}
+
+export const getJob = (id) => get(path("jobs", id));
+
+export function downloads(result) {
+  const link = (url, words) => el("a", { class: "button small", href: `${url}?download` }, icon("download"), t(words));
+  const links = [link(result.video_url, "download.video")];
+  if (result.subtitles_url) links.push(link(result.subtitles_url, "download.subtitles"));
+  return el("div", { class: "actions" }, ...links);
+}
+
+/** The report card: the metrics we have words for first, numbers only. */
+export function metrics(values) {
+  const flat = Object.entries(values ?? {}).filter(([, value]) => typeof value === "number");
+  flat.sort(([a], [b]) => (known(`metric.${b}`) ? 1 : 0) - (known(`metric.${a}`) ? 1 : 0));
+  const items = flat.slice(0, 8).map(([name, value]) => el("div", {}, el("dt", { textContent: known(`metric.${name}`, name.replaceAll("_", " ")) }), el("dd", { textContent: Number(value.toPrecision(4)) })));
+  return el("dl", { class: "metrics" }, ...items);
+}

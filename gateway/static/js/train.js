@@ -1,0 +1,127 @@
+// Train: a form that builds its options from the engine, then the job, live, to the report card.
+import { get, path } from "./api.js";
+import { avatarFile } from "./avatars.js";
+import { $, el, fillSelect } from "./dom.js";
+import { FileDrop, check, send } from "./form.js";
+import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics } from "./job-card.js";
+import { watchServices } from "./notice.js";
+import { known, t } from "./words.js";
+
+const form = $("[data-form]");
+const panel = $("[data-job-panel]");
+const body = $("[data-job-body]", panel);
+const drop = new FileDrop($("[data-drop=video]"), { onChange: suggestName });
+const maxBytes = Number(form.dataset.maxBytes);
+let engines = [];
+
+function suggestName(file) {
+  if (file && !form.elements.name.value) form.elements.name.value = file.name.replace(/\.[^.]*$/, "").slice(0, 60);
+}
+
+function parameterField(parameter) {
+  const id = `params.${parameter.name}`;
+  const label = known(`parameter.${parameter.name}`, parameter.name.replaceAll("_", " "));
+  const help = el("p", { class: "help", id: `${id}-help`, textContent: known(`parameter.${parameter.name}_help`, parameter.help) });
+  const error = el("p", { class: "field-error", role: "alert", hidden: true, data: { errorFor: id } });
+  if (parameter.type === "boolean") {
+    const input = el("input", { type: "checkbox", id, name: id, value: "true", checked: parameter.default === true });
+    return el("div", { class: "field check" }, input, el("label", { for: id }, label, help), error);
+  }
+  const input = control(parameter, id);
+  input.setAttribute("aria-describedby", help.id);
+  return el("div", { class: "field" }, el("label", { for: id, textContent: label }), input, help, error);
+}
+
+function control(parameter, id) {
+  if (parameter.choices.length) {
+    const options = parameter.choices.map((value) => el("option", { value, textContent: known(`choice.${value}`, value), selected: value === parameter.default }));
+    return el("select", { id, name: id }, ...options);
+  }
+  if (parameter.type === "text") return el("input", { type: "text", id, name: id, value: parameter.default ?? "" });
+  const step = parameter.type === "integer" ? 1 : "any";
+  return el("input", { type: "number", id, name: id, value: parameter.default ?? "", min: parameter.minimum ?? "", max: parameter.maximum ?? "", step });
+}
+
+function showParameters() {
+  const engine = engines.find((one) => one.name === form.elements.engine.value) ?? engines[0];
+  $("[data-parameters]").replaceChildren(...(engine?.parameters ?? []).map(parameterField));
+  $("[data-more]").hidden = !engine?.parameters.length && engines.length < 2;
+}
+
+async function showEngines() {
+  const train = (await get(path("engines"))).train;
+  if (!train) return;
+  engines = train.engines;
+  fillSelect(form.elements.engine, engines.map((engine) => [engine.name, engine.name]), train.name);
+  $("[data-engine-field]").hidden = engines.length < 2;
+  showParameters();
+}
+
+function formData() {
+  const data = new FormData();
+  for (const name of ["name", "consent", "engine"]) data.set(name, form.elements[name].value.trim());
+  for (const input of form.querySelectorAll("[name^='params.']")) data.set(input.name, input.type === "checkbox" ? String(input.checked) : input.value);
+  data.set("video", drop.file, drop.file.name);
+  return data;
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const limit = `${Math.floor(maxBytes / 2 ** 20)} MB`;
+  const isWell = check(form, [
+    ["video", drop.file, t("error.file_missing")],
+    ["video", !drop.file || drop.file.size <= maxBytes, t("file.too_large", { max: limit })],
+    ["name", form.elements.name.value.trim(), t("error.field_missing")],
+    ["consent", form.elements.consented.checked, t("consent.missing")],
+    ["consent", form.elements.consent.value.trim(), t("error.field_missing")],
+  ]);
+  if (!isWell) return;
+  const job = await send(form, path("trainings"), formData());
+  if (job) show(job);
+});
+
+function show(job) {
+  history.replaceState(null, "", `?job=${encodeURIComponent(job.id)}`);
+  form.hidden = true;
+  panel.hidden = false;
+  $("[data-job-title]").textContent = jobTitle(job);
+  $("[data-job-title]").focus();
+  const progress = new JobProgress(job);
+  const preview = el("img", { class: "job-preview", alt: t("job.preview"), hidden: true });
+  const caption = el("p", { class: "help", textContent: t("job.preview"), hidden: true });
+  const lost = el("p", { class: "help", role: "status", textContent: t("job.lost"), hidden: true });
+  const actions = el("div", { class: "actions" }, cancelButton(job));
+  body.replaceChildren(progress.element, preview, caption, lost, actions);
+  follow(job.id, (now) => {
+    progress.update(now);
+    if (now.preview_url && preview.src !== new URL(now.preview_url, location).href) {
+      preview.src = now.preview_url;
+      preview.hidden = caption.hidden = false;
+    }
+    if (isFinal(now)) finish(now, actions);
+  }, (isLost) => { lost.hidden = !isLost; });
+}
+
+function finish(job, actions) {
+  const again = el("a", { class: "button", href: "/train", textContent: t("job.again") });
+  if (job.state !== "succeeded") {
+    actions.replaceChildren(again);
+    return;
+  }
+  const name = job.result.avatar;
+  $("[data-job-title]").textContent = t("job.trained", { name });
+  const comparison = el("img", { class: "job-preview", src: avatarFile(name, "comparison"), alt: t("job.comparison") });
+  const talk = el("a", { class: "button primary large", href: `/chat?avatar=${encodeURIComponent(name)}`, textContent: t("job.talk", { name }) });
+  body.replaceChildren(metrics(job.result.metrics), comparison, el("p", { class: "help", textContent: t("job.comparison") }), el("div", { class: "actions" }, talk, again));
+  comparison.addEventListener("error", () => { comparison.nextSibling.remove(); comparison.remove(); });
+}
+
+async function reattach() {
+  const id = new URLSearchParams(location.search).get("job");
+  if (id) await get(path("jobs", id)).then(show).catch(() => history.replaceState(null, "", "/train"));
+}
+
+form.elements.engine.addEventListener("change", showParameters);
+showEngines().catch(() => {});
+reattach();
+watchServices(() => showEngines().catch(() => {}));
