@@ -1,0 +1,71 @@
+"""A made-up person: weights drawn by chance, footage drawn by arithmetic; renders like any avatar, with no face in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from portrait.avatar import BASE, Avatar
+from portrait.geometry import MOUTH_POINTS, Canon
+from portrait.motion import Motion, Speech, train_motion
+from portrait.network import FaceNet
+from portrait.shape import COMPONENTS, Shape
+from portrait.video import Movie
+
+SIZE, SIDE, FRAMES = 96, 48, 30
+
+
+def picture(index: int, size: int = SIZE) -> np.ndarray:
+    """A frame that differs from every other: soft waves that drift."""
+    y, x = np.mgrid[:size, :size] / size
+    waves = [np.sin(7 * x + 0.3 * index), np.cos(5 * y - 0.2 * index), np.sin(4 * (x + y) + 0.1 * index)]
+    return (127 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def canon() -> Canon:
+    """A crop of 48 pixels with a round mask."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    mask = np.where((x - 24) ** 2 + (y - 26) ** 2 < 18**2, 255, 0).astype(np.uint8)
+    template = np.array([[8, 2], [18, 2], [30, 2], [40, 2], [24, 0], [24, 6], [20, 8], [28, 8]], np.float32)
+    return Canon(template, 24.0, SIDE, mask)
+
+
+@pytest.fixture(scope="session")
+def shape() -> Shape:
+    """Twelve orthonormal directions around a mouth in the middle of the crop."""
+    rng = np.random.default_rng(1)
+    directions = np.linalg.qr(rng.normal(size=(2 * len(MOUTH_POINTS), COMPONENTS)))[0].T
+    return Shape(np.zeros(114, np.float32), directions.astype(np.float32), np.full(COMPONENTS, 0.03, np.float32))
+
+
+@pytest.fixture(scope="session")
+def motion(shape: Shape) -> Motion:
+    """An ensemble that has seen two steps of noise."""
+    rng = np.random.default_rng(2)
+    speech = Speech(rng.normal(size=(400, 248)).astype(np.float32), 0)
+    wanted = rng.normal(size=(100, COMPONENTS)).astype(np.float32)
+    return train_motion([speech], wanted, np.ones(100, bool), shape.aperture, seed=0, steps=2, nets=1)
+
+
+@pytest.fixture(scope="session")
+def avatar(tmp_path_factory: pytest.TempPathFactory, canon: Canon, shape: Shape, motion: Motion) -> Avatar:
+    """An avatar on disk, as training leaves it."""
+    folder: Path = tmp_path_factory.mktemp("avatars") / "nobody"
+    folder.mkdir()
+    torch.manual_seed(3)
+    angle = np.linspace(0, np.pi, len(MOUTH_POINTS))
+    mouth = np.stack([1 + 0.4 * np.cos(angle), 1 + 0.2 * np.sin(angle)], axis=-1).astype(np.float32)
+    shift = np.array([[1, 0, -20], [0, 1, -40]], np.float32)
+    made = Avatar(
+        folder, SIZE, canon, shape, motion, FaceNet().eval(), np.zeros(COMPONENTS, np.float32),
+        np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0), {"metrics": {"psnr": 30.0}},
+    )  # fmt: skip
+    made.save()
+    with Movie(folder / BASE, size=(SIZE, SIZE), crf=10, seekable=True) as movie:
+        for index in range(FRAMES):
+            movie.push(picture(index))
+    return Avatar.load(folder)
