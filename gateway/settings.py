@@ -22,6 +22,9 @@ class GatewaySettings(BaseSettings):
     port: int = 5001
     """Port to listen on."""
 
+    published_host: str = ""
+    """In a container: the host's address that the port is published on; empty when `host` itself is what callers reach."""
+
     token: SecretStr = SecretStr("")
     """Secret that callers send as `Authorization: Bearer …` and people type into the sign-in page."""
 
@@ -55,7 +58,7 @@ class GatewaySettings(BaseSettings):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the gateway."""
-        return is_loopback(self.host)
+        return is_loopback(self.published_host or self.host)
 
     @property
     def max_upload_bytes(self) -> int:
@@ -65,7 +68,8 @@ class GatewaySettings(BaseSettings):
     @model_validator(mode="after")
     def _closed_by_default(self) -> GatewaySettings:
         if not self.is_loopback and not self.token.get_secret_value():
-            raise ValueError(f"GATEWAY_HOST={self.host} is open to others: set GATEWAY_TOKEN to a long random secret.")
+            host = self.published_host or self.host
+            raise ValueError(f"The gateway on {host} is open to others: set GATEWAY_TOKEN to a long random secret.")
         return self
 
 
