@@ -61,6 +61,11 @@ class GatewaySettings(BaseSettings):
         return is_loopback(self.published_host or self.host)
 
     @property
+    def has_only_local_callers(self) -> bool:
+        """Whether a container's port is published on its host's loopback, so that whoever gets in is on that machine."""
+        return bool(self.published_host) and is_loopback(self.published_host)
+
+    @property
     def max_upload_bytes(self) -> int:
         """Largest upload in bytes."""
         return self.max_upload_mb * 2**20
