@@ -13,6 +13,15 @@ from services.common.engine import EngineInfo
 
 
 @dataclass(frozen=True)
+class SpokenWord:
+    """A word (or Chinese character) and when it is said, in seconds from the start of its piece."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Speech:
     """A piece of speech. Pieces of one sentence follow each other without a gap."""
 
@@ -20,6 +29,8 @@ class Speech:
     sample_rate: int
     sentence_index: int
     sentence: str  # the text this piece belongs to
+    words: tuple[SpokenWord, ...] = ()  # those that begin in this piece, where the engine knows
+    is_first: bool = True  # the first piece of its sentence
 
 
 @dataclass(frozen=True)
@@ -33,12 +44,22 @@ class Prosody:
 class TtsEngine(ABC):
     """Turns text into audio; one instance serves many callers at once."""
 
+    sample_rate: int  # of every piece of speech
+
     @abstractmethod
     def load(self) -> None:
         """Load and warm whatever the engine needs. Runs once, in a thread, before the service says it is healthy."""
 
     @abstractmethod
     def info(self) -> EngineInfo: ...
+
+    @abstractmethod
+    def check_language(self, language: str) -> None:
+        """Refuse a language before any text is there; empty means that the text decides.
+
+        Raises:
+            Unsupported: the engine cannot speak it.
+        """
 
     @abstractmethod
     def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
@@ -48,18 +69,23 @@ class TtsEngine(ABC):
             reference: float32 mono speech, silence trimmed, level normalised.
             transcript: what is said in it, or empty.
             folder: an existing, empty folder; no pickles.
+
+        Raises:
+            InvalidInput: the recording will not do, e.g. too little speech.
         """
 
     @abstractmethod
-    def synthesize(
-        self, text: str, *, language: str, voice: Path | None, prosody: Prosody
-    ) -> AsyncIterator[Speech]:
+    def synthesize(self, text: str, *, language: str, voice: Path | None, prosody: Prosody) -> AsyncIterator[Speech]:
         """Speak `text` sentence by sentence, the first piece as early as possible.
 
         Args:
-            language: a BCP 47 tag, e.g. `en-US` or `zh`.
+            language: a BCP 47 tag, e.g. `en-US` or `zh`; empty lets the text decide.
             voice: a folder that `enrol` filled, or None for the engine's own voice.
+
+        Raises:
+            InvalidInput: there is nothing to say.
+            Unsupported: the engine cannot speak the language.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most engines have nothing to release
         """Release what `load` took."""

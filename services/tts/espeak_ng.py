@@ -7,6 +7,8 @@ The library comes with its data in the `espeakng-loader` wheel and is called thr
 from __future__ import annotations
 
 import ctypes
+import itertools
+import re
 import threading
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,9 +22,11 @@ NORMAL_WORDS_PER_MINUTE = 175
 _RETRIEVAL = 1  # AUDIO_OUTPUT_RETRIEVAL: samples go to the callback only
 _DO_NOT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT
 _UTF8 = 1  # espeakCHARS_UTF8
-_RATE, _PITCH_RANGE = 1, 4  # espeak_PARAMETER
+_RATE = 1  # espeakRATE
 _WORD_EVENT = 1  # espeakEVENT_WORD
 _CHUNK_MS = 200
+
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")  # Chinese is spoken and shown character by character
 
 _lock = threading.Lock()
 
@@ -54,25 +58,15 @@ class _Voice(ctypes.Structure):
     )
 
 
-_Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-)
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
 @dataclass(frozen=True)
-class Word:
-    """A word and where espeak began to speak it."""
-
-    text: str
-    start_sample: int
-
-
-@dataclass
 class Utterance:
-    """What espeak said: int16-range samples scaled to float32, and its words in order."""
+    """What espeak said, and when."""
 
-    samples: np.ndarray
-    words: list[Word]
+    samples: np.ndarray  # float32 at SAMPLE_RATE
+    words: tuple[tuple[str, float], ...]  # each with the second it begins at
 
 
 @dataclass
@@ -80,7 +74,7 @@ class _Recording:
     """What the callback has been handed so far."""
 
     chunks: list[np.ndarray] = field(default_factory=list)
-    words: list[tuple[int, int, int]] = field(default_factory=list)  # text position, length, sample
+    words: list[tuple[int, int]] = field(default_factory=list)  # character of the text, sample of the sound
 
     def receive(self, samples: ctypes._Pointer, count: int, events: ctypes._Pointer) -> int:
         if samples and count > 0:
@@ -89,7 +83,7 @@ class _Recording:
         while events[index].type:
             event = events[index]
             if event.type == _WORD_EVENT:
-                self.words.append((event.text_position, event.length, event.sample))
+                self.words.append((event.text_position - 1, event.sample))
             index += 1
         return 0
 
@@ -99,7 +93,6 @@ def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     library.espeak_ListVoices.argtypes = [ctypes.c_void_p]
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     path = espeakng_loader.get_data_path().encode()
     rate = library.espeak_Initialize(_RETRIEVAL, _CHUNK_MS, path, _DO_NOT_EXIT)
     if rate != SAMPLE_RATE:
@@ -109,18 +102,18 @@ def _library() -> ctypes.CDLL:
 
 @cache
 def voices() -> dict[str, str]:
-    """espeak's languages, e.g. `en-us`, each with the name of the voice to use for it."""
+    """espeak's languages, e.g. `en-us`, each with the voice that suits it best, e.g. `gmw/en-US`."""
+    found: dict[str, tuple[int, str]] = {}
     with _lock:
-        found: dict[str, tuple[int, str]] = {}
         entries = _library().espeak_ListVoices(None)
-        index = 0
-        while entries[index]:
+        for index in itertools.count():
+            if not entries[index]:
+                break
             voice = entries[index].contents
-            for priority, tag in _languages(voice.languages):
-                if tag not in found or priority < found[tag][0]:
-                    found[tag] = (priority, tag)
-            index += 1
-    return {tag: name for tag, (_, name) in sorted(found.items())}
+            for priority, language in _languages(voice.languages):
+                best = (priority, voice.identifier.decode("ascii"))
+                found[language] = min(found.get(language, best), best)
+    return {language: identifier for language, (_, identifier) in sorted(found.items())}
 
 
 def _languages(address: int) -> list[tuple[int, str]]:
@@ -128,7 +121,7 @@ def _languages(address: int) -> list[tuple[int, str]]:
     pairs = []
     while priority := ctypes.string_at(address, 1)[0]:
         tag = ctypes.string_at(address + 1)
-        pairs.append((priority, tag.decode("ascii")))
+        pairs.append((priority, tag.decode("ascii").lower()))
         address += len(tag) + 2
     return pairs
 
@@ -137,14 +130,14 @@ def speak(text: str, voice: str, words_per_minute: int = NORMAL_WORDS_PER_MINUTE
     """Speak one sentence into memory.
 
     Args:
-        voice: a key of `voices()`, with an optional variant: `en-us+f2`.
+        voice: one of the values of `voices()`, with an optional variant: `gmw/en-US+f2`.
 
     Raises:
         ValueError: espeak has no such voice.
     """
     recording = _Recording()
     callback = _Callback(recording.receive)
-    encoded = text.encode("utf-8") + b"\0"
+    encoded = text.encode("utf-8", "ignore") + b"\0"
     with _lock:
         library = _library()
         if library.espeak_SetVoiceByName(voice.encode("ascii")):
@@ -154,5 +147,15 @@ def speak(text: str, voice: str, words_per_minute: int = NORMAL_WORDS_PER_MINUTE
         library.espeak_Synth(encoded, len(encoded), 0, 1, 0, _UTF8, None, None)
         library.espeak_Synchronize()
     samples = np.concatenate(recording.chunks) if recording.chunks else np.zeros(0, np.int16)
-    words = [Word(text[at - 1 : at - 1 + length], sample) for at, length, sample in recording.words]
-    return Utterance((samples / 32768).astype(np.float32), words)
+    return Utterance((samples / 32768).astype(np.float32), _word_starts(text, recording.words))
+
+
+def _word_starts(text: str, events: list[tuple[int, int]]) -> tuple[tuple[str, float], ...]:
+    """espeak's events say roughly where it is in the text; words of our own cutting are placed between them."""
+    if not events:
+        return ()
+    characters, samples = np.array(sorted(dict(reversed(events)).items())).T
+    words = [match for match in _WORD.finditer(text) if any(map(str.isalnum, match.group()))]
+    places = [match.start() for match in words]
+    starts = np.interp(places, characters, np.maximum.accumulate(samples)) / SAMPLE_RATE
+    return tuple((match.group(), float(start)) for match, start in zip(words, starts, strict=True))

@@ -1,0 +1,165 @@
+"""A voice learnt from a recording, and espeak's frames turned into that voice.
+
+What is kept of a person: pitch (mean and range of its logarithm), speaking rate, the long-term level and spread of
+every spectral coefficient, and for some thousand frames of the base voice the frames of the person that say the same
+sound. Speech is converted by looking up each frame of the base voice among those, never across voices.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from services.tts import pairing
+from services.tts.world import FRAMES_PER_S, Frames
+
+FORMAT = 1
+_PAIRS = 3000
+_MATCHED = slice(1, 20)  # coefficients that tell sounds apart; the first is the level
+_NEIGHBOURS = 4
+_SMOOTHING_FRAMES = 1.0
+_PITCH_OUTLIER = 0.6  # natural log units around the median: half an octave and a bit, beyond it dio has erred
+_RANGE_FACTOR = (0.5, 2.0)
+_SYLLABLE_PROMINENCE = 0.2  # natural log units: 0.9 dB
+_TENSORS, _NUMBERS = "voice.safetensors", "voice.json"
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What a few numbers say about how a person speaks."""
+
+    pitch_mean: float  # of log hertz
+    pitch_std: float
+    syllables_per_s: float
+
+
+@dataclass(frozen=True)
+class VoiceModel:
+    """Everything that conversion needs; n pairs of frames."""
+
+    variant: str  # of espeak's voices, that the base voice is
+    speaker: Speaker
+    base: Speaker  # the same numbers of the base voice
+    statistics: np.ndarray  # (4, CEPSTRA): mean and deviation of the base voice, then of the person
+    keys: np.ndarray  # (n, features) frames of the base voice, in context
+    cepstra: np.ndarray  # (n, CEPSTRA) the person's envelope for each
+    aperiodicity: np.ndarray  # (n, bands)
+
+    def save(self, folder: Path) -> None:
+        """Write the model as one safetensors and one JSON file."""
+        tensors = {name: getattr(self, name).astype(np.float16) for name in ("keys", "cepstra", "aperiodicity")}
+        save_file(tensors | {"statistics": self.statistics.astype(np.float32)}, folder / _TENSORS)
+        numbers = {
+            "format": FORMAT,
+            "variant": self.variant,
+            "speaker": asdict(self.speaker),
+            "base": asdict(self.base),
+        }
+        (folder / _NUMBERS).write_text(json.dumps(numbers, indent=1))
+
+    @classmethod
+    def open(cls, folder: Path) -> VoiceModel:
+        """Read what `save` wrote."""
+        tensors = {name: array.astype(np.float32) for name, array in load_file(folder / _TENSORS).items()}
+        numbers = json.loads((folder / _NUMBERS).read_text())
+        speaker, base = Speaker(**numbers["speaker"]), Speaker(**numbers["base"])
+        return cls(numbers["variant"], speaker, base, **tensors)
+
+    def convert(self, frames: Frames) -> Frames:
+        """The base voice's frames in the person's voice."""
+        mean, std, person_mean, person_std = self.statistics
+        normal = (frames.cepstra - mean) / std
+        nearest = self._nearest(_features(normal))
+        cepstra = self.cepstra[nearest].mean(1).astype(np.float64)
+        cepstra[:, 0] = normal[:, 0] * person_std[0] + person_mean[0]
+        cepstra = gaussian_filter1d(cepstra, _SMOOTHING_FRAMES, axis=0)
+        aperiodicity = self.aperiodicity[nearest].mean(1).astype(np.float64)
+        return Frames(self._pitch(frames), cepstra, aperiodicity)
+
+    def _nearest(self, features: np.ndarray) -> np.ndarray:
+        distances = pairing.squared_distances(features, self.keys)
+        return np.argpartition(distances, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+
+    def _pitch(self, frames: Frames) -> np.ndarray:
+        """Each sentence takes the person's mean, and moves about it as widely as the person does."""
+        voiced = frames.voiced
+        if not voiced.any():
+            return frames.f0
+        pitch = np.log(frames.f0[voiced])
+        widening = np.clip(self.speaker.pitch_std / max(self.base.pitch_std, 1e-3), *_RANGE_FACTOR)
+        f0 = frames.f0.copy()
+        f0[voiced] = np.exp(self.speaker.pitch_mean + (pitch - pitch.mean()) * widening)
+        return f0
+
+
+def learn(reference: Frames, bank: list[Frames], variant: str) -> VoiceModel:
+    """Learn a person's voice from analysed speech.
+
+    Args:
+        bank: utterances of the base voice with every sound in them.
+        variant: which of espeak's voices spoke them.
+    """
+    joined = _joined(bank)
+    statistics = np.stack([*_mean_std(joined), *_mean_std(reference)])
+    keys = np.concatenate([_features((part.cepstra - statistics[0]) / statistics[1]) for part in bank])
+    chosen, wanted = _spread(joined.active), _spread(reference.active)
+    target = _features((reference.cepstra - statistics[2]) / statistics[3])[wanted]
+    nearest, weights = pairing.pair(keys[chosen], target, joined.voiced[chosen], reference.voiced[wanted])
+    blend = weights[..., None]
+    return VoiceModel(
+        variant,
+        describe(reference),
+        describe(joined),
+        statistics.astype(np.float32),
+        keys[chosen],
+        (reference.cepstra[wanted][nearest] * blend).sum(1).astype(np.float32),
+        (reference.aperiodicity[wanted][nearest] * blend).sum(1).astype(np.float32),
+    )
+
+
+def describe(frames: Frames) -> Speaker:
+    """Pitch and speaking rate of someone. Needs voiced frames."""
+    pitch = np.log(frames.f0[frames.voiced])
+    pitch = pitch[np.abs(pitch - np.median(pitch)) < _PITCH_OUTLIER]
+    return Speaker(float(pitch.mean()), float(pitch.std()), _syllable_rate(frames))
+
+
+def shifted(frames: Frames, semitones: float) -> Frames:
+    """The same speech, higher or lower."""
+    return replace(frames, f0=frames.f0 * 2 ** (semitones / 12))
+
+
+def _syllable_rate(frames: Frames) -> float:
+    """Peaks of the smoothed level per second of speech; pauses do not count."""
+    level = gaussian_filter1d(frames.cepstra[:, 0], 6)
+    peaks, _ = find_peaks(level, prominence=_SYLLABLE_PROMINENCE)
+    active = frames.active
+    return float(np.count_nonzero(active[peaks] & frames.voiced[peaks]) / max(active.sum() / FRAMES_PER_S, 0.1))
+
+
+def _features(normal: np.ndarray) -> np.ndarray:
+    return pairing.in_context(normal[:, _MATCHED].astype(np.float32))
+
+
+def _spread(mask: np.ndarray) -> np.ndarray:
+    """At most `_PAIRS` of the marked frames, evenly spread."""
+    marked = np.flatnonzero(mask)
+    return marked[np.linspace(0, len(marked) - 1, min(len(marked), _PAIRS)).astype(int)]
+
+
+def _mean_std(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    speech = frames.cepstra[frames.active]
+    return speech.mean(0), speech.std(0) + 1e-6
+
+
+def _joined(bank: list[Frames]) -> Frames:
+    f0, cepstra, aperiodicity = (
+        np.concatenate([getattr(part, name) for part in bank]) for name in ("f0", "cepstra", "aperiodicity")
+    )
+    return Frames(f0, cepstra, aperiodicity)

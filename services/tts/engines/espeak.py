@@ -1,0 +1,144 @@
+"""espeak-ng, converted toward a registered voice with WORLD: offline, every language of espeak's, no download."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Generator
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from services.common.engine import EngineInfo
+from services.common.errors import InvalidInput
+from services.common.streams import in_thread
+from services.tts import base_voice, cloning, espeak_ng, languages, loudness, sentences, world
+from services.tts.engine import Prosody, Speech, SpokenWord, TtsEngine
+from services.tts.settings import TtsSettings
+
+_MIN_VOICED_S = 3.0
+_MAX_REFERENCE_S = 180
+_WOMAN_ABOVE_HZ = 165
+_WORDS_PER_MINUTE = (120, 230)
+_MISSED_SYLLABLES = 1.16  # people slur syllables that espeak says; measured on thirteen recordings with transcripts
+_PAUSES_S = ((".!?。！？…", 0.30), (";；:：\n", 0.22), (",，、", 0.12))
+_SHORT_PAUSE_S = 0.08
+
+
+class Engine(TtsEngine):
+    """Speaks with espeak-ng; a registered voice lends its timbre, pitch and tempo."""
+
+    sample_rate = world.SAMPLE_RATE
+
+    def __init__(self, settings: TtsSettings) -> None:
+        self._learning = threading.Lock()
+        self._banks: dict[str, list[world.Frames]] = {}
+        self._open_model = lru_cache(maxsize=32)(cloning.VoiceModel.open)
+
+    def load(self) -> None:
+        """Start espeak-ng and WORLD by speaking a word."""
+        world.synthesise(base_voice.base_frames("Hello.", languages.voice_for("en-us", "")))
+
+    def info(self) -> EngineInfo:
+        """All of espeak's languages, voice cloning, word times, pitch and rate."""
+        capabilities = frozenset({"cloning", "word_times", "pitch", "rate"})
+        return EngineInfo("espeak", version("espeakng-loader"), languages.spoken_languages(), capabilities)
+
+    def check_language(self, language: str) -> None:
+        """Raises:
+        Unsupported: espeak does not speak it.
+        """
+        if language:
+            languages.espeak_language(language)
+
+    def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
+        """Learn a voice; the transcript is not needed.
+
+        Raises:
+            InvalidInput: silence, or less than three seconds of voiced speech.
+        """
+        samples = reference[: _MAX_REFERENCE_S * sample_rate]
+        if not np.abs(samples).max(initial=0) > loudness.AUDIBLE:
+            message = "This recording is silent. Check the microphone and record it again."
+            raise InvalidInput(message, reason="SILENT", field="audio")
+        frames = world.analyse(world.resampled(samples, sample_rate))
+        voiced_s = np.count_nonzero(frames.voiced & frames.active) / world.FRAMES_PER_S
+        if voiced_s < _MIN_VOICED_S:
+            message = f"Only {voiced_s:.1f} seconds of voice were heard. Record at least ten seconds of clear speech."
+            raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{voiced_s:.1f}"})
+        pitch = np.exp(cloning.describe(frames).pitch_mean)
+        variant = base_voice.WOMAN if pitch > _WOMAN_ABOVE_HZ else base_voice.MAN
+        cloning.learn(frames, self._bank(variant), variant).save(folder)
+
+    def synthesize(self, text: str, *, language: str, voice: Path | None, prosody: Prosody) -> AsyncIterator[Speech]:
+        """One piece of speech per sentence.
+
+        Raises:
+            InvalidInput: there is nothing to say.
+            Unsupported: espeak does not speak the language.
+        """
+        return in_thread(self._speak(text, language, voice, prosody))
+
+    def close(self) -> None:
+        """Forget the voices that were read."""
+        self._open_model.cache_clear()
+
+    def _bank(self, variant: str) -> list[world.Frames]:
+        with self._learning:
+            if variant not in self._banks:
+                self._banks[variant] = base_voice.record_bank(variant)
+            return self._banks[variant]
+
+    def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
+        self.check_language(language)
+        model = self._open_model(voice) if voice else None
+        index = -1
+        for index, sentence in enumerate(sentences.split(text)):
+            spoken = languages.espeak_language(language or sentences.language_of(sentence))
+            samples, words = _say(sentence, spoken, model, prosody)
+            yield Speech(samples, self.sample_rate, index, sentence, words)
+        if index < 0:
+            raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
+
+
+def _say(
+    sentence: str, language: str, model: cloning.VoiceModel | None, prosody: Prosody
+) -> tuple[np.ndarray, tuple[SpokenWord, ...]]:
+    """One sentence, levelled, with the pause that follows it and its word times."""
+    text, voice = sentences.without_symbols(sentence), languages.voice_for(language, sentence)
+    if model:
+        utterance = espeak_ng.speak(text, f"{voice}+{model.variant}", _tempo(model))
+    else:
+        utterance = espeak_ng.speak(text, voice)
+    samples = world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
+    start, end = loudness.sounding_span(samples, world.SAMPLE_RATE)
+    samples = samples[start:end]
+    if model or prosody != Prosody():
+        frames = world.analyse(samples)
+        frames = model.convert(frames) if model else frames
+        samples = world.synthesise(cloning.shifted(frames, prosody.pitch_semitones), prosody.rate)
+    words = _timed(utterance.words, start / world.SAMPLE_RATE, prosody.rate, len(samples) / world.SAMPLE_RATE)
+    speech = loudness.faded(loudness.levelled(samples, world.SAMPLE_RATE), world.SAMPLE_RATE)
+    pause = np.zeros(int(_pause_s(sentence) / prosody.rate * world.SAMPLE_RATE), np.float32)
+    return np.concatenate([speech, pause]), words
+
+
+def _tempo(model: cloning.VoiceModel) -> int:
+    """espeak's words per minute for the person's syllables per second."""
+    ratio = _MISSED_SYLLABLES * model.speaker.syllables_per_s / max(model.base.syllables_per_s, 0.1)
+    return round(float(np.clip(espeak_ng.NORMAL_WORDS_PER_MINUTE * ratio, *_WORDS_PER_MINUTE)))
+
+
+def _pause_s(sentence: str) -> float:
+    mark = sentence.rstrip("\"'”’»)]）】」』》 ")[-1:]
+    return next((pause for marks, pause in _PAUSES_S if mark and mark in marks), _SHORT_PAUSE_S)
+
+
+def _timed(
+    words: tuple[tuple[str, float], ...], offset_s: float, rate: float, duration_s: float
+) -> tuple[SpokenWord, ...]:
+    """Each word lasts until the next begins, the last until the sound ends."""
+    starts = [min(max(start - offset_s, 0) / rate, duration_s) for _, start in words]
+    ends = [*starts[1:], duration_s]
+    return tuple(SpokenWord(text, *span) for (text, _), *span in zip(words, starts, ends, strict=True))

@@ -1,0 +1,42 @@
+"""Level and edges of speech, so that sentences follow each other evenly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+AUDIBLE = 10 ** (-50 / 20)  # peak of a recording with anything in it
+TARGET_RMS = 10 ** (-23 / 20)
+_PEAK = 0.95
+_WINDOW_S, _FADE_S = 0.02, 0.005
+_GATE = 10 ** (-25 / 20)  # windows this far below the loud ones are pauses
+_SILENCE = 10 ** (-50 / 20)
+
+
+def levelled(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Speech at -23 dB of full scale (RMS, pauses left out), never clipping."""
+    window = int(rate * _WINDOW_S)
+    if len(samples) < window:
+        return samples
+    power = (samples[: len(samples) // window * window].reshape(-1, window) ** 2).mean(1)
+    speech = power[power >= np.percentile(power, 95) * _GATE**2]
+    gain = TARGET_RMS / max(float(np.sqrt(speech.mean())), 1e-6)
+    return samples * min(gain, _PEAK / max(float(np.abs(samples).max()), 1e-6))
+
+
+def sounding_span(samples: np.ndarray, rate: int) -> tuple[int, int]:
+    """First and last sample of what can be heard, with 20 ms to each side."""
+    loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max(initial=0) * _SILENCE)
+    if not len(loud):
+        return 0, 0
+    margin = int(rate * _WINDOW_S)
+    return max(int(loud[0]) - margin, 0), min(int(loud[-1]) + margin, len(samples))
+
+
+def faded(samples: np.ndarray, rate: int) -> np.ndarray:
+    """The samples rising from and falling to zero within 5 ms, so that joins do not click."""
+    ramp = np.linspace(0, 1, min(int(rate * _FADE_S), len(samples) // 2), dtype=np.float32)
+    result = samples.astype(np.float32)
+    if len(ramp):
+        result[: len(ramp)] *= ramp
+        result[-len(ramp) :] *= ramp[::-1]
+    return result

@@ -1,0 +1,102 @@
+"""Speech as WORLD parameters: pitch, spectral envelope and aperiodicity, 200 times a second.
+
+M. Morise, F. Yokomori, K. Ozawa: "WORLD: a vocoder-based high-quality speech synthesis system for real-time
+applications", IEICE 2016. The envelope is kept as mel-cepstra-like coefficients, the aperiodicity in bands.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from math import gcd
+from types import ModuleType
+
+import numpy as np
+from scipy.signal import resample_poly
+
+SAMPLE_RATE = 24_000
+FRAME_MS = 5.0
+FRAMES_PER_S = 200
+CEPSTRA = 40
+_FFT_SIZE = 1024
+_F0_FLOOR, _F0_CEIL = 60.0, 500.0
+_CHUNK_FRAMES = 4000  # 20 s: a whole spectrogram of a long recording would not fit into memory
+_ACTIVE_DB = 30
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Analysed speech; every array has one row per frame."""
+
+    f0: np.ndarray  # hertz, 0 where unvoiced
+    cepstra: np.ndarray  # (n, CEPSTRA), the first is the level
+    aperiodicity: np.ndarray  # (n, bands), decibels
+
+    def __len__(self) -> int:
+        return len(self.f0)
+
+    @property
+    def voiced(self) -> np.ndarray:
+        return self.f0 > 0
+
+    @property
+    def active(self) -> np.ndarray:
+        """Frames with speech in them: at most 30 dB quieter than the loud ones."""
+        level = self.cepstra[:, 0] * _level_scale()
+        return level > np.percentile(level, 95) - _ACTIVE_DB
+
+
+@cache
+def _world() -> ModuleType:
+    """The compiled part of pyworld. Its `__init__` only adds an import of `pkg_resources`, which setuptools dropped."""
+    package = importlib.util.find_spec("pyworld")
+    spec = package and PathFinder.find_spec("pyworld.pyworld", package.submodule_search_locations)
+    if not spec or not spec.loader:
+        raise ModuleNotFoundError("pyworld is not installed.", name="pyworld")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _level_scale() -> float:
+    """Decibels per unit of the first coefficient, from an envelope raised by 20 dB."""
+    quiet, loud = (_encoded(np.full((1, _FFT_SIZE // 2 + 1), power))[0, 0] for power in (1.0, 100.0))
+    return 20 / (loud - quiet)
+
+
+def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
+    """The samples at WORLD's rate, float32."""
+    common = gcd(rate, SAMPLE_RATE)
+    return resample_poly(samples, SAMPLE_RATE // common, rate // common).astype(np.float32)
+
+
+def analyse(samples: np.ndarray) -> Frames:
+    """WORLD parameters of 24 kHz speech."""
+    world = _world()
+    signal = np.ascontiguousarray(samples, np.float64)
+    f0, times = world.dio(signal, SAMPLE_RATE, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEIL, frame_period=FRAME_MS)
+    f0 = world.stonemask(signal, f0, times, SAMPLE_RATE)
+    cepstra, aperiodicity = [], []
+    for start in range(0, len(f0), _CHUNK_FRAMES):
+        part = slice(start, start + _CHUNK_FRAMES)
+        envelope = world.cheaptrick(signal, f0[part], times[part], SAMPLE_RATE, fft_size=_FFT_SIZE)
+        noise = world.d4c(signal, f0[part], times[part], SAMPLE_RATE, fft_size=_FFT_SIZE)
+        cepstra.append(_encoded(envelope))
+        aperiodicity.append(world.code_aperiodicity(noise, SAMPLE_RATE))
+    return Frames(f0, np.concatenate(cepstra), np.concatenate(aperiodicity))
+
+
+def synthesise(frames: Frames, rate: float = 1.0) -> np.ndarray:
+    """24 kHz float32 speech; `rate` plays the same frames faster or slower without touching pitch or timbre."""
+    world = _world()
+    envelope = world.decode_spectral_envelope(np.ascontiguousarray(frames.cepstra), SAMPLE_RATE, _FFT_SIZE)
+    noise = world.decode_aperiodicity(np.ascontiguousarray(frames.aperiodicity), SAMPLE_RATE, _FFT_SIZE)
+    f0 = np.ascontiguousarray(frames.f0)
+    return world.synthesize(f0, envelope, noise, SAMPLE_RATE, FRAME_MS / rate).astype(np.float32)
+
+
+def _encoded(envelope: np.ndarray) -> np.ndarray:
+    return _world().code_spectral_envelope(np.ascontiguousarray(envelope), SAMPLE_RATE, CEPSTRA)
