@@ -21,7 +21,7 @@ class Expression:
     lower: float = 0.0
     tuck: float = 0.0
     tongue: float = 0.0
-    smile: float = 0.6
+    smile: float = 0.7
     blink: float = 0.0
     gaze: tuple[float, float] = (0.0, 0.0)
     brow: float = 0.0

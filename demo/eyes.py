@@ -138,7 +138,7 @@ class Brow:
             thick = 6.4 * (1 - 0.74 * s**1.5) * min(1.0, 0.6 + 3 * s)
             x = -25 + 53 * s
             y = 199.5 - 8.6 * np.sin(np.pi * min(1.0, s * 0.80 + 0.02)) + 3.5 * s**2 + thick * rng.uniform(-0.5, 0.6)
-            slope = -0.95 * (1 - s) ** 1.6 + 0.34 * s - 0.06
+            slope = -0.70 * (1 - s) ** 1.8 + 0.34 * s - 0.06
             length = rng.uniform(4.0, 7.0) * (1 - 0.3 * s)
             d = np.array([1, slope]) / np.hypot(1, slope) * length
             a, b = np.array([x, y]), np.array([x, y]) + d
@@ -156,4 +156,4 @@ class Brow:
         shear = -0.02 * e.brow * self._side
         matrix = np.array([[1, 0, 0], [-shear, 1, rise + shear * (x1 - x0) / 2]], np.float32)
         mask = cv2.warpAffine(self._mask, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
-        over(head[y0:y1, x0:x1], self._color, mask)
+        over(head[y0:y1, x0:x1], self._color, np.asarray(mask, np.float32))

@@ -78,9 +78,15 @@ def relief(x: Array, y: Array) -> Array:
     )
     for size, cx, cy, sx, sy in hills:
         height = height + size * bump(side, y, CENTRE + cx, cy, sx, sy)
-    middle = ((6.5, 305, 30, 19), (-1.5, 293, 3.2, 6), (-3.4, 333, 19, 5.5), (5.5, 350, 19, 13), (4.0, 150, 50, 30))
-    for size, cy, sx, sy in middle:
-        height = height + size * bump(x, y, CENTRE, cy, sx, sy)
+    middle = (
+        (6.5, 305, 30, 19.0),
+        (-1.5, 293, 3, 6.0),
+        (-3.4, 333, 19, 5.5),
+        (5.5, 350, 19, 13.0),
+        (4.0, 150, 50, 30.0),
+    )
+    for size, along, sx, sy in middle:
+        height = height + size * bump(x, y, CENTRE, along, sx, sy)
     return np.asarray(height, np.float32)
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from demo.relief import SCALE, SIDE, Array, blur, fixed, linear, over, spline
 
+Pixels = NDArray[np.uint8]
 Guide = tuple[tuple[float, float], ...]
 _POINTS = 40
 
@@ -17,7 +19,8 @@ _POINTS = 40
 class Lock:
     """A sheet of hair between two guide curves, root to tip.
 
-    `on_skull` sheets hug the head; the others hang, bulging toward the viewer. `stray` scales fly-away hairs.
+    `on_skull` sheets hug the head; the others hang, bulging toward the viewer. `stray` scales fly-away hairs; without
+    `solid` there is nothing between the strands, as in wisps.
     """
 
     first: Guide
@@ -26,10 +29,11 @@ class Lock:
     level: float = 1.0
     on_skull: bool = True
     stray: float = 1.0
+    solid: bool = True
 
     def mirrored(self, level: float) -> Lock:
         first, last = (tuple((SIDE - x, y) for x, y in guide) for guide in (self.first, self.last))
-        return Lock(first, last, self.strands, level, self.on_skull, self.stray)
+        return Lock(first, last, self.strands, level, self.on_skull, self.stray, self.solid)
 
 
 _NAPE = Lock(
@@ -44,6 +48,16 @@ FRONT = (
          ((278, 116), (308, 125), (333, 148), (344, 182), (349, 222), (352, 280), (350, 345)), 1100, 0.95),
     Lock(((288, 47), (228, 42), (162, 78), (140, 166), (141, 240), (139, 300), (142, 350)),
          ((283, 117), (244, 140), (204, 166), (176, 194), (164, 224), (160, 280), (162, 345)), 1500, 1.05),
+    Lock(((232, 143), (190, 172), (168, 205), (161, 250), (164, 300)),
+         ((244, 139), (200, 170), (177, 205), (168, 250), (168, 300)), 26, 1.05, stray=3, solid=False),
+    Lock(((330, 143), (345, 178), (352, 220), (354, 260), (350, 300)),
+         ((326, 140), (340, 178), (346, 220), (348, 260), (347, 300)), 16, 0.95, stray=3, solid=False),
+    Lock(((284, 44), (222, 38), (158, 76), (136, 165), (137, 240), (136, 320)),
+         ((287, 52), (230, 46), (165, 82), (143, 168), (144, 240), (142, 320)), 30, 0.8, on_skull=False,
+         stray=2, solid=False),
+    Lock(((286, 44), (328, 45), (366, 90), (375, 168), (375, 240), (376, 320)),
+         ((284, 52), (322, 53), (358, 95), (368, 168), (369, 240), (370, 320)), 24, 0.7, on_skull=False,
+         stray=2, solid=False),
 )  # fmt: skip
 _LIGHT = np.array([-0.45, -0.62, 0.64])
 _HALFWAY = np.array([-0.25, -0.34, 0.905])
@@ -84,18 +98,21 @@ def _resampled(guide: Guide) -> Array:
     return np.stack([np.interp(at, length, curve[:, i]) for i in (0, 1)], -1).astype(np.float32)
 
 
-def _paint_lock(rgb: Array, mask: Array, lock: Lock, dye: tuple[int, int, int], rng: np.random.Generator) -> None:
+def _paint_lock(rgb: Pixels, mask: Pixels, lock: Lock, dye: tuple[int, int, int], rng: np.random.Generator) -> None:
     first, last = _resampled(lock.first), _resampled(lock.last)
     at = np.linspace(0, 1, _POINTS, dtype=np.float32)
-    body = [fixed(np.concatenate([first, last[::-1]]))]
-    cv2.fillPoly(mask, body, 255, cv2.LINE_AA, 4)
-    cv2.fillPoly(rgb, body, _ramp(np.array([0.40 * lock.level]), dye)[0].tolist(), cv2.LINE_AA, 4)
+    if lock.solid:
+        full = _POINTS - 2
+        body = [fixed(np.concatenate([first[:full], last[:full][::-1]]))]
+        cv2.fillPoly(mask, body, 255, cv2.LINE_AA, 4)
+        cv2.fillPoly(rgb, body, _ramp(np.array([0.40 * lock.level]), dye)[0].tolist(), cv2.LINE_AA, 4)
     clump, wave = _smooth_noise(rng, 512, 30), _smooth_noise(rng, 512, 18)
     for v in rng.permutation(np.linspace(-0.004, 1.004, lock.strands)):
         k = int(np.clip(v, 0, 1) * 511)
         wander = v + 0.010 * rng.standard_normal() + 0.022 * np.sin(5 * at + 3 * wave[k]) * np.sin(np.pi * at)
         stray = lock.stray * (rng.random() < 0.04) * rng.standard_normal() * 3.0
         line = first + (last - first) * wander[:, None] + stray * (at**2)[:, None]
+        line[:, 0] += 1.6 * rng.standard_normal() * (1 - at) ** 4
         line[1:] -= np.diff(line, axis=0) * rng.random()  # so that the strands' segments do not line up in bands
         tone = float(np.clip(0.6 * clump[k] + 0.5 * rng.standard_normal(), -1.7, 1.7))
         colors = _ramp(_strand_light(line, lock, tone, float(v)), dye).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from demo.expression import Expression, Pose
 from demo.speech import Speech
 from demo.visemes import CHANNELS, articulate
 
-Track = NDArray[np.float64]
+Track = NDArray[np.floating[Any]]
 _FINE = 100
 
 
@@ -30,7 +31,7 @@ def _loudness(speech: Speech, times: Track, smooth: float) -> Track:
     frames = speech.samples[: len(speech.samples) // hop * hop].reshape(-1, hop)
     level = gaussian_filter1d(np.sqrt((frames**2).mean(1)), smooth * _FINE)
     peak = float(np.percentile(level, 95)) + 1e-6
-    return np.clip(np.interp(times, (np.arange(len(level)) + 0.5) / _FINE, level / peak), 0, 1.2)
+    return np.asarray(np.clip(np.interp(times, (np.arange(len(level)) + 0.5) / _FINE, level / peak), 0, 1.2))
 
 
 def _blinks(rng: np.random.Generator, times: Track) -> Track:
@@ -52,36 +53,51 @@ def _glances(rng: np.random.Generator, times: Track) -> tuple[Track, Track]:
     return x, y
 
 
+def _expressions(rng: np.random.Generator, speech: Speech, times: Track, yaw: Track) -> list[Expression]:
+    """The face: lips from the phonemes, opened further by a louder voice; eyes that hold the lens as the head turns."""
+    fine = np.arange(0, times[-1] + 0.1, 1 / _FINE)
+    spoken = articulate(speech.phonemes, fine, speech.seconds)
+    mouth = {name: np.interp(times, fine, gaussian_filter1d(track, 0.9)) for name, track in spoken.items()}
+    mouth["jaw"] = np.clip(mouth["jaw"] * (1.0 + 0.2 * _loudness(speech, times, 0.08)), 0, 1)
+    cheer, blink, (gaze_x, gaze_y) = _drift(rng, times), _blinks(rng, times), _glances(rng, times)
+    smile = np.clip(0.72 + 0.14 * cheer - 0.14 * _loudness(speech, times, 1.0), 0.2, 1)
+    brow = np.clip(0.25 * cheer + 0.45 * (_loudness(speech, times, 0.22) - 0.35), -0.6, 1)
+    return [
+        Expression(
+            **{name: float(mouth[name][i]) for name in CHANNELS},
+            smile=float(smile[i]),
+            blink=float(blink[i]),
+            gaze=(float(gaze_x[i] - 0.22 * yaw[i]), float(gaze_y[i])),
+            brow=float(brow[i]),
+        )
+        for i in range(len(times))
+    ]
+
+
+def _poses(rng: np.random.Generator, speech: Speech, times: Track, yaw: Track) -> list[Pose]:
+    """The head: slow drift, livelier while speaking, with small nods on stressed words; and the breath."""
+    mood = _loudness(speech, times, 1.0)
+    nod = _loudness(speech, times, 0.22) - mood
+    lively = 0.45 + 0.55 * np.clip(mood * 1.4, 0, 1)
+    pitch, roll, x, y, near = (_drift(rng, times) for _ in range(5))
+    breath = 0.5 - 0.5 * np.cos(2 * np.pi * (0.24 * times + rng.random()))
+    return [
+        Pose(
+            yaw=float(2.6 * yaw[i] * lively[i]),
+            pitch=float((1.5 * pitch[i] - 2.2 * nod[i]) * lively[i]),
+            roll=float(1.5 * roll[i] * lively[i]),
+            x=float(2.6 * x[i] * lively[i]),
+            y=float((1.3 * y[i] + 1.6 * nod[i]) * lively[i]),
+            scale=float(1 + 0.006 * near[i]),
+            breath=float(breath[i]),
+        )
+        for i in range(len(times))
+    ]
+
+
 def perform(speech: Speech, frames: int, fps: float, seed: int) -> list[tuple[Expression, Pose]]:
     """Expression and pose of every frame, for this speech (or for its silence)."""
     rng = np.random.default_rng(seed)
     times = (np.arange(frames) + 0.5) / fps
-    fine = np.arange(0, times[-1] + 0.1, 1 / _FINE)
-    mouth = articulate(speech.phonemes, fine, speech.seconds)
-    mouth = {k: np.interp(times, fine, gaussian_filter1d(v, 0.9)) for k, v in mouth.items()}
-    mouth["jaw"] = np.clip(mouth["jaw"] * (1.0 + 0.2 * _loudness(speech, times, 0.08)), 0, 1)
-    stress, mood = _loudness(speech, times, 0.22), _loudness(speech, times, 1.0)
-    yaw, pitch, roll, x, y, near, lift = (_drift(rng, times) for _ in range(7))
-    blink, (gaze_x, gaze_y) = _blinks(rng, times), _glances(rng, times)
-    breath = 0.5 - 0.5 * np.cos(2 * np.pi * (0.24 * times + rng.random()) + 0.4 * lift)
-    lively = 0.45 + 0.55 * np.clip(mood * 1.4, 0, 1)
-    course = []
-    for i in range(frames):
-        expression = Expression(
-            **{name: float(mouth[name][i]) for name in CHANNELS},
-            smile=float(np.clip(0.62 + 0.14 * lift[i] - 0.12 * mood[i], 0.2, 1)),
-            blink=float(blink[i]),
-            gaze=(float(gaze_x[i] - 0.22 * yaw[i]), float(gaze_y[i] - 0.1 * pitch[i])),
-            brow=float(np.clip(0.30 * lift[i] + 0.45 * (stress[i] - 0.5) * lively[i], -0.6, 1)),
-        )
-        pose = Pose(
-            yaw=float(2.6 * yaw[i] * lively[i]),
-            pitch=float((1.5 * pitch[i] - 2.2 * (stress[i] - mood[i])) * lively[i]),
-            roll=float(1.5 * roll[i] * lively[i]),
-            x=float(2.6 * x[i] * lively[i]),
-            y=float((1.3 * y[i] + 1.6 * (stress[i] - mood[i])) * lively[i]),
-            scale=float(1 + 0.006 * near[i]),
-            breath=float(breath[i]),
-        )
-        course.append((expression, pose))
-    return course
+    yaw = _drift(rng, times)
+    return list(zip(_expressions(rng, speech, times, yaw), _poses(rng, speech, times, yaw), strict=True))

@@ -100,8 +100,10 @@ class Presenter:
         crop(head, _EYES)[:] = crop(self._still, _EYES)
         self._mouth.stretch_skin(head, self._still, expression)
         self._mouth.paint(head, expression)
-        for part in (*self._eyes, *self._brows):
-            part.paint(head, expression)
+        for eye in self._eyes:
+            eye.paint(head, expression)
+        for brow in self._brows:
+            brow.paint(head, expression)
         self._lay(canvas, self._back, _BACK, self._turned(self._shallow, pose))
         self._lay(canvas, self._body, _BODY, self._swayed(pose))
         self._lay(canvas, head, _HEAD, self._turned(self._depth, pose))

@@ -7,12 +7,13 @@ arrays of premultiplied RGBA in 0…1, `SCALE` samples per unit, so that the fin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 
 SIDE = 512
 SCALE = 2
@@ -35,10 +36,10 @@ def bump(x: Array, y: Array, cx: float, cy: float, sx: float, sy: float) -> Arra
     return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2)).astype(np.float32)
 
 
-def step(value: Array, low: float, high: float) -> Array:
+def step(value: Array, low: float | Array, high: float | Array) -> Array:
     """Smoothstep from 0 at `low` to 1 at `high` (either order)."""
     t = np.clip((value - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def blur(image: Array, sigma: float) -> Array:
@@ -109,7 +110,7 @@ def inflate(mask: Array, radius: float, depth: float) -> Array:
 
 
 def light(height: Array, albedo: Array, wrap: Sequence[float] = (0.42, 0.22, 0.16), gloss: float = 0.16) -> Array:
-    """Shade a relief: warm key from the upper left, cool fill and rim from the right, softened by cavity shadow.
+    """Shade a relief: warm key from the upper left, soft fill and rim from the right, softened by cavity shadow.
 
     `albedo` is linear RGB. `wrap` says how far light creeps past the terminator per channel; red creeps furthest in
     skin, which is what makes it look alive. Returns display RGB in 0…1.

@@ -94,7 +94,7 @@ class Espeak:
         self._chunks, self._marks = [], []
         data = text.encode() + b"\0"
         self._library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
-        samples = np.concatenate(self._chunks or [np.zeros(1, np.int16)]).astype(np.float32) / 32768
+        samples = np.concatenate(self._chunks or [np.zeros(1, np.int16)]).astype(np.float32) / np.float32(32768)
         ends = [at for at, _ in self._marks[1:]] + [round(1000 * len(samples) / self.rate)]
         phonemes = (Phoneme(s, at / 1000, end / 1000) for (at, s), end in zip(self._marks, ends, strict=True))
         return Speech(samples, self.rate, tuple(p for p in phonemes if p.end > p.start))

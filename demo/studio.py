@@ -96,7 +96,9 @@ def _seam(canvas: Array, points: list[tuple[float, float]], sign: int) -> None:
 
 def _necklace(canvas: Array) -> None:
     """A thin gold chain with a small round pendant."""
-    chain = spline([(211, 400), (219, 421), (238, 440), (256, 447), (274, 440), (293, 421), (301, 400)])
+    chain = spline(
+        [(205, 376), (209, 400), (219, 422), (238, 440), (256, 447), (274, 440), (293, 422), (303, 400), (307, 376)]
+    )
     line = np.zeros(canvas.shape[:2], np.uint8)
     cv2.polylines(line, [fixed(chain)], False, 255, 1, cv2.LINE_AA, 4)
     gold = line.astype(np.float32) / 255
