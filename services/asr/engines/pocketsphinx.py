@@ -67,6 +67,7 @@ class _Decoders:
     def __init__(self, size: int, wait_s: float) -> None:
         self._wait_s = wait_s
         self._size = size
+        self.first_mean = ""  # the cepstral mean that a new decoder begins with
         self._free: queue.LifoQueue[Decoder | None] = queue.LifoQueue()
         self.clear()
 
@@ -79,10 +80,15 @@ class _Decoders:
                 reason="TOO_MANY_UTTERANCES",
             ) from None
         try:
-            return decoder or Decoder(loglevel="FATAL")
+            return decoder or self._make()
         except BaseException:
             self._free.put(None)
             raise
+
+    def _make(self) -> Decoder:
+        decoder = Decoder(loglevel="FATAL")
+        self.first_mean = decoder.get_cmn()
+        return decoder
 
     def give_back(self, decoder: Decoder) -> None:
         self._free.put(decoder)
@@ -139,6 +145,7 @@ class _Utterance(Recognition):
         """Take the cepstral mean of all audio so far and decode it again from the start."""
         audio = bytes(self._audio)
         decoder.end_utt()
+        decoder.set_cmn(self._pool.first_mean)  # nothing of the previous speaker may stay
         decoder.start_utt()
         decoder.process_raw(audio, no_search=True, full_utt=True)
         decoder.end_utt()

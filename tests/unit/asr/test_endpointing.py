@@ -1,0 +1,101 @@
+"""Endpoints on sounds whose times are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.asr.endpointing import Endpointer, Event, Speech, SpeechEnded, SpeechStarted
+from services.asr.engine import SAMPLE_RATE as RATE
+
+
+def vowel(seconds: float, seed: int = 0) -> np.ndarray:
+    """Something that WebRTC's detector takes for speech: a gliding pulse train through two formants, with syllables."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(120 + 25 * np.sin(2 * np.pi * 0.7 * t + seed)) / RATE
+    voice = sum(np.sin(k * phase) / (1 + abs(k * 120 - f) / 80) for k in range(1, 28) for f in (600, 1500))
+    return 0.12 * voice * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t + seed))
+
+
+def silence(seconds: float) -> np.ndarray:
+    return 0.0005 * np.random.default_rng(1).standard_normal(int(seconds * RATE))
+
+
+def pcm(*sounds: np.ndarray) -> bytes:
+    return (np.clip(np.concatenate(sounds), -1, 1) * 32767).astype(np.int16).tobytes()
+
+
+def run(audio: bytes, piece: int = 640, **options: object) -> list[Event]:
+    endpointer = Endpointer(**options)
+    events = [event for at in range(0, len(audio), piece) for event in endpointer.push(audio[at : at + piece])]
+    return events + endpointer.flush()
+
+
+def spans(events: list[Event]) -> list[tuple[float, float]]:
+    starts = [event.sample_index / RATE for event in events if isinstance(event, SpeechStarted)]
+    ends = [event.sample_index / RATE for event in events if isinstance(event, SpeechEnded)]
+    return list(zip(starts, ends, strict=True))
+
+
+def test_finds_two_utterances():
+    audio = pcm(silence(1), vowel(1.5), silence(1.2), vowel(1.0, 1), silence(1))
+    first, second = spans(run(audio))
+    assert first == pytest.approx((1.0, 2.5), abs=0.15)
+    assert second == pytest.approx((3.7, 4.7), abs=0.15)
+
+
+@pytest.mark.parametrize("piece", [2, 333, 640, 10_000, 10**9])
+def test_the_size_of_pieces_does_not_matter(piece):
+    audio = pcm(silence(0.5), vowel(1.0), silence(0.8), vowel(0.6), silence(0.3))
+    merged = [event for event in run(audio, piece) if not isinstance(event, Speech)]
+    assert merged == [event for event in run(audio) if not isinstance(event, Speech)]
+
+
+def test_audio_is_contiguous_and_begins_before_the_onset():
+    audio = pcm(silence(1), vowel(1.5), silence(1.2))
+    events = run(audio, pre_roll_ms=200)
+    speech = [event for event in events if isinstance(event, Speech)]
+    started = next(event for event in events if isinstance(event, SpeechStarted))
+    assert 0.15 * RATE <= started.sample_index - speech[0].sample_index <= 0.35 * RATE
+    whole = b"".join(event.pcm for event in speech)
+    begin = 2 * speech[0].sample_index
+    assert whole == audio[begin : begin + len(whole)]
+    position = speech[0].sample_index
+    for event in speech:
+        assert event.sample_index == position
+        position += len(event.pcm) // 2
+
+
+def test_clicks_are_no_speech():
+    click = np.zeros(RATE // 2)
+    click[:80] = 0.9 * np.random.default_rng(2).uniform(-1, 1, 80)
+    assert run(pcm(silence(0.5), *[click] * 8, silence(1))) == []
+
+
+def test_quiet_hum_is_no_speech():
+    assert run(pcm(0.01 * vowel(3))) == []
+
+
+def test_a_pause_shorter_than_the_hangover_ends_nothing():
+    audio = pcm(silence(0.5), vowel(1), silence(0.4), vowel(1), silence(1))
+    assert len(spans(run(audio, hangover_ms=800))) == 1
+    assert len(spans(run(audio, hangover_ms=200))) == 2
+
+
+def test_endless_speech_is_cut_and_nothing_is_lost():
+    audio = pcm(vowel(13))
+    events = run(audio, max_speech_ms=4000)
+    speech = [event for event in events if isinstance(event, Speech)]
+    lengths, length = [], 0
+    for event in events:
+        if isinstance(event, Speech):
+            length += len(event.pcm) // 2
+        elif isinstance(event, SpeechEnded):
+            lengths.append(length / RATE)
+            length = 0
+    assert max(lengths) <= 4.05
+    assert sum(len(event.pcm) for event in speech) >= len(audio) - 2 * RATE // 5
+
+
+def test_speech_still_going_on_ends_with_the_stream():
+    assert spans(run(pcm(silence(0.5), vowel(1)))) == [pytest.approx((0.5, 1.5), abs=0.15)]
