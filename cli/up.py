@@ -6,6 +6,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def up(port: int | None, data: Path, no_gateway: bool) -> None:
     _refuse_taken_ports(wanted)
     data.mkdir(parents=True, exist_ok=True)
     _install_demo(data, local.places(data)["VISAVIS_STORAGE_URL"], screen)
-    supervisor = Supervisor(wanted, data / "logs", local.log_bytes, lambda told: screen.print(told, style="red"))
+    supervisor = Supervisor(wanted, data / "logs", local.log_bytes, lambda told: screen.print(told, style="red", markup=False, soft_wrap=True))
     if not _run(supervisor, screen, data):
         raise click.exceptions.Exit(1)
 
@@ -57,11 +58,11 @@ def _refuse_taken_ports(wanted: list[Program]) -> None:
 
 
 def _install_demo(data: Path, storage_url: str, screen: Console) -> None:
+    mark = data / DEMO_MARK
+    if mark.exists() or find_spec("demo.install") is None:
+        return
     from demo.install import install
 
-    mark = data / DEMO_MARK
-    if mark.exists():
-        return
     try:
         install(storage_url)
     except OSError as error:

@@ -182,7 +182,7 @@ class _Reply:
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text, self._rate, self._audio, self._events = (_Hop(self._cancelled) for _ in range(4))
-        self._calls: list[Any] = []
+        self._endings: list[Callable[[], object]] = []
         self._sentences: list[speech.SpokenSentence] = []
         self._fps = 25.0
         self._sent_s = 0.0
@@ -205,8 +205,8 @@ class _Reply:
     def cancel(self) -> None:
         """End every call that still runs."""
         self._cancelled.set()
-        for call in self._calls:
-            call.cancel()
+        for end in self._endings:
+            end()
 
     def sent_text(self) -> str:
         """What has been sent to the user as sound."""
@@ -217,7 +217,7 @@ class _Reply:
         heard = []
         for sentence in self._sentences:
             words = [word["text"] for word in sentence.words if word["start_s"] < seconds]
-            if words and len(words) == len(sentence.words):
+            if words and sentence.is_complete and len(words) == len(sentence.words):
                 heard.append(sentence.text)
             elif words:
                 heard.append(" ".join(words))
@@ -246,7 +246,7 @@ class _Reply:
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
         call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
-        self._calls.append(call)
+        self._endings.append(call.cancel)
         for reply in call:
             if reply.WhichOneof("response") == "delta":
                 self._timeline.mark("llm_first_token")
@@ -257,7 +257,7 @@ class _Reply:
 
     def _speak(self) -> None:
         spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
-        self._calls.append(spoken)
+        self._endings.append(spoken.close)
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)
         for event in spoken.events():
@@ -271,7 +271,7 @@ class _Reply:
 
     def _show(self) -> None:
         call = self._services.render.StreamingRender(self._render_requests(), timeout=STREAM_TIMEOUT_S)
-        self._calls.append(call)
+        self._endings.append(call.cancel)
         for reply in call:
             kind = reply.WhichOneof("response")
             if kind == "header":

@@ -28,6 +28,7 @@ class SpokenSentence:
     text: str
     start_s: float
     words: list[dict[str, Any]] = field(default_factory=list)
+    is_complete: bool = False  # no more words of it will come
 
 
 class Speech:
@@ -52,17 +53,23 @@ class Speech:
             with translate():
                 for reply in self._replies:
                     yield self._event(reply)
+            self._complete_last()
         finally:
             self.close()
 
     def _event(self, reply: tts_pb2.StreamingSynthesizeResponse) -> bytes | SpokenSentence:
         if reply.WhichOneof("response") == "sentence":
             started = reply.sentence
+            self._complete_last()
             sentence = SpokenSentence(started.sentence_index, started.text, started.sample_index / self.sample_rate)
             self.sentences.append(sentence)
             return sentence
         self.sentences[-1].words += [timed_word(word) for word in reply.audio.words]
         return reply.audio.pcm
+
+    def _complete_last(self) -> None:
+        if self.sentences:
+            self.sentences[-1].is_complete = True
 
     def close(self) -> None:
         """Cancel the call if it still runs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from client.speech import SpokenSentence
 
 MAX_CUE_CHARACTERS = 84  # two lines of 42
@@ -10,11 +12,11 @@ MAX_CUE_CHARACTERS = 84  # two lines of 42
 def from_sentences(sentences: list[SpokenSentence], duration_s: float) -> str:
     """WebVTT with one cue per sentence, or several where a sentence is long and its words are timed."""
     cues = []
-    for sentence, following in zip(sentences, [*sentences[1:], None], strict=True):
+    for sentence, following in itertools.zip_longest(sentences, sentences[1:]):
         end_s = following.start_s if following else duration_s
         cues += _cues(sentence, end_s)
     blocks = [f"{_clock(start)} --> {_clock(end)}\n{_escape(text)}" for start, end, text in cues]
-    return "WEBVTT\n\n" + "\n\n".join(blocks) + "\n"
+    return "\n\n".join(["WEBVTT", *blocks]) + "\n"
 
 
 def _cues(sentence: SpokenSentence, end_s: float) -> list[tuple[float, float, str]]:

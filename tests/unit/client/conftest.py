@@ -1,0 +1,242 @@
+"""Small services of our own on a real gRPC server: what the client sends and receives travels a real wire."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from visavis.common.v1 import job_pb2, media_pb2
+from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
+from visavis.render.v1 import render_pb2, render_pb2_grpc
+from visavis.train.v1 import train_pb2, train_pb2_grpc
+from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
+
+from client.services import NAMES, Services
+from client.settings import ClientSettings
+
+RATE = 1000  # samples a second of the speech below
+WORD_S = 0.4
+FPS = 25
+
+
+def refuse(context: grpc.ServicerContext, code: int, reason: str, message: str, field_name: str = "") -> None:
+    """End a call as our services do: a status with ErrorInfo, and BadRequest when a field is to blame."""
+    details = [error_details_pb2.ErrorInfo(reason=reason, domain="visavis", metadata={"second": "12.4"})]
+    if field_name:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field_name, description=message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    status = status_pb2.Status(code=code, message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    context.abort_with_status(rpc_status.to_status(status))
+
+
+class Writer(llm_pb2_grpc.LlmServiceServicer):
+    """Writes `deltas`, or for ever when `endless`."""
+
+    def __init__(self) -> None:
+        self.deltas = ["Hello ", "there. ", "How are you?"]
+        self.endless = False
+        self.requests: list[llm_pb2.ReplyRequest] = []
+        self.sent_count = 0
+        self.ended = threading.Event()
+
+    def Reply(self, request: llm_pb2.ReplyRequest, context: grpc.ServicerContext) -> Iterator[llm_pb2.ReplyResponse]:
+        context.add_callback(self.ended.set)
+        self.requests.append(request)
+        yield llm_pb2.ReplyResponse(header=llm_pb2.ReplyHeader(engine="test"))
+        while True:
+            for delta in self.deltas:
+                self.sent_count += 1
+                yield llm_pb2.ReplyResponse(delta=delta)
+            if not self.endless or not context.is_active():
+                return
+
+
+class Speaker(tts_pb2_grpc.TtsServiceServicer):
+    """Speaks each sentence in words of 0.4 s. `fail_at` is the sentence that it breaks at."""
+
+    def __init__(self) -> None:
+        self.fail_at: int | None = None
+        self.configs: list[tts_pb2.SynthesisConfig] = []
+        self.ended = threading.Event()
+        self.transcripts: dict[str, str] = {}
+
+    def StreamingSynthesize(
+        self, requests: Iterator[tts_pb2.StreamingSynthesizeRequest], context: grpc.ServicerContext
+    ) -> Iterator[tts_pb2.StreamingSynthesizeResponse]:
+        context.add_callback(self.ended.set)
+        self.configs.append(next(requests).config)
+        yield tts_pb2.StreamingSynthesizeResponse(header=tts_pb2.SynthesisHeader(sample_rate_hertz=RATE))
+        begin = 0.0
+        for index, sentence in enumerate(_sentences(request.text for request in requests)):
+            if index == self.fail_at:
+                refuse(context, code_pb2.UNIMPLEMENTED, "LANGUAGE_UNKNOWN", "This voice cannot say that.", "text")
+            yield tts_pb2.StreamingSynthesizeResponse(
+                sentence=tts_pb2.SentenceStarted(sentence_index=index, text=sentence, sample_index=round(begin * RATE))
+            )
+            for word in sentence.split():
+                yield self._word(word, begin)
+                begin += WORD_S
+
+    @staticmethod
+    def _word(word: str, begin: float) -> tts_pb2.StreamingSynthesizeResponse:
+        timed = media_pb2.TimedWord(text=word, start_offset=_duration(begin), end_offset=_duration(begin + WORD_S))
+        pcm = bytes(2 * round(WORD_S * RATE))
+        return tts_pb2.StreamingSynthesizeResponse(
+            audio=tts_pb2.AudioPiece(pcm=pcm, sample_index=round(begin * RATE), words=[timed])
+        )
+
+
+def _sentences(pieces: Iterator[str]) -> Iterator[str]:
+    text = ""
+    for piece in pieces:
+        text += piece
+        while (end := min((text.find(mark) for mark in ".?!" if mark in text), default=-1)) >= 0:
+            yield text[: end + 1].strip()
+            text = text[end + 1 :]
+    if text.strip():
+        yield text.strip()
+
+
+class Painter(render_pb2_grpc.RenderServiceServicer):
+    """A fragment of ten frames for each piece of audio; keeps generations. `after` delays the first fragment."""
+
+    def __init__(self) -> None:
+        self.configs: list[render_pb2.StreamingRenderConfig] = []
+        self.ended = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
+        self.created: list[render_pb2.CreateGenerationRequest] = []
+        self.supplied: list[render_pb2.SupplyGenerationRequest] = []
+        self.complete = threading.Event()
+        self.snapshots: list[render_pb2.Generation] = []
+        self.generations: list[render_pb2.Generation] = []
+
+    def StreamingRender(
+        self, requests: Iterator[render_pb2.StreamingRenderRequest], context: grpc.ServicerContext
+    ) -> Iterator[render_pb2.StreamingRenderResponse]:
+        context.add_callback(self.ended.set)
+        config = next(requests).config
+        self.configs.append(config)
+        header = render_pb2.StreamingRenderHeader(init_segment=b"init", media_type="video/mp4", fps=FPS)
+        yield render_pb2.StreamingRenderResponse(header=header)
+        frame = 0
+        for request in requests:
+            self.go.wait(10)
+            count = round(len(request.audio) / 2 / RATE * FPS)
+            fragment = render_pb2.MediaFragment(data=b"fragment", frame_index=frame, frame_count=count)
+            yield render_pb2.StreamingRenderResponse(fragment=fragment)
+            frame += count
+        end = render_pb2.StreamingRenderEnd(frame_count=frame, next_frame_index=config.start_frame_index + frame)
+        yield render_pb2.StreamingRenderResponse(end=end)
+
+    def CreateGeneration(
+        self, request: render_pb2.CreateGenerationRequest, context: grpc.ServicerContext
+    ) -> render_pb2.CreateGenerationResponse:
+        if request.avatar == "nobody":
+            refuse(context, code_pb2.NOT_FOUND, "AVATAR_NOT_FOUND", "There is no avatar of that name.", "avatar")
+        self.created.append(request)
+        return render_pb2.CreateGenerationResponse(generation=generation(job_pb2.JOB_STATE_QUEUED))
+
+    def SupplyGeneration(
+        self, requests: Iterator[render_pb2.SupplyGenerationRequest], context: grpc.ServicerContext
+    ) -> render_pb2.SupplyGenerationResponse:
+        self.supplied += list(requests)
+        self.complete.set()
+        return render_pb2.SupplyGenerationResponse(generation=generation(job_pb2.JOB_STATE_QUEUED))
+
+    def ListGenerations(
+        self, request: render_pb2.ListGenerationsRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ListGenerationsResponse:
+        return render_pb2.ListGenerationsResponse(generations=self.generations)
+
+    def WatchGeneration(
+        self, request: render_pb2.WatchGenerationRequest, context: grpc.ServicerContext
+    ) -> Iterator[render_pb2.WatchGenerationResponse]:
+        context.add_callback(self.ended.set)
+        for snapshot in self.snapshots:
+            yield render_pb2.WatchGenerationResponse(generation=snapshot)
+        while self.snapshots[-1].job.state == job_pb2.JOB_STATE_RUNNING and context.is_active():
+            self.ended.wait(0.05)
+
+
+class Trainer(train_pb2_grpc.TrainServiceServicer):
+    """Lists what `trainings` holds."""
+
+    def __init__(self) -> None:
+        self.trainings: list[train_pb2.Training] = []
+
+    def ListTrainings(
+        self, request: train_pb2.ListTrainingsRequest, context: grpc.ServicerContext
+    ) -> train_pb2.ListTrainingsResponse:
+        return train_pb2.ListTrainingsResponse(trainings=self.trainings[: request.limit_count])
+
+    def GetTraining(
+        self, request: train_pb2.GetTrainingRequest, context: grpc.ServicerContext
+    ) -> train_pb2.GetTrainingResponse:
+        refuse(context, code_pb2.INVALID_ARGUMENT, "NO_FACE", "No face at second 12.4.", "recording")
+
+
+def generation(state: int, number: int = 1, **job: Any) -> render_pb2.Generation:
+    """A generation in some state."""
+    return render_pb2.Generation(job=job_pb2.Job(id=f"generation-{number}", state=state, **job), avatar="Ann")
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(seconds=int(seconds), nanos=round(seconds % 1 * 1e9))
+
+
+@dataclass
+class Rooms:
+    """The small services, and a client of them."""
+
+    services: Services
+    writer: Writer = field(default_factory=Writer)
+    speaker: Speaker = field(default_factory=Speaker)
+    painter: Painter = field(default_factory=Painter)
+    trainer: Trainer = field(default_factory=Trainer)
+
+    def register(self, server: grpc.Server) -> None:
+        """Add them to a server."""
+        llm_pb2_grpc.add_LlmServiceServicer_to_server(self.writer, server)
+        tts_pb2_grpc.add_TtsServiceServicer_to_server(self.speaker, server)
+        render_pb2_grpc.add_RenderServiceServicer_to_server(self.painter, server)
+        train_pb2_grpc.add_TrainServiceServicer_to_server(self.trainer, server)
+
+
+def client_of(port: int) -> Services:
+    """A client that finds all five services on one port."""
+    return Services(ClientSettings(**{f"{name}_address": f"127.0.0.1:{port}" for name in NAMES}))
+
+
+@pytest.fixture
+def rooms() -> Iterator[Rooms]:
+    """The services on a port of their own, for one test."""
+    server = grpc.server(ThreadPoolExecutor(8))
+    port = server.add_insecure_port("127.0.0.1:0")
+    rooms = Rooms(client_of(port))
+    rooms.register(server)
+    server.start()
+    yield rooms
+    rooms.painter.go.set()
+    rooms.services.close()
+    server.stop(0).wait()
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """Makers of messages and clients."""
+    return SimpleNamespace(generation=generation, duration=_duration, client_of=client_of)

@@ -1,0 +1,159 @@
+"""Three overlapping calls become one reply; one way of ending them all."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from visavis.llm.v1 import llm_pb2
+
+from client.conversation import QUEUE_LENGTH, Conversation, Delta, Done, Media, MediaType, Sentence, _Cancelled, _Hop
+from client.errors import CallError
+
+REPLY = "Hello there. How are you?"
+
+
+@pytest.fixture
+def talk(rooms) -> Conversation:
+    return Conversation(rooms.services, avatar="Ann", voice="ann", persona="guide", language="en")
+
+
+def test_a_turn_is_written_spoken_and_shown(talk, rooms) -> None:
+    events = list(talk.reply("Hi"))
+    assert "".join(event.text for event in events if isinstance(event, Delta)) == REPLY
+    assert [(one.index, one.text, one.start_s) for one in events if isinstance(one, Sentence)] == [
+        (0, "Hello there.", 0.0),
+        (1, "How are you?", 0.8),
+    ]
+    assert [event.init_segment for event in events if isinstance(event, MediaType)] == [b"init"]
+    frames = [(event.frame_index, event.frame_count) for event in events if isinstance(event, Media)]
+    assert frames == [(0, 10), (10, 10), (20, 10), (30, 10), (40, 10)]
+    assert isinstance(events[-1], Done)
+    assert events[-1].text == REPLY
+
+
+def test_media_knows_its_sentence(talk) -> None:
+    events = list(talk.reply("Hi"))
+    assert [event.sentence_index for event in events if isinstance(event, Media)] == [0, 0, 1, 1, 1]
+
+
+def test_the_timeline_is_in_order(talk) -> None:
+    timeline = list(talk.reply("Hi"))[-1].timeline
+    order = ["llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment", "done"]
+    assert [timeline[name] for name in order] == sorted(timeline[name] for name in order)
+
+
+def test_the_services_get_what_they_need(talk, rooms) -> None:
+    talk.next_frame_index = 7
+    list(talk.reply("Hi"))
+    request, config = rooms.writer.requests[0], rooms.painter.configs[0]
+    assert (request.persona, request.language) == ("guide", "en")
+    assert (rooms.speaker.configs[0].voice, rooms.speaker.configs[0].language) == ("ann", "en")
+    assert (config.avatar, config.sample_rate_hertz, config.start_frame_index) == ("Ann", 1000, 7)
+    assert talk.next_frame_index == 57
+
+
+def test_what_was_said_is_remembered(talk, rooms) -> None:
+    list(talk.reply("Hi"))
+    list(talk.reply("Fine"))
+    sent = [(message.role, message.text) for message in rooms.writer.requests[1].messages]
+    assert sent == [(llm_pb2.ROLE_USER, "Hi"), (llm_pb2.ROLE_ASSISTANT, REPLY), (llm_pb2.ROLE_USER, "Fine")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"),
+    [
+        (0.0, ""),
+        (0.3, "Hello"),
+        (0.4, "Hello"),
+        (0.5, "Hello there."),
+        (0.9, "Hello there. How"),
+        (1.7, "Hello there. How are you?"),
+    ],
+)
+def test_only_what_was_heard_is_remembered(talk, seconds: float, kept: str) -> None:
+    list(talk.reply("Hi"))
+    talk.heard(seconds)
+    said = [message["text"] for message in talk.messages if message["role"] == "assistant"]
+    assert said == ([kept] if kept else [])
+
+
+def test_hearing_more_again_after_less(talk) -> None:
+    list(talk.reply("Hi"))
+    talk.heard(0.0)
+    talk.heard(0.5)
+    assert [message["text"] for message in talk.messages] == ["Hi", "Hello there."]
+
+
+def test_closing_ends_all_three_calls(talk, rooms) -> None:
+    rooms.writer.endless = True
+    events = talk.reply("Hi")
+    next(event for event in events if isinstance(event, Media))
+    events.close()
+    for service in (rooms.writer, rooms.speaker, rooms.painter):
+        assert service.ended.wait(5), f"{type(service).__name__} goes on"
+    assert talk.messages[-1] == {"role": "assistant", "text": "Hello"}, "ten frames, 0.4 s, were sent"
+
+
+def test_another_thread_may_interrupt(talk, rooms) -> None:
+    rooms.writer.endless = True
+    seen = []
+    for event in talk.reply("Hi"):
+        seen.append(event)
+        if isinstance(event, Media):
+            talk.interrupt()
+    assert not any(isinstance(event, Done) for event in seen)
+    assert rooms.painter.ended.wait(5)
+
+
+def test_a_hop_holds_only_so_much() -> None:
+    hop, put = _Hop(threading.Event()), []
+
+    def fill() -> None:
+        for number in range(3 * QUEUE_LENGTH):
+            hop.put(number)
+            put.append(number)
+        hop.end()
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    time.sleep(0.3)
+    assert len(put) == QUEUE_LENGTH, "a slow reader must slow the writer"
+    assert list(hop) == list(range(3 * QUEUE_LENGTH))
+    writer.join()
+
+
+def test_cancelling_frees_both_ends_of_a_hop() -> None:
+    cancelled = threading.Event()
+    full, empty = _Hop(cancelled), _Hop(cancelled)
+    for number in range(QUEUE_LENGTH):
+        full.put(number)
+    threading.Timer(0.2, cancelled.set).start()
+    assert list(empty) == []
+    with pytest.raises(_Cancelled):
+        full.put("one too many")
+
+
+def test_a_broken_stage_ends_the_reply_and_says_why(talk, rooms) -> None:
+    rooms.speaker.fail_at = 1
+    events = talk.reply("Hi")
+    with pytest.raises(CallError, match="cannot say that") as caught:
+        list(events)
+    assert (caught.value.reason, caught.value.field) == ("LANGUAGE_UNKNOWN", "text")
+    assert rooms.painter.ended.wait(5)
+
+
+def test_the_talk_goes_on_after_an_error(talk, rooms) -> None:
+    rooms.speaker.fail_at = 0
+    with pytest.raises(CallError):
+        list(talk.reply("Hi"))
+    rooms.speaker.fail_at = None
+    assert isinstance(list(talk.reply("Again"))[-1], Done)
+
+
+def test_a_reply_of_no_words_ends(talk, rooms) -> None:
+    rooms.writer.deltas = []
+    events = list(talk.reply("Hi"))
+    assert isinstance(events[-1], Done)
+    assert [message["role"] for message in talk.messages] == ["user"]

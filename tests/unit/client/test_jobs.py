@@ -1,0 +1,89 @@
+"""Trainings and generations as one kind of thing."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from visavis.common.v1 import job_pb2
+from visavis.render.v1 import render_pb2
+from visavis.train.v1 import train_pb2
+
+from client import jobs
+from client.errors import CallError
+
+
+@pytest.mark.parametrize(("job_id", "kind"), [("training-5f0c", "training"), ("generation-1-2", "generation")])
+def test_kind_of(job_id: str, kind: str) -> None:
+    assert jobs.kind_of(job_id) == kind
+
+
+@pytest.mark.parametrize("job_id", ["", "video-1", "../training-1", "Training-1", "-1"])
+def test_an_id_of_no_kind_is_not_found(job_id: str) -> None:
+    with pytest.raises(CallError) as caught:
+        jobs.kind_of(job_id)
+    assert (caught.value.reason, caught.value.field) == ("JOB_NOT_FOUND", "id")
+
+
+def test_a_running_training() -> None:
+    row = job_pb2.Job(id="training-1", state=job_pb2.JOB_STATE_RUNNING, stage="face", progress=0.25, step_index=5)
+    row.eta.FromMilliseconds(90_500)
+    row.loss = 0.0
+    job = jobs.from_training(train_pb2.Training(job=row, avatar="Ann"))
+    assert (job.kind, job.state, job.stage, job.subject) == ("training", "running", "face", "Ann")
+    assert (job.eta_s, job.loss, job.result, job.error) == (90.5, 0.0, None, None)
+    assert not job.is_final
+
+
+def test_unknown_times_are_none_not_zero() -> None:
+    job = jobs.from_training(train_pb2.Training(job=job_pb2.Job(id="training-1", state=job_pb2.JOB_STATE_QUEUED)))
+    assert (job.eta_s, job.loss) == (None, None)
+    assert "preview_url" not in job.as_dict()
+
+
+def test_a_training_that_succeeded_tells_its_metrics() -> None:
+    training = train_pb2.Training(
+        job=job_pb2.Job(id="training-1", state=job_pb2.JOB_STATE_SUCCEEDED, progress=1), avatar="Ann"
+    )
+    training.report.update({"metrics": {"psnr": 33.5}, "baselines": {}})
+    assert jobs.from_training(training).result == {"avatar": "Ann", "voice": None, "metrics": {"psnr": 33.5}}
+
+
+def test_a_generation_offers_the_files_it_has(make) -> None:
+    made = make.generation(job_pb2.JOB_STATE_SUCCEEDED)
+    made.files.append(render_pb2.GENERATION_FILE_VIDEO)
+    result = jobs.from_generation(made).result
+    assert result == {"video_url": "/api/v1/jobs/generation-1/video", "subtitles_url": None, "duration_s": 0.0}
+    made.files.append(render_pb2.GENERATION_FILE_SUBTITLES)
+    assert jobs.from_generation(made).result["subtitles_url"] == "/api/v1/jobs/generation-1/subtitles"
+
+
+def test_a_failure_keeps_reason_and_field(make) -> None:
+    failed = make.generation(job_pb2.JOB_STATE_FAILED)
+    failed.job.error.CopyFrom(job_pb2.Error(reason="SILENT", message="Nothing is said.", values={"second": "3"}))
+    job = jobs.from_generation(failed)
+    assert job.is_final
+    assert job.error == {"code": "SILENT", "message": "Nothing is said.", "field": None, "values": {"second": "3"}}
+
+
+def test_watching_ends_with_the_job(rooms, make) -> None:
+    running = make.generation(job_pb2.JOB_STATE_RUNNING, progress=0.5)
+    rooms.painter.snapshots = [running, make.generation(job_pb2.JOB_STATE_SUCCEEDED, progress=1)]
+    seen = [(job.state, job.progress) for job in jobs.watch(rooms.services, "generation-1")]
+    assert seen == [("running", 0.5), ("succeeded", 1.0)]
+
+
+def test_closing_the_watch_ends_the_call(rooms, make) -> None:
+    rooms.painter.snapshots = [make.generation(job_pb2.JOB_STATE_RUNNING)]
+    snapshots = jobs.watch(rooms.services, "generation-1")
+    assert next(snapshots).state == "running"
+    snapshots.close()
+    assert rooms.painter.ended.wait(5), "the service still sends to a reader that left"
+
+
+def test_newest_first_over_both_kinds(rooms) -> None:
+    def created(job_id: str, second: int) -> job_pb2.Job:
+        return job_pb2.Job(id=job_id, state=job_pb2.JOB_STATE_QUEUED, create_time=Timestamp(seconds=second))
+
+    rooms.trainer.trainings = [train_pb2.Training(job=created(f"training-{n}", n)) for n in (5, 1)]
+    rooms.painter.generations = [render_pb2.Generation(job=created("generation-3", 3))]
+    assert [job.id for job in jobs.list_jobs(rooms.services, 2)] == ["training-5", "generation-3"]
