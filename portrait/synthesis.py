@@ -22,6 +22,8 @@ from portrait.network import FaceNet, fold_batch_norm
 from portrait.video import SAMPLES_PER_FRAME, Frame, FrameReader
 
 BATCH = 8
+LISTEN = 48
+"""Frames whose shapes are heard at once: each call hears its past again."""
 BLEND = 5
 """Frames over which the mouth leaves and returns to rest."""
 
@@ -148,17 +150,20 @@ class Performance:
 
     def _perform(self, until: int, total: int | None) -> Iterator[Frame]:
         while self._made < until:
-            count = min(BATCH, until - self._made)
-            span = 4 * count + PAST + FUTURE - 4
+            count = min(LISTEN, until - self._made)
             at = 4 * self._made - PAST - self._first
             with self._synthesizer.renderer.timed("motion"):
-                coefficients = self._synthesizer.avatar.motion.coefficients(self._features[at : at + span])
-                coefficients = self._settle(coefficients, total)
-            positions = range(self._start + self._made, self._start + self._made + count)
-            made = self._synthesizer.frames(self._footage, positions, coefficients)
-            self._made += count
+                heard = self._features[at : at + 4 * count + PAST + FUTURE - 4]
+                coefficients = self._settle(self._synthesizer.avatar.motion.coefficients(heard), total)
+            for first in range(0, count, BATCH):
+                yield from self._draw(coefficients[first : first + BATCH])
             self._forget()
-            yield from made
+
+    def _draw(self, coefficients: Floats) -> list[Frame]:
+        at = self._start + self._made
+        made = self._synthesizer.frames(self._footage, range(at, at + len(coefficients)), coefficients)
+        self._made += len(coefficients)
+        return made
 
     def _settle(self, coefficients: Floats, total: int | None) -> Floats:
         """Lead the mouth out of rest at the beginning and back to it at the end."""

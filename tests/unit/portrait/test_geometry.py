@@ -1,0 +1,98 @@
+"""Similarities, crops, shapes and cuts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portrait.geometry import Canon, cut_out, make_canon, move, paste, similarities
+from portrait.segments import longest, split
+from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
+from portrait.tracking import EYES, INNER_LIP, JAW, OUTER_LIP, STABLE, fill, interocular
+
+
+def _people(frames: int, seed: int = 0) -> np.ndarray:
+    """A head (T, 478, 3) that sways while its mouth opens and shuts."""
+    rng = np.random.default_rng(seed)
+    points = np.repeat(rng.uniform(100, 200, (1, 478, 3)).astype(np.float32), frames, axis=0)
+    for eye, x in zip(EYES, (110.0, 190.0), strict=True):
+        points[:, list(eye), :2] = [[x - 10, 120], [x + 10, 120]]
+    points[:, [168, 6, 197, 195], :2] = [[150, 120], [150, 130], [150, 140], [150, 150]]
+    angle = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    opening = 6 + 5 * np.sin(np.arange(frames) / 3)
+    for ring, width, extra in ((OUTER_LIP, 30, 6), (INNER_LIP, 22, 0)):
+        points[:, list(ring), 0] = 150 + width * np.cos(angle)
+        points[:, list(ring), 1] = 190 - np.sin(angle) * -(opening[:, None] + extra)
+    points[:, list(JAW), 0] = 150 + 60 * np.cos(np.linspace(np.pi, 0, len(JAW)))
+    points[:, list(JAW), 1] = 180 + 60 * np.sin(np.linspace(np.pi, 0, len(JAW))) + opening[:, None] / 2
+    sway = 5 * np.sin(np.arange(frames) / 20)
+    points[..., 0] += sway[:, None]
+    return points.astype(np.float32)
+
+
+def test_similarity_undoes_a_similarity() -> None:
+    rng = np.random.default_rng(0)
+    template = rng.normal(size=(8, 2)).astype(np.float32)
+    turn = 1.7 * np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
+    moved = (template @ turn.T + [3, -2])[None].astype(np.float32)
+    assert move(moved, similarities(moved, template))[0] == pytest.approx(template, abs=1e-5)
+
+
+def test_canon_holds_the_mouth_and_stands_still() -> None:
+    points = _people(120)
+    canon, matrices = make_canon(points, [(0, 120)])
+    assert canon.side % 16 == 0
+    assert canon.iod == pytest.approx(float(np.median(interocular(points))), rel=1e-3)
+    mouths = mouths_of(points, matrices, canon) * canon.iod
+    assert mouths.min() > 0 and mouths.max() < canon.side
+    inside = canon.mask[mouths[..., 1].round().astype(int), mouths[..., 0].round().astype(int)] > 0
+    assert inside[:, :40].all()
+    assert np.ptp(mouths[:, :40, 0], axis=0).max() < 1.0  # the sway is gone
+
+
+def test_paste_of_the_own_crop_changes_nothing(canon: Canon) -> None:
+    rng = np.random.default_rng(1)
+    picture = np.kron(rng.integers(0, 255, (12, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    matrix = np.array([[1, 0, -20], [0, 1, -40]], np.float32)
+    crop = cut_out(picture, matrix, canon.side)
+    assert np.abs(paste(picture, crop, canon.feather, matrix).astype(int) - picture).max() <= 1
+    far = matrix - [[0, 0, 500], [0, 0, 0]]
+    assert np.array_equal(paste(picture, crop, canon.feather, far.astype(np.float32)), picture)
+
+
+def test_shape_round_trip_and_opening() -> None:
+    points = _people(200)
+    canon, matrices = make_canon(points, [(0, 200)])
+    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, [(0, 200)], 150)
+    shape = fit_shape(mouths[:150], base[:150])
+    coefficients = shape.project(mouths, base)
+    assert shape.expand(coefficients, base) == pytest.approx(mouths, abs=0.01)
+    opened = inner_gap(mouths - base)
+    assert np.corrcoef(coefficients @ shape.aperture, opened)[0, 1] > 0.999
+    assert np.polyfit(coefficients @ shape.aperture, opened, 1)[0] == pytest.approx(1, abs=0.02)
+
+
+def test_shape_components_are_orthonormal() -> None:
+    rng = np.random.default_rng(3)
+    shape: Shape = fit_shape(rng.normal(size=(300, 57, 2)).astype(np.float32), np.zeros((300, 57, 2), np.float32))
+    assert shape.components @ shape.components.T == pytest.approx(np.eye(12), abs=1e-4)
+
+
+def test_cuts_are_found_and_motion_is_not() -> None:
+    points = _people(100)
+    points[40:, :, 0] += 25
+    grey = np.full((100, 32, 32), 90, np.uint8)
+    grey[70:] = 140
+    found = np.ones(100, bool)
+    assert split(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
+    found[10:12] = False
+    assert split(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
+    assert longest([(0, 40), (40, 70)], found, 20) == (50, 65) or longest([(0, 40), (40, 70)], found, 20) == (45, 65)
+
+
+def test_missing_frames_are_interpolated() -> None:
+    points = [np.full((478, 3), v, np.float32) if v is not None else None for v in (None, 2.0, None, None, 8.0, None)]
+    track = fill(points)
+    assert track.points[:, 0, 0] == pytest.approx([2, 2, 4, 6, 8, 8])
+    assert track.found.tolist() == [False, True, False, False, True, False]
+    assert STABLE[0] == 33

@@ -1,0 +1,62 @@
+"""Speech to shape: learns what is there, shuts on bilabials, and sees a window only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from portrait.audio import BILABIALS, POSTERIOR
+from portrait.motion import FUTURE, PAST, Motion, Speech, train_motion, window
+from portrait.shape import COMPONENTS
+
+RNG = np.random.default_rng(0)
+OPENING = np.eye(COMPONENTS, dtype=np.float32)[0] * 0.05
+
+
+def _features(length: int) -> np.ndarray:
+    features = np.random.default_rng(1).normal(size=(length, 248)).astype(np.float32)
+    features[:, POSTERIOR] = 0
+    return np.apply_along_axis(lambda x: np.convolve(x, np.ones(9) / 3, "same"), 0, features).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def taught() -> tuple[Motion, np.ndarray, np.ndarray]:
+    features = _features(2400)
+    wanted = np.zeros((600, COMPONENTS), np.float32)
+    wanted[:, 0] = features[2::4, 3]
+    wanted[:, 0] /= wanted[:, 0].std()
+    motion = train_motion([Speech(features, 0)], wanted[:500], np.ones(500, bool), OPENING, seed=0, steps=60, nets=1)
+    return motion, features, wanted
+
+
+def test_it_learns_a_motion_that_can_be_heard(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
+    motion, features, wanted = taught
+    heard = motion.coefficients(window(features, 500, 100))
+    assert np.corrcoef(heard[:, 0], wanted[500:, 0])[0, 1] > 0.6
+
+
+def test_a_window_says_the_same_as_the_whole(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
+    motion, features, _ = taught
+    whole = motion.coefficients(window(features, 0, 600))
+    assert motion.coefficients(window(features, 211, 7)) == pytest.approx(whole[211:218], abs=1e-4)
+    changed = features.copy()
+    changed[4 * 300 + FUTURE :] += 1
+    changed[: 4 * 300 - PAST] -= 1
+    assert motion.coefficients(window(changed, 300, 1)) == pytest.approx(whole[300:301], abs=1e-4)
+
+
+def test_lips_shut_on_m(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
+    motion, features, _ = taught
+    plain = motion.coefficients(window(features, 520, 40)) @ OPENING
+    said = features.copy()
+    said[4 * 540 : 4 * 540 + 4, POSTERIOR.start + min(BILABIALS)] = 1.0
+    spoken = motion.coefficients(window(said, 520, 40)) @ OPENING
+    assert plain.max() > motion.state["closed"][0]
+    assert spoken[20] <= motion.state["closed"][0] + 1e-4
+
+
+def test_shift_moves_the_window() -> None:
+    features = np.arange(1000, dtype=np.float32)[:, None].repeat(248, axis=1)
+    assert Speech(features, 5).window(100, 1)[PAST, 0] == 405
+    assert len(Speech(features, 5).window(100, 3)) == 4 * 3 + PAST + FUTURE - 4
+    assert window(features, 0, 1)[0, 0] == 0
