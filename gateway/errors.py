@@ -31,6 +31,15 @@ HTTP_STATUS = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+NOT_READY = ("UNAVAILABLE", "LOADING")
+FIELDS = {
+    "data": "audio",
+    "messages": "text",
+    "messages.text": "text",
+    "pitch": "pitch_semitones",
+    "recording_id": "video",
+}
+"""Fields of the services that REST spells differently."""
 DRAIN_S = 20.0
 
 
@@ -46,9 +55,10 @@ def status_of(error: CallError | Refusal) -> int:
 def body_of(error: CallError | Refusal) -> dict[str, Any]:
     """The error as callers see it, in the language of this request."""
     reason, message, values = error.reason, error.message, error.values
-    if isinstance(error, CallError) and error.code is grpc.StatusCode.UNAVAILABLE:
-        message, values = _who_is_missing(message, values)
-    return {"code": reason, "message": i18n.error_text(reason, message, values), "field": error.field or None}
+    if reason in NOT_READY:
+        reason, (message, values) = "UNAVAILABLE", _who_is_missing(message, values)
+    field = FIELDS.get(error.field, error.field.removeprefix("config."))
+    return {"code": reason, "message": i18n.error_text(reason, message, values), "field": field or None}
 
 
 def _who_is_missing(message: str, values: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -48,7 +48,7 @@ class Recordings:
         path = self._path(audio_id) if _ID.fullmatch(audio_id) else None
         if path is None or not path.is_file():
             message = "There is no such recording, or it has expired. Send it to /save_audio first."
-            raise Refusal(message, reason="RECORDING_NOT_FOUND", field="audio_id", status=404)
+            raise Refusal(message, reason="AUDIO_NOT_FOUND", field="audio_id", status=404)
         return path
 
     def choose(self, *, given: str, cookie: str, is_script: bool) -> Path:

@@ -6,8 +6,10 @@ The English of an error is what the service says itself, so it is written once, 
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from flask import has_request_context, request
 
@@ -16,7 +18,7 @@ COOKIE = "visavis_language"
 
 
 @cache
-def catalogue(name: str) -> dict[str, str]:
+def catalogue(name: str) -> dict[str, Any]:
     """A catalogue: `en`, `zh` or `errors.zh`."""
     return json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
 
@@ -37,12 +39,15 @@ def word(key: str, **values: object) -> str:
 
 
 def error_text(reason: str, english: str, values: dict[str, str]) -> str:
-    """An error in the language of this request; `english` when no translation is known or fits."""
+    """An error in the language of this request; `english` when no translation is known or fits.
+
+    Where one reason is raised with different values, the catalogue lists several texts; the first that fills wins.
+    """
     if language() == "en":
         return english
-    text = catalogue("errors.zh").get(reason)
-    filled = fill(text, values) if text else english
-    return english if "{" in filled and "{" not in english else filled
+    texts = catalogue("errors.zh").get(reason, [])
+    filled = (fill(text, values) for text in ([texts] if isinstance(texts, str) else texts))
+    return next((text for text in filled if not re.search(r"\{\w+\}", text)), english)
 
 
 def fill(text: str, values: dict[str, str]) -> str:

@@ -28,8 +28,9 @@ let turn = null; // the answer that is on its way or being played
 const say = (state) => { $("[data-state]").textContent = t(`chat.${state}`); };
 
 function showError(error) {
+  const isToldAbove = error?.code === "UNAVAILABLE"; // by the notice about services
   errorLine.textContent = error?.message ?? "";
-  errorLine.hidden = !error;
+  errorLine.hidden = !error || isToldAbove;
 }
 
 function addMessage(role, words) {

@@ -42,6 +42,14 @@ async function showAvatars() {
   shown = now;
   gallery.setAttribute("aria-busy", "false");
   gallery.replaceChildren(...(avatars.length ? avatars.map(tile) : [noAvatars()]));
+  const first = avatars.find((avatar) => avatar.files.includes("idle"));
+  if (first) showFace(first);
+}
+
+function showFace(avatar) {
+  const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const poster = avatarFile(avatar.name, "thumbnail");
+  $("[data-face]").replaceChildren(el("video", { src: avatarFile(avatar.name, "idle"), poster, muted: true, loop: true, playsInline: true, autoplay: !isStill }));
 }
 
 function showMachine(hardware) {
