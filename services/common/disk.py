@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 from services.common.errors import StorageFull
@@ -19,6 +20,13 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     needed = needed_bytes + RESERVE_BYTES
     if free < needed:
         raise full(needed, free)
+
+
+def forget_leftovers(folder: Path, pattern: str, older_than_s: float = 24 * 3600) -> None:
+    """Delete the folders that a killed process left behind while something was arriving in them."""
+    for path in folder.glob(pattern):
+        if time.time() - path.stat().st_mtime > older_than_s:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def full(needed_bytes: int, free_bytes: int) -> StorageFull:

@@ -16,7 +16,7 @@ from visavis.render.v1 import render_pb2, render_pb2_grpc
 from services.common import hardware
 from services.common.audio import from_pcm
 from services.common.describe import service_info
-from services.common.disk import require_space
+from services.common.disk import forget_leftovers, require_space
 from services.common.errors import Busy, Conflict, InvalidInput
 from services.common.files import send_file, too_large
 from services.common.jobs import calls
@@ -62,6 +62,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
 
     def load(self) -> None:
         """Load the default engine; avatars are loaded when they are first asked for."""
+        self._settings.work_folder.mkdir(parents=True, exist_ok=True)
+        forget_leftovers(self._settings.work_folder, "speech-*")
         self._cast.engine(self._settings.engine)
 
     async def start(self) -> None:
@@ -156,7 +158,6 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         if config.sample_rate_hertz:
             _check_rate(config.sample_rate_hertz)
         job = await asyncio.to_thread(self._generations.waiting, config.id)
-        self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._settings.work_folder, prefix="speech-") as folder:
             speech = Path(folder) / "speech"
             with speech.open("wb") as file:

@@ -131,6 +131,11 @@ class JobStore:
             raise NotFound("There is no such job.", reason="JOB_NOT_FOUND", field="id")
         return found[0]
 
+    def find_request(self, kind: str, request_id: str) -> Job | None:
+        """The job that this request made, if it has made one."""
+        found = self._select(_jobs.c.request_id == f"{kind}:{request_id}") if request_id else []
+        return found[0] if found else None
+
     def list(self, kind: str, limit: int = 100) -> list[Job]:
         """Jobs of a kind, newest first."""
         return self._select(_jobs.c.kind == kind, order=_jobs.c.created_at.desc(), limit=limit)

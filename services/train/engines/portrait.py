@@ -1,0 +1,76 @@
+"""The built-in talking head."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import portrait
+from services.common.engine import EngineInfo
+from services.common.errors import InvalidInput
+from services.train.engine import Parameter, Progress, TrainEngine, TrainingTask
+from services.train.settings import TrainSettings
+
+GIVEN_BY_SERVICE = ("device",)
+
+
+class Engine(TrainEngine):
+    """Person-specific mouths, learned in minutes on a processor."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self._threads = settings.threads
+
+    def info(self) -> EngineInfo:
+        """Language does not matter to it: it hears phones."""
+        return EngineInfo("portrait", "1", capabilities=frozenset({"resume", "preview"}))
+
+    def parameters(self) -> list[Parameter]:
+        """The library's own, but for those that the service decides."""
+        fields = dataclasses.fields(portrait.TrainingParameters)
+        return [_parameter(field) for field in fields if field.name not in GIVEN_BY_SERVICE]
+
+    def train(self, task: TrainingTask, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
+        """Run the library's stages."""
+        import torch
+
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        parameters = portrait.TrainingParameters(**task.parameters, device=task.device)
+        try:
+            report = portrait.train(
+                task.recording,
+                task.work_folder,
+                task.avatar_folder,
+                parameters,
+                lambda progress: on_progress(_progress(progress)),
+            )
+        except portrait.RecordingError as error:
+            reason = error.reason.upper().replace("-", "_")
+            raise InvalidInput(str(error), reason=reason, field="video") from error
+        return {key: value for key, value in dataclasses.asdict(report).items() if key != "avatar"}
+
+
+def _progress(progress: portrait.Progress) -> Progress:
+    return Progress(
+        progress.stage,
+        progress.fraction,
+        progress.step,
+        progress.steps,
+        progress.loss,
+        progress.eta_s,
+        progress.preview,
+    )
+
+
+def _parameter(field: dataclasses.Field[Any]) -> Parameter:
+    limits = field.metadata
+    return Parameter(
+        field.name,
+        field.default,
+        limits["description"],
+        limits.get("minimum"),
+        limits.get("maximum"),
+        limits.get("step"),
+        tuple(limits.get("choices", ())),
+    )

@@ -1,0 +1,76 @@
+"""Parameters of engines: told to callers, and what callers set checked against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from visavis.common.v1 import info_pb2
+
+from services.common.errors import InvalidInput
+from services.train.engine import Parameter, Value
+
+_KINDS = {
+    bool: ("boolean", info_pb2.PARAMETER_TYPE_BOOLEAN, "yes or no"),
+    int: ("integer", info_pb2.PARAMETER_TYPE_INTEGER, "a whole number"),
+    float: ("number", info_pb2.PARAMETER_TYPE_NUMBER, "a number"),
+    str: ("text", info_pb2.PARAMETER_TYPE_TEXT, "text"),
+}
+
+
+def describe(parameter: Parameter) -> info_pb2.Parameter:
+    """A parameter as a message."""
+    value_field, kind, _ = _KINDS[type(parameter.default)]
+    return info_pb2.Parameter(
+        name=parameter.name,
+        type=kind,
+        default_value=info_pb2.ParameterValue(name=parameter.name, **{value_field: parameter.default}),
+        minimum=parameter.minimum,
+        maximum=parameter.maximum,
+        choices=parameter.choices,
+        help=parameter.help,
+    )
+
+
+def check(values: Iterable[info_pb2.ParameterValue], known: list[Parameter]) -> dict[str, Value]:
+    """What a caller set, as Python values by name.
+
+    Raises:
+        InvalidInput: an unknown name, a wrong type or a value out of bounds; `field` is `params.<name>`.
+    """
+    by_name = {parameter.name: parameter for parameter in known}
+    checked: dict[str, Value] = {}
+    for value in values:
+        if value.name not in by_name:
+            names = ", ".join(by_name)
+            raise _refusal(value.name, "PARAMETER_UNKNOWN", f"This engine has no such parameter; it has: {names}.")
+        checked[value.name] = _checked(value, by_name[value.name])
+    return checked
+
+
+def _checked(message: info_pb2.ParameterValue, parameter: Parameter) -> Value:
+    field, _, words = _KINDS[type(parameter.default)]
+    given = message.WhichOneof("value")
+    if given != field and (field, given) != ("number", "integer"):
+        raise _refusal(parameter.name, "PARAMETER_TYPE", f"'{parameter.name}' must be {words}.")
+    value = type(parameter.default)(getattr(message, given))
+    if parameter.choices and value not in parameter.choices:
+        choices = ", ".join(parameter.choices)
+        raise _refusal(parameter.name, "PARAMETER_CHOICE", f"'{parameter.name}' must be one of: {choices}.")
+    _check_bounds(value, parameter)
+    return value
+
+
+def _check_bounds(value: Value, parameter: Parameter) -> None:
+    low, high = parameter.minimum, parameter.maximum
+    if (low is not None and not value >= low) or (high is not None and not value <= high):  # `not`: refuses NaN too
+        bounds = (
+            f"between {low:g} and {high:g}" if None not in (low, high) else f"at least {low}" if high is None else ""
+        )
+        raise _refusal(parameter.name, "PARAMETER_RANGE", f"'{parameter.name}' must be {bounds or f'at most {high}'}.")
+    if parameter.step and value % parameter.step:
+        message = f"'{parameter.name}' must be a multiple of {parameter.step}."
+        raise _refusal(parameter.name, "PARAMETER_RANGE", message)
+
+
+def _refusal(name: str, reason: str, message: str) -> InvalidInput:
+    return InvalidInput(message, reason=reason, field=f"params.{name}", values={"name": name})

@@ -1,0 +1,79 @@
+"""The recordings that passed the check, kept only until an avatar has been made of them.
+
+`recordings/<id>/` in storage holds the file as it came and, last, `recording.json`. A training that succeeds forgets
+its recording at once; others are forgotten after some days, so that a failed or cancelled training can be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from services.common.errors import NotFound
+from services.common.storage import Storage
+
+FOLDER, MANIFEST, FILE = "recordings", "recording.json", "recording"
+_ID = re.compile(r"recording-[0-9a-f]{32}")
+
+
+class Recordings:
+    """Keeps, finds and forgets recordings."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._first_seen: dict[str, float] = {}
+
+    def add(self, file: Path, facts: dict[str, Any]) -> str:
+        """Keep a recording and what was found out about it; returns its id."""
+        self._storage.require_space(file.stat().st_size)
+        recording_id = f"recording-{uuid.uuid4().hex}"
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        folder = f"{FOLDER}/{recording_id}"
+        self._storage.put_file(file, f"{folder}/{FILE}")
+        manifest = facts | {"sha256": digest, "created_s": time.time()}
+        self._storage.write(f"{folder}/{MANIFEST}", json.dumps(manifest).encode())
+        return recording_id
+
+    def find(self, recording_id: str) -> dict[str, Any]:
+        """What is known about a recording.
+
+        Raises:
+            NotFound: there is none of that id, or no longer.
+        """
+        try:
+            if not _ID.fullmatch(recording_id):
+                raise FileNotFoundError
+            return json.loads(self._storage.read(f"{FOLDER}/{recording_id}/{MANIFEST}"))
+        except FileNotFoundError as error:
+            message = "There is no such recording any more. Upload it again."
+            raise NotFound(message, reason="RECORDING_NOT_FOUND", field="recording_id") from error
+
+    def local_file(self, recording_id: str) -> Path:
+        """A recording on this machine."""
+        return self._storage.local_file(f"{FOLDER}/{recording_id}/{FILE}")
+
+    def forget(self, recording_id: str) -> None:
+        """Forget a recording."""
+        self._storage.delete_folder(f"{FOLDER}/{recording_id}", MANIFEST)
+
+    def expire(self, older_than_s: float, in_use: set[str]) -> int:
+        """Forget what has not been used for so long; returns how many."""
+        forgotten = 0
+        for recording_id in self._storage.folders(FOLDER):
+            if recording_id not in in_use and self._age(recording_id) > older_than_s:
+                self.forget(recording_id)
+                forgotten += 1
+        return forgotten
+
+    def _age(self, recording_id: str) -> float:
+        try:
+            return time.time() - self.find(recording_id)["created_s"]
+        except NotFound:
+            # Arriving just now, or left by an upload that was killed.
+            return time.time() - self._first_seen.setdefault(recording_id, time.time())

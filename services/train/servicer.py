@@ -1,0 +1,206 @@
+"""The gRPC face of training. Loads no model: checks, trainings and measurements each have a process of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import Struct
+from visavis.common.v1 import job_pb2
+from visavis.train.v1 import train_pb2, train_pb2_grpc
+
+from services.common import hardware
+from services.common.describe import engine_info, service_info
+from services.common.disk import forget_leftovers, require_space
+from services.common.engine import available, import_engine
+from services.common.errors import InvalidInput
+from services.common.files import receive_file, send_file, too_large
+from services.common.jobs import calls, process
+from services.common.jobs.runner import LocalRunner
+from services.common.jobs.store import JobStore
+from services.common.requests import open_stream
+from services.common.server import Service
+from services.common.storage import Storage
+from services.train import engines, parameters
+from services.train.recordings import Recordings
+from services.train.settings import TrainSettings
+from services.train.trainings import KIND, Trainings
+
+logger = logging.getLogger(__name__)
+LIST_LIMIT = 100
+EXPIRE_EVERY_S = 3600.0
+VIDEOS = ("true_video", "generated_video")
+
+
+class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
+    """Turns recordings into avatars."""
+
+    full_name = "visavis.train.v1.TrainService"
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self._settings = settings
+        self._storage = Storage(settings.storage_url, settings.work_folder / "cache")
+        self._store = JobStore(settings.database_url)
+        self._recordings = Recordings(self._storage)
+        self._trainings = Trainings(self._store, self._storage, self._recordings, settings)
+        devices = settings.devices or hardware.devices()
+        self._runner = LocalRunner(self._store, KIND, "services.train.job", devices, settings)
+        self._checks = asyncio.Semaphore(settings.max_checks)
+        self._expiring: asyncio.Task | None = None
+        self._engines = {name: import_engine(engines, name)(settings) for name in available(engines)}
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add this servicer to the server."""
+        train_pb2_grpc.add_TrainServiceServicer_to_server(self, server)
+
+    def load(self) -> None:
+        """Make sure that there is a place to work in, and that the default engine exists."""
+        import_engine(engines, self._settings.engine)
+        self._settings.work_folder.mkdir(parents=True, exist_ok=True)
+        for pattern in ("upload-*", "evaluation-*"):
+            forget_leftovers(self._settings.work_folder, pattern)
+
+    async def start(self) -> None:
+        """Begin taking jobs and forgetting what is kept too long."""
+        self._runner.start()
+        self._expiring = asyncio.create_task(self._expire())
+
+    async def close(self) -> None:
+        """Put running jobs back; they go on from their checkpoint."""
+        if self._expiring:
+            self._expiring.cancel()
+        await self._runner.close()
+        self._store.close()
+
+    async def _expire(self) -> None:
+        while True:
+            try:
+                count = await asyncio.to_thread(self._trainings.expire)
+                if count:
+                    logger.info("recordings and traces forgotten", extra={"fields": {"count": count}})
+            except Exception:  # noqa: BLE001 - tidying must go on tomorrow whatever broke today
+                logger.exception("tidying stumbled")
+            await asyncio.sleep(EXPIRE_EVERY_S)
+
+    async def GetInfo(self, request: train_pb2.GetInfoRequest, context: object) -> train_pb2.GetInfoResponse:
+        described = [
+            train_pb2.TrainEngine(
+                engine=engine_info(engine.info()), parameters=[parameters.describe(one) for one in engine.parameters()]
+            )
+            for engine in self._engines.values()
+        ]
+        info = service_info(self._engines[self._settings.engine].info(), engines)
+        return train_pb2.GetInfoResponse(info=info, engines=described)
+
+    async def UploadRecording(
+        self, request_iterator: AsyncIterator[train_pb2.UploadRecordingRequest], context: object
+    ) -> train_pb2.UploadRecordingResponse:
+        _, messages = await open_stream(request_iterator)
+        with self._folder("upload-") as folder:
+            path = Path(folder) / "recording"
+            with path.open("wb") as file:
+                await receive_file(self._with_room(messages), file, self._settings.max_upload_bytes, "video")
+            facts = await self._call("services.train.ingest", {"path": str(path)}, folder)
+            recording_id = await asyncio.to_thread(self._recordings.add, path, facts)
+        return train_pb2.UploadRecordingResponse(recording=_recording(recording_id, facts))
+
+    def _folder(self, prefix: str) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(dir=self._settings.work_folder, prefix=prefix)
+
+    async def _with_room(self, messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for message in messages:
+            require_space(self._settings.work_folder, len(message.data))
+            yield message
+
+    async def _call(self, module: str, spec: dict[str, Any], folder: str) -> dict[str, Any]:
+        async with self._checks:
+            return await process.call(module, spec, self._settings.model_dump(mode="json"), Path(folder))
+
+    async def CreateTraining(
+        self, request: train_pb2.CreateTrainingRequest, context: object
+    ) -> train_pb2.CreateTrainingResponse:
+        job = await asyncio.to_thread(self._trainings.create, request)
+        return train_pb2.CreateTrainingResponse(training=self._trainings.describe(job))
+
+    async def SetTranscript(
+        self, request: train_pb2.SetTranscriptRequest, context: object
+    ) -> train_pb2.SetTranscriptResponse:
+        await asyncio.to_thread(self._trainings.set_transcript, request.id, request.webvtt)
+        return train_pb2.SetTranscriptResponse()
+
+    async def GetTraining(
+        self, request: train_pb2.GetTrainingRequest, context: object
+    ) -> train_pb2.GetTrainingResponse:
+        job = await asyncio.to_thread(self._store.get, request.id, KIND)
+        return train_pb2.GetTrainingResponse(training=self._trainings.describe(job))
+
+    async def ListTrainings(
+        self, request: train_pb2.ListTrainingsRequest, context: object
+    ) -> train_pb2.ListTrainingsResponse:
+        jobs = await asyncio.to_thread(self._store.list, KIND, request.limit_count or LIST_LIMIT)
+        return train_pb2.ListTrainingsResponse(trainings=[self._trainings.describe(job) for job in jobs])
+
+    async def CancelTraining(
+        self, request: train_pb2.CancelTrainingRequest, context: object
+    ) -> train_pb2.CancelTrainingResponse:
+        job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
+        return train_pb2.CancelTrainingResponse(training=self._trainings.describe(job))
+
+    async def WatchTraining(
+        self, request: train_pb2.WatchTrainingRequest, context: object
+    ) -> AsyncIterator[train_pb2.WatchTrainingResponse]:
+        async for job in calls.watch(self._store, KIND, request.id):
+            yield train_pb2.WatchTrainingResponse(training=self._trainings.describe(job))
+
+    async def ReadPreview(
+        self, request: train_pb2.ReadPreviewRequest, context: object
+    ) -> AsyncIterator[train_pb2.ReadPreviewResponse]:
+        key = await asyncio.to_thread(self._trainings.preview_key, request.id)
+        async for reply in send_file(self._storage, key, request, train_pb2.ReadPreviewResponse, "preview.jpg"):
+            yield reply
+
+    async def Evaluate(
+        self, request_iterator: AsyncIterator[train_pb2.EvaluateRequest], context: object
+    ) -> train_pb2.EvaluateResponse:
+        _, messages = await open_stream(request_iterator)
+        with self._folder("evaluation-") as folder:
+            paths = {kind: Path(folder) / kind for kind in VIDEOS}
+            with paths[VIDEOS[0]].open("wb") as true, paths[VIDEOS[1]].open("wb") as generated:
+                await self._receive_both(messages, dict(zip(VIDEOS, (true, generated), strict=True)))
+            spec = {kind: str(path) for kind, path in paths.items()}
+            metrics = await self._call("services.train.evaluation", spec, folder)
+        report = Struct()
+        report.update(metrics)
+        return train_pb2.EvaluateResponse(report=report)
+
+    async def _receive_both(self, messages: AsyncIterator[Any], files: dict[str, IO[bytes]]) -> None:
+        sizes = dict.fromkeys(files, 0)
+        async for message in messages:
+            kind = message.WhichOneof("request")
+            data = getattr(message, kind)
+            sizes[kind] += len(data)
+            if sizes[kind] > self._settings.max_upload_bytes:
+                raise too_large(self._settings.max_upload_bytes, kind)
+            require_space(self._settings.work_folder, len(data))
+            files[kind].write(data)
+        for kind, size in sizes.items():
+            if not size:
+                raise InvalidInput("This file is empty. Choose another.", reason="FILE_EMPTY", field=kind)
+
+
+def _recording(recording_id: str, facts: dict[str, Any]) -> train_pb2.Recording:
+    seconds = facts["duration_s"]
+    return train_pb2.Recording(
+        id=recording_id,
+        duration=Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)),
+        width=facts["width"],
+        height=facts["height"],
+        fps=facts["fps"],
+        warnings=[job_pb2.Error(**warning) for warning in facts["warnings"]],
+    )

@@ -1,0 +1,171 @@
+"""Avatars in the making: a job each.
+
+`trainings/<id>/` in storage holds the latest preview and the transcript; the avatar lands in `avatars/<name>/`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+from visavis.train.v1 import train_pb2
+
+from services.common import hardware
+from services.common.disk import require_space
+from services.common.engine import import_engine
+from services.common.errors import AlreadyExists, InvalidInput, NotFound, StorageFull
+from services.common.jobs import calls
+from services.common.jobs.store import Job, JobStore, State
+from services.common.names import checked_name
+from services.common.storage import Storage
+from services.train import engines, parameters
+from services.train.recordings import Recordings
+from services.train.settings import TrainSettings
+
+KIND = "training"
+FOLDER, PREVIEW, TRANSCRIPT = "trainings", "preview.jpg", "transcript.vtt"
+AVATARS, AVATAR_MANIFEST = "avatars", "avatar.json"
+MAX_TRANSCRIPT = 2**20
+MAX_NAME = 200  # of who consented
+WORK_BYTES_PER_S, WORK_BYTES = 9 * 2**20, 200 * 2**20  # crops and frames of a second, and everything else
+
+
+class Trainings:
+    """Asks for and describes the jobs."""
+
+    def __init__(self, store: JobStore, storage: Storage, recordings: Recordings, settings: TrainSettings) -> None:
+        self._store, self._storage, self._recordings, self._settings = store, storage, recordings, settings
+        self._naming = threading.Lock()  # between seeing that a name is free and taking it
+
+    def create(self, request: train_pb2.CreateTrainingRequest) -> Job:
+        """A new job, or the one that the same request made before.
+
+        Raises:
+            AlreadyExists: there is an avatar of that name, or one in the making.
+            NotFound: the recording is gone.
+            InvalidInput: the name, the engine, a parameter, the device or the consent will not do.
+            StorageFull: the disk has no room for the work.
+        """
+        with self._naming:
+            if known := self._store.find_request(KIND, request.request_id):
+                return known
+            spec = self._spec(request)
+            return self._store.create(KIND, spec, device=request.device, request_id=request.request_id)
+
+    def _spec(self, request: train_pb2.CreateTrainingRequest) -> dict[str, Any]:
+        name = checked_name(request.name)
+        self._check_free(name)
+        engine = request.engine or self._settings.engine
+        values = parameters.check(request.parameters, self._known_parameters(engine))
+        given_by = request.consent.given_by.strip()[:MAX_NAME]
+        if not given_by:
+            message = "Name the person shown, who must have agreed to this avatar."
+            raise InvalidInput(message, reason="CONSENT_MISSING", field="consent")
+        hardware.check_device(request.device)
+        recording = self._recordings.find(request.recording_id)
+        self._check_space(recording["duration_s"])
+        consent = {"given_by": given_by, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+        return {
+            "name": name, "engine": engine, "parameters": values, "consent": consent, "voice": request.voice,
+            "device": request.device, "recording_id": request.recording_id,
+        }  # fmt: skip
+
+    def _known_parameters(self, engine: str) -> list[parameters.Parameter]:
+        try:
+            return import_engine(engines, engine)(self._settings).parameters()
+        except ValueError as error:
+            raise InvalidInput(str(error), reason="NO_ENGINE", field="engine") from error
+
+    def _check_free(self, name: str) -> None:
+        in_the_making = any(job.spec["name"] == name for job in self._store.active(KIND))
+        if in_the_making or self._storage.exists(f"{AVATARS}/{name}/{AVATAR_MANIFEST}"):
+            raise name_taken()
+
+    def _check_space(self, duration_s: float) -> None:
+        try:
+            require_space(self._settings.work_folder, WORK_BYTES + round(WORK_BYTES_PER_S * min(duration_s, 600)))
+        except StorageFull as error:
+            error.field = "video"
+            raise
+
+    def set_transcript(self, training_id: str, webvtt: str) -> None:
+        """Keep what the recording says, with the avatar too once there is one.
+
+        Raises:
+            NotFound: there is no such training.
+            InvalidInput: this is no WebVTT, or far too long.
+        """
+        job = self._store.get(training_id, KIND)
+        if not webvtt.lstrip("\ufeff").startswith("WEBVTT") or len(webvtt) > MAX_TRANSCRIPT:
+            message = "The transcript must be WebVTT of at most 1 MB."
+            raise InvalidInput(message, reason="BAD_TRANSCRIPT", field="webvtt")
+        self._storage.write(f"{FOLDER}/{job.id}/{TRANSCRIPT}", webvtt.encode())
+        if avatar_of(self._storage, job.id, job.spec["name"]):
+            add_transcript(self._storage, job.id, job.spec["name"])
+
+    def preview_key(self, training_id: str) -> str:
+        """Where the latest preview lies.
+
+        Raises:
+            NotFound: there is no such training, or no preview yet.
+        """
+        key = f"{FOLDER}/{self._store.get(training_id, KIND).id}/{PREVIEW}"
+        if not self._storage.exists(key):
+            raise NotFound("There is no preview yet.", reason="PREVIEW_NOT_FOUND", field="id")
+        return key
+
+    def describe(self, job: Job) -> train_pb2.Training:
+        """A job as a message."""
+        spec = job.spec
+        training = train_pb2.Training(
+            job=calls.message(self._store, job), avatar=spec["name"], engine=spec["engine"], voice=spec["voice"]
+        )
+        if job.state is State.SUCCEEDED and job.result:
+            report = Struct()
+            report.update(job.result["report"])
+            training.report.CopyFrom(report)
+        return training
+
+    def expire(self) -> int:
+        """Forget recordings and traces of trainings that came to nothing some days ago; returns how many."""
+        age_s = self._settings.keep_recordings_days * 24 * 3600
+        in_use = {job.spec["recording_id"] for job in self._store.active(KIND)}
+        forgotten = self._recordings.expire(age_s, in_use)
+        for training_id in self._storage.folders(FOLDER):
+            if self._came_to_nothing(training_id, time.time() - age_s):
+                self._storage.delete_folder(f"{FOLDER}/{training_id}")
+                forgotten += 1
+        return forgotten
+
+    def _came_to_nothing(self, training_id: str, before: float) -> bool:
+        try:
+            job = self._store.get(training_id, KIND)
+        except NotFound:
+            return False
+        return job.state in (State.FAILED, State.CANCELLED) and job.ended_at < before
+
+
+def name_taken() -> AlreadyExists:
+    """The error for a name that an avatar has, or will have."""
+    message = "There is an avatar of that name already, or one in the making. Choose another name."
+    return AlreadyExists(message, reason="NAME_TAKEN", field="name")
+
+
+def avatar_of(storage: Storage, training_id: str, name: str) -> dict[str, Any] | None:
+    """The manifest of the avatar that this training made, if it has."""
+    try:
+        manifest = json.loads(storage.read(f"{AVATARS}/{name}/{AVATAR_MANIFEST}"))
+    except FileNotFoundError:
+        return None
+    return manifest if manifest.get("training_id") == training_id else None
+
+
+def add_transcript(storage: Storage, training_id: str, name: str) -> None:
+    """Copy the training's transcript, if there is one, to its avatar."""
+    key = f"{FOLDER}/{training_id}/{TRANSCRIPT}"
+    if storage.exists(key):
+        storage.write(f"{AVATARS}/{name}/{TRANSCRIPT}", storage.read(key))
