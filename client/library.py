@@ -141,8 +141,28 @@ def _info_or_none(services: Services, name: str) -> dict[str, Any] | None:
         engine["personas"] = [_persona(persona) for persona in reply.personas]
     if name == "train":
         engine["engines"] = [_train_engine(one) for one in reply.engines]
-    hardware = MessageToDict(reply.info.hardware, preserving_proto_field_name=True)
-    return {"engine": engine, "system": {"version": reply.info.version, "engine": engine["name"], "hardware": hardware}}
+    system = {"version": reply.info.version, "engine": engine["name"], "hardware": _hardware(reply.info.hardware)}
+    return {"engine": engine, "system": system}
+
+
+def _hardware(hardware: info_pb2.Hardware) -> dict[str, Any]:
+    # Not MessageToDict: it writes 64-bit numbers as text and leaves zeros out.
+    return {
+        "host_name": hardware.host_name,
+        "cpu_count": hardware.cpu_count,
+        "cpu_percent": hardware.cpu_percent,
+        "memory_total_bytes": hardware.memory_total_bytes,
+        "memory_available_bytes": hardware.memory_available_bytes,
+        "gpus": [
+            {
+                "device": gpu.device,
+                "name": gpu.name,
+                "memory_total_bytes": gpu.memory_total_bytes,
+                "memory_free_bytes": gpu.memory_free_bytes,
+            }
+            for gpu in hardware.gpus
+        ],
+    }
 
 
 def _engine(engine: info_pb2.EngineInfo) -> dict[str, Any]:
