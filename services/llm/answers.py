@@ -93,13 +93,11 @@ def _weights(knowledge: Knowledge, question: str, earlier: list[str]) -> dict[st
     """The question's terms, and at half weight those of earlier turns when it leans on them."""
     own = knowledge.terms(question)
     weights = dict.fromkeys(own, 1.0)
-    leans = bool(_FOLLOW_UP.search(question))
-    if not leans and len(own) != 1:
+    if len(own) != 1 and not _FOLLOW_UP.search(question):
         return weights
     for text in reversed(earlier[-3:]):
         terms = knowledge.terms(text)
-        weight = _EARLIER_WEIGHT if leans else _EARLIER_WEIGHT / 2
-        weights.update({term: weight for term in terms if term not in weights})
+        weights.update({term: _EARLIER_WEIGHT for term in terms if term not in weights})
         if len(terms) >= 2:
             break
     return weights

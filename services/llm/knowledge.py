@@ -10,13 +10,14 @@ import math
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.llm import stopwords
 from services.llm.documents import Passage
 
 _HEADING_WEIGHT = 3.0
+_MOST_SENTENCES = 1000  # of one passage, far more than it can have
 _UNIT = re.compile(r"[㐀-鿿豈-﫿]+|[^\W_㐀-鿿豈-﫿]+(?:[.'’][^\W_㐀-鿿豈-﫿]+)*")
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 
@@ -125,14 +126,16 @@ class Knowledge:
                 found.append(Found(passage, score, covered, sum(idf[term] for term in covered & asked) / mass))
         return sorted(found, key=lambda one: (one.coverage >= 0.5, one.score), reverse=True)[:limit]
 
-    def excerpt(self, passage: Passage, terms: Iterable[str], count: int) -> list[str]:
+    def excerpt(self, passage: Passage, terms: Collection[str], count: int) -> list[str]:
         """The `count` neighbouring sentences of a passage that say most about the terms."""
-        row = self._passages.index(passage) * 1000
+        number = self._passages.index(passage)
+        # A word of the heading is about the whole passage and does not tell its sentences apart.
+        telling = [term for term in terms if number not in self._hits("passages", term, "heading : ")] or terms
         scores = [0.0] * len(passage.sentences)
-        for term in terms:
-            for sentence, score in self._hits("sentences", term).items():
-                if 0 <= sentence - row < len(scores):
-                    scores[sentence - row] += score
+        for term in telling:
+            for row, score in self._hits("sentences", term).items():
+                if row // _MOST_SENTENCES == number:
+                    scores[row % _MOST_SENTENCES] += score
         starts = range(max(1, len(scores) - count + 1))
         best = max(starts, key=lambda start: sum(scores[start : start + count]))
         return list(passage.sentences[best : best + count])
@@ -155,16 +158,16 @@ class Knowledge:
         self._database.execute("INSERT INTO passages(rowid, heading, body) VALUES (?, ?, ?)", (row, heading, body))
         self._database.executemany(
             "INSERT INTO sentences(rowid, body) VALUES (?, ?)",
-            [(row * 1000 + i, self._indexed(sentence)) for i, sentence in enumerate(passage.sentences)],
+            [(row * _MOST_SENTENCES + i, self._indexed(sentence)) for i, sentence in enumerate(passage.sentences)],
         )
 
     def _indexed(self, text: str) -> str:
         return " ".join(self._vocabulary.all_terms(text))
 
-    def _hits(self, table: str, term: str) -> dict[int, float]:
+    def _hits(self, table: str, term: str, column: str = "") -> dict[int, float]:
         """Rows that hold the term, with their BM25. It is a sum over terms, so one term at a time loses nothing."""
         rank = f"bm25({table}, {_HEADING_WEIGHT}, 1.0)" if table == "passages" else f"bm25({table})"
-        phrase = '"' + term.replace('"', '""') + '"'
+        phrase = f'{column}"{term}"'
         with self._lock:
             rows = self._database.execute(f"SELECT rowid, -{rank} FROM {table} WHERE {table} MATCH ?", (phrase,))
             return dict(rows.fetchall())

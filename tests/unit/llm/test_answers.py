@@ -1,0 +1,200 @@
+"""Conversations with the shipped persona and with one made for the test."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from services.llm.answers import answer, passages_for
+from services.llm.documents import sentences
+from services.llm.engine import Message, ReplyOptions, Role
+from services.llm.engines.knowledge import Engine
+from services.llm.language import language_of, reply_language
+from services.llm.persona import SHIPPED, Persona, Personas, read_persona
+from services.llm.settings import LlmSettings
+
+
+@pytest.fixture(scope="module")
+def visavis() -> Persona:
+    return Personas(SHIPPED).get("visavis")
+
+
+def converse(persona: Persona, *said: str) -> list[str]:
+    """The persona's side of a conversation."""
+    dialogue: list[Message] = []
+    for text in said:
+        dialogue.append(Message(Role.USER, text))
+        language = reply_language("", [message.text for message in dialogue if message.role is Role.USER])
+        dialogue.append(Message(Role.ASSISTANT, answer(persona, dialogue, language)))
+    return [message.text for message in dialogue if message.role is Role.ASSISTANT]
+
+
+QUESTIONS = [
+    ("What is Visavis?", "platform for digital humans"),
+    ("who are you", "I am Visavis"),
+    ("what can you do", "three things"),
+    ("how should I film the video", "Sit facing the camera"),
+    ("what light should I use", "even light"),
+    ("how long must the video be", "One to two minutes"),
+    ("how do I make my own avatar?", "Open the train page"),
+    ("how long does training take", "fifteen minutes"),
+    ("my video was refused, why?", "The message names the second"),
+    ("can I use a photo", "needs a video with sound"),
+    ("how do I make a talking video from text", "Open the generate page"),
+    ("can I interrupt you", "interrupt at any time"),
+    ("why can't it hear me", "Allow the browser"),
+    ("how does voice cloning work", "bends its pitch"),
+    ("do I need a GPU", "everything works without a graphics card"),
+    ("what hardware does it need", "two processor cores"),
+    ("do you need the internet", "work offline"),
+    ("how do I connect ollama", "OpenAI protocol"),
+    ("can I use chatgpt", "OpenAI protocol"),
+    ("how do I add an engine", "one Python file"),
+    ("which languages do you understand", "English and Chinese"),
+    ("can it run on a cluster", "several machines"),
+    ("how many people can chat at the same time", "Each chat session is kept apart"),
+    ("what are the weaknesses", "looks best from the front"),
+    ("is my data safe", "stay on the machine"),
+    ("whose voice may I use", "Only your own"),
+    ("is it free?", "Yes, Visavis is free"),
+    ("does it work on windows", "Docker"),
+    ("你是谁", "我是 Visavis"),
+    ("你能做什么", "三件事"),
+    ("视频怎么拍", "面对镜头"),
+    ("怎么训练一个数字人", "打开训练页面"),
+    ("训练要多长时间", "十五分钟"),
+    ("视频多长比较好", "一到两分钟"),
+    ("没有显卡可以吗", "不需要显卡"),
+    ("需要什么样的电脑", "双核处理器"),
+    ("我的数据会不会泄露", "只保存在运行 Visavis 的机器上"),
+    ("用别人的声音可以吗", "得到本人同意"),
+    ("可以用大模型吗", "OpenAI 协议"),
+    ("怎么和你聊天", "打开对话页面"),
+    ("能不能打断你", "随时可以开口打断"),
+    ("为什么听不见我说话", "麦克风"),
+    ("收费吗", "免费"),
+    ("字幕怎么加", "勾选字幕"),
+    ("怎么加引擎", "一个 Python 文件"),
+]
+
+
+@pytest.mark.parametrize(("question", "expected"), QUESTIONS)
+def test_knows_visavis(visavis, question, expected):
+    (reply,) = converse(visavis, question)
+    assert expected in reply
+    assert len(sentences(reply)) <= 3
+
+
+@pytest.mark.parametrize(("question", "expected"), QUESTIONS)
+def test_an_earlier_subject_does_not_get_in_the_way(visavis, question, expected):
+    assert (
+        expected
+        in converse(visavis, "Visavis 是什么？" if language_of(question) == "zh" else "What is Visavis?", question)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the capital of France?",
+        "What's the weather like today?",
+        "Tell me a joke",
+        "How do I bake bread?",
+        "Who won the world cup?",
+        "今天天气怎么样",
+        "法国的首都是哪里",
+        "给我讲个笑话",
+    ],
+)
+def test_says_honestly_what_it_does_not_know(visavis, question):
+    (reply,) = converse(visavis, question)
+    assert reply.startswith(("I do not know that. I can tell you about", "这个我不知道。我可以讲讲"))
+    assert language_of(reply) == language_of(question)
+
+
+def test_follow_ups_lean_on_what_was_said(visavis):
+    replies = converse(visavis, "How do I train an avatar?", "How long does it take?", "And on a GPU?")
+    assert "fifteen minutes" in replies[1]
+    assert "graphics card" in replies[2]
+    replies = converse(visavis, "How do I generate a video?", "How long does it take?")
+    assert "just under a minute" in replies[1]
+    assert "十五分钟" in converse(visavis, "怎么训练数字人？", "要多久？")[1]
+    assert "不到一分钟" in converse(visavis, "怎么生成视频？", "要多久？")[1]
+
+
+def test_a_detail_that_was_said_before_is_repeated_alone(visavis):
+    first, second = converse(visavis, "How do I record a good video?", "What about the light?")
+    assert "even light" in second
+    assert len(second) < len(first)
+
+
+def test_more_means_something_new(visavis):
+    first, more, *_ = converse(visavis, "Do I need a GPU?", "Tell me more.")
+    assert more != first
+    assert not set(sentences(first)) & set(sentences(more))
+
+
+def test_courtesies(visavis):
+    replies = converse(visavis, "Hi there!", "Thanks a lot!", "Goodbye!", "你好", "谢谢你", "再见")
+    assert replies[0].startswith("Hello, I am Visavis")
+    assert replies[1] == "You are welcome."
+    assert replies[2].startswith("Goodbye")
+    assert replies[3].startswith("你好")
+    assert replies[4] == "不客气。"
+    assert replies[5].startswith("再见")
+
+
+def test_a_question_after_a_courtesy_is_answered(visavis):
+    assert "fifteen minutes" in converse(visavis, "Hello! How long does training take?")[0]
+    assert "十五分钟" in converse(visavis, "你好，训练需要多久？")[0]
+    assert "面对镜头" in converse(visavis, "谢谢，那视频怎么拍？")[0]
+
+
+@pytest.fixture
+def gardener(tmp_path: Path) -> Persona:
+    folder = tmp_path / "gardener"
+    folder.mkdir()
+    (folder / "persona.toml").write_text('title = "Rose"\nlanguages = ["en"]\n[greetings]\nen = "Good day."\n')
+    (folder / "roses.md").write_text(
+        "# Roses\n\nRoses are old plants. They came from Persia. Many people love them. "
+        "**Water** them [deeply](http://x) once a week. Prune them in March with sharp `secateurs`. "
+        "Feed them in May. Cover the roots before frost.\n\n"
+        "| a | table |\n|---|---|\n\n```\ncode()\n```\n\n- Aphids: wash them off\n- Mildew needs air\n"
+    )
+    return read_persona(folder)
+
+
+def test_picks_the_sentences_that_answer(gardener):
+    (reply,) = converse(gardener, "When should I prune roses?")
+    assert "Prune them in March with sharp secateurs." in reply
+    assert "Persia" not in reply
+
+
+def test_markdown_is_never_spoken(gardener):
+    everything = " ".join(
+        passage for passage in passages_for(gardener, [Message(Role.USER, "roses aphids water")], "en")
+    )
+    assert "Water them deeply once a week." in everything
+    assert not set("*|`[]()#") & set(everything)
+    assert "code" not in everything
+
+
+def test_a_persona_without_topics_just_says_it_does_not_know(gardener):
+    assert converse(gardener, "How do rockets fly?") == ["I do not know that."]
+
+
+def test_the_engine_streams_what_the_answer_says():
+    engine = Engine(LlmSettings())
+    engine.load()
+
+    async def pieces(text: str, language: str) -> list[str]:
+        options = ReplyOptions(system_prompt="", persona="visavis", language=language)
+        return [piece async for piece in engine.reply([Message(Role.USER, text)], options)]
+
+    english = asyncio.run(pieces("Hello", "en"))
+    assert english[:2] == ["Hello, ", "I "]
+    chinese = asyncio.run(pieces("你好", "zh"))
+    assert chinese[0] == "你好，"
+    assert len(chinese) >= 3
