@@ -2,8 +2,8 @@
 
     python bench/asr.py ../shared/data [--engine pocketsphinx] [--grid 25]
 
-`live` feeds 100 ms at a time as a microphone does; `file` recognises utterances as Transcribe does. RTF is processor time
-of recognition over duration of audio; `finish` is how long the final text takes after the end of the audio. GRID
+`live` feeds 100 ms at a time as a microphone does; `file` recognises utterances as Transcribe does. RTF is processor
+time of recognition over duration of audio; `finish` is how long the final text takes after the end of the audio. GRID
 sentences ("bin blue at f two now") break every habit of a general language model: their figure shows the acoustics.
 """
 
