@@ -29,6 +29,12 @@ class TrainingParameters:
     steps: int = _parameter(
         0, "Most batches for training the image; 0 leaves it to the quality.", minimum=0, maximum=1_000_000
     )
+    motion_steps: int = _parameter(
+        220,
+        "Batches for each of the three nets that learn the mouth's motion; more do not help.",
+        minimum=1,
+        maximum=5000,
+    )
     size: int = _parameter(512, "Width and height of the avatar's video in pixels.", minimum=128, maximum=1024, step=16)
     seconds: float = _parameter(
         300.0, "How much of the recording is used at most, from its beginning.", minimum=10.0, maximum=3600.0

@@ -89,11 +89,7 @@ class _Run:
     ) -> None:  # fmt: skip
         self._recording, self._work, self._out = recording, work, out
         self._parameters, self._tell = parameters, on_progress
-        data = workspace.digest(recording)
-        # The face stage's limits and the device change nothing before it.
-        early = workspace.key(data, parameters.size, parameters.seconds, parameters.seed)
-        late = workspace.key(early, dataclasses.replace(parameters, device="auto"))
-        self._keys = {stage: early if stage in STAGES[:4] else late for stage in STAGES}
+        self._keys = _keys(recording, parameters)
         self._notes: dict[str, dict[str, Any]] = {}
         self._stage, self._began = STAGES[0], time.monotonic()
         self._last_preview = 0.0
@@ -117,7 +113,18 @@ class _Run:
               eta_s: float | None = None) -> None:  # fmt: skip
         before = sum(SHARE[s] for s in STAGES[: STAGES.index(self._stage)])
         fraction = min(1.0, before + SHARE[self._stage] * step / max(steps, 1))
+        eta_s = self._eta(fraction) if eta_s is None else eta_s
         self._tell(Progress(self._stage, fraction, step, steps, loss, eta_s, preview))
+
+    def _eta(self, fraction: float) -> float | None:
+        """Seconds left, from the pace so far; what comes before the image network says nothing about its pace."""
+        elapsed = time.monotonic() - self._began
+        early = sum(SHARE[s] for s in STAGES[:4])
+        if elapsed < 2 or fraction <= 0:
+            return None
+        if fraction >= early:
+            return elapsed * (1 - fraction) / fraction
+        return elapsed * (early - fraction) / fraction + 1.2 * self._parameters.face_seconds
 
     def _preprocess(self) -> Mapping[str, object]:
         size, seconds = self._parameters.size, self._parameters.seconds
@@ -138,7 +145,8 @@ class _Run:
         speeches = [clean, *(Speech(each, shift) for _, each in sorted(features.items()))]
         usable = arrays["usable"][:count].astype(bool)
         motion = train_motion(speeches, arrays["coefficients"][:count], usable, shape.aperture,
-                              seed=self._parameters.seed, on_step=self._step)  # fmt: skip
+                              seed=self._parameters.seed, steps=self._parameters.motion_steps,
+                              on_step=self._step)  # fmt: skip
         self._work.save(MOTION, motion.state)
         return {}
 
@@ -250,6 +258,17 @@ class _Run:
             self._out, notes["evaluate"]["metrics"], notes["evaluate"]["baselines"], notes["align"]["offset_ms"],
             notes["track"]["frames"], {stage: note["seconds"] for stage, note in notes.items()},
         )  # fmt: skip
+
+
+def _keys(recording: Path, parameters: TrainingParameters) -> dict[str, str]:
+    """What each stage's result depends on; the device changes nothing."""
+    prepared = workspace.key(workspace.digest(recording), parameters.size, parameters.seconds)
+    motion = workspace.key(prepared, parameters.seed, parameters.motion_steps)
+    face = workspace.key(motion, parameters.face_steps, parameters.face_seconds)
+    package = workspace.key(face, parameters.loop_seconds)
+    return {stage: prepared for stage in STAGES[:3]} | {
+        "motion": motion, "face": face, "evaluate": face, "package": package
+    }  # fmt: skip
 
 
 def write_picture(path: Path, picture: Frame, *, width: int) -> None:

@@ -1,4 +1,4 @@
-"""A made-up person: weights drawn by chance, footage drawn by arithmetic; renders like any avatar, with no face in it."""
+"""A made-up person: weights drawn by chance, footage drawn by arithmetic; renders as any avatar, has no face."""
 
 from __future__ import annotations
 

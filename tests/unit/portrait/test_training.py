@@ -1,0 +1,118 @@
+"""A recording becomes an avatar; a killed training goes on; what is no recording of a person is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo import clip
+from portrait import STAGES, Avatar, Progress, RecordingError, Report, Synthesizer, TrainingParameters, evaluate, train
+from portrait.preparing import FRAMES
+
+TINY = TrainingParameters(steps=8, motion_steps=10, size=128, loop_seconds=1)
+KILLED_RUN = """
+import sys
+from pathlib import Path
+import portrait, portrait.imaging
+portrait.imaging.CHECKPOINT_EVERY_S = 0.0
+def tell(progress):
+    sys.stdout.write(f"{progress.stage} {progress.step}\\n")
+    sys.stdout.flush()
+video, work, out = map(Path, sys.argv[1:])
+portrait.train(video, work, out, portrait.TrainingParameters(steps=8, motion_steps=10, size=128, loop_seconds=1), tell)
+"""
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recording") / "presenter.mp4"
+    clip.make(path, seconds=6, size=256)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, list[Progress], Path]:
+    """Trained in two runs: the first process is killed in the middle of the image network."""
+    folder = tmp_path_factory.mktemp("training")
+    paths = [str(recording), str(folder / "work"), str(folder / "avatars" / "presenter")]
+    with subprocess.Popen([sys.executable, "-c", KILLED_RUN, *paths], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.split() == ["face", "4"]:
+                process.kill()
+                break
+    assert process.returncode == -9
+    kept = (folder / "work" / FRAMES).stat().st_mtime_ns
+    told: list[Progress] = []
+    report = train(recording, folder / "work", folder / "avatars" / "presenter", TINY, told.append)
+    assert (folder / "work" / FRAMES).stat().st_mtime_ns == kept
+    return report, told, folder
+
+
+def test_a_killed_training_goes_on(trained: tuple[Report, list[Progress], Path]) -> None:
+    _, told, _ = trained
+    assert [p.step for p in told if p.stage == "face" and p.steps > 1][0] in (4, 5)
+    assert tuple(dict.fromkeys(p.stage for p in told)) == STAGES
+    assert [p.fraction for p in told] == sorted(p.fraction for p in told)
+    assert told[-1].fraction == pytest.approx(1)
+    assert any(p.preview and p.preview.suffix == ".jpg" for p in told)
+
+
+def test_the_report_is_complete(trained: tuple[Report, list[Progress], Path]) -> None:
+    report, _, _ = trained
+    assert report.metrics.keys() >= {
+        "psnr", "psnr_face", "psnr_mouth", "ssim", "ssim_face", "ssim_mouth", "lmd_px", "lmd_iod", "lmd_centred_iod",
+        "aperture_correlation", "aperture_correlation_rolled", "aperture_std_ratio", "sharpness", "jitter",
+    }  # fmt: skip
+    assert report.baselines.keys() == {"closed_mouth", "looped_mouth", "mean_crop", "true_shapes"}
+    assert report.seconds.keys() == set(STAGES)
+    assert Avatar.load(report.avatar).metrics == report.metrics
+
+
+def test_the_avatar_speaks(trained: tuple[Report, list[Progress], Path], recording: Path) -> None:
+    from portrait.video import audio, probe
+
+    report, _, _ = trained
+    files = {p.name for p in report.avatar.iterdir()}
+    assert files == {
+        "avatar.json", "face.safetensors", "motion.safetensors", "person.safetensors", "track.safetensors",
+        "base.mp4", "idle.mp4", "thumbnail.jpg",
+    }  # fmt: skip
+    avatar = Avatar.load(report.avatar)
+    assert probe(report.avatar / "idle.mp4").duration_s == pytest.approx(avatar.loop_length / 25, abs=0.05)
+    performance = Synthesizer(avatar).stream()
+    frames = list(performance.push(audio(recording)[:16000])) + list(performance.flush())
+    assert len(frames) == 25
+    assert frames[0].shape == (128, 128, 3)
+
+
+def test_trained_again_nothing_is_done_again(trained: tuple[Report, list[Progress], Path], recording: Path) -> None:
+    report, _, folder = trained
+    told: list[Progress] = []
+    again = train(recording, folder / "work", folder / "avatars" / "presenter", TINY, told.append)
+    assert again == report
+    assert len(told) == len(STAGES)
+
+
+def test_a_video_compared_with_itself_and_with_another(recording: Path, tmp_path: Path) -> None:
+    result = evaluate(recording, recording)
+    assert result["psnr"] == 100
+    assert result["lmd_px"] == 0
+    assert result["aperture_correlation"] == pytest.approx(1)
+    clip.make(tmp_path / "small.mp4", seconds=1, size=128)
+    with pytest.raises(ValueError, match="differ in size"):
+        evaluate(recording, tmp_path / "small.mp4")
+    clip.make(tmp_path / "short.mp4", seconds=1, size=256)
+    with pytest.raises(ValueError, match="differ in length"):
+        evaluate(recording, tmp_path / "short.mp4")
+
+
+@pytest.mark.parametrize(("variant", "reason"), [({"faces": 0}, "no-face"), ({"audio": False}, "no-audio")])
+def test_what_cannot_become_an_avatar(tmp_path: Path, variant: dict[str, int], reason: str) -> None:
+    clip.make(tmp_path / "bad.mp4", seconds=2, size=256, **variant)
+    with pytest.raises(RecordingError) as caught:
+        train(tmp_path / "bad.mp4", tmp_path / "work", tmp_path / "out", TINY)
+    assert caught.value.reason == reason
