@@ -13,7 +13,7 @@ from client.settings import ClientSettings
 
 REFUSED = 2
 
-_OPTIONS = {
+_ARGUMENTS = {
     "consent.given_by": "--consent-by",
     "consent": "--consent-by",
     "consent_by": "--consent-by",
@@ -41,21 +41,24 @@ class Refusal(click.ClickException):
 
     exit_code = REFUSED
 
-    def __init__(self, error: CallError) -> None:
-        super().__init__(explain(error.message, error.field))
+    def __init__(self, error: CallError, command: click.Command) -> None:
+        super().__init__(explain(error.message, error.field, command))
 
 
-def explain(message: str, field: str | None) -> str:
-    """The sentence, and the argument that caused it."""
-    return f"{message} ({option_of(field)})" if field else message
+def explain(message: str, field: str | None, command: click.Command | None = None) -> str:
+    """The sentence, and the argument of the command (the running one by default) that caused it, if it was one."""
+    command = command or click.get_current_context().command
+    argument = _argument(field or "", command)
+    return f"{message} ({argument})" if argument else message
 
 
-def option_of(field: str) -> str:
-    """The option behind a request field."""
+def _argument(field: str, command: click.Command) -> str:
     name, _, parameter = field.partition(".")
     if name == "params" and parameter:
         return f"--param {parameter}"
-    return _OPTIONS.get(field) or f"--{field.replace('_', '-')}"
+    wanted = _ARGUMENTS.get(field) or f"--{field.replace('_', '-')}"
+    known = [word for one in command.params for word in (*one.opts, one.human_readable_name)]
+    return wanted if wanted in known else ""
 
 
 class Commands(click.Group):
@@ -65,7 +68,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except CallError as error:
-            raise Refusal(error) from None
+            command = self.get_command(ctx, ctx.invoked_subcommand or "") or self
+            raise Refusal(error, command) from None
         except OSError as error:
             raise click.ClickException(
                 f"{error.strerror}: {error.filename}" if error.filename else str(error)

@@ -45,7 +45,12 @@ def up(port: int | None, data: Path, no_gateway: bool) -> None:
     _refuse_taken_ports(wanted)
     data.mkdir(parents=True, exist_ok=True)
     _install_demo(data, local.places(data)["VISAVIS_STORAGE_URL"], screen)
-    supervisor = Supervisor(wanted, data / "logs", local.log_bytes, lambda told: screen.print(told, style="red", markup=False, soft_wrap=True))
+    supervisor = Supervisor(
+        wanted,
+        data / "logs",
+        local.log_bytes,
+        lambda told: screen.print(told, style="red", markup=False, soft_wrap=True),
+    )
     if not _run(supervisor, screen, data):
         raise click.exceptions.Exit(1)
 

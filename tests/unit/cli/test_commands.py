@@ -12,6 +12,7 @@ from rich.console import Console
 from cli.main import cli
 from cli.report import report_card
 from cli.screen import explain
+from cli.train import train
 
 COMMANDS = ("up", "train", "generate", "chat", "say", "transcribe", "evaluate", "avatars", "voices", "jobs", "doctor")
 
@@ -78,19 +79,17 @@ def test_a_job_of_no_kind(nobody) -> None:
 @pytest.mark.parametrize(
     ("field", "shown"),
     [
-        ("consent.given_by", "--consent-by"),
-        ("params.quality", "--param quality"),
-        ("recording", "VIDEO"),
-        ("name", "--name"),
-        ("sample_rate", "--sample-rate"),
+        ("consent.given_by", " (--consent-by)"),
+        ("params.quality", " (--param quality)"),
+        ("recording", " (VIDEO)"),
+        ("name", " (--name)"),
+        ("webvtt", ""),
+        ("", ""),
+        (None, ""),
     ],
 )
-def test_a_field_is_shown_as_what_was_typed(field: str, shown: str) -> None:
-    assert explain("Wrong.", field) == f"Wrong. ({shown})"
-
-
-def test_no_field_no_brackets() -> None:
-    assert explain("Wrong.", "") == explain("Wrong.", None) == "Wrong."
+def test_a_field_is_shown_as_what_was_typed(field: str | None, shown: str) -> None:
+    assert explain("Wrong.", field, train) == f"Wrong.{shown}"
 
 
 def test_the_report_card_stands_beside_its_baselines() -> None:

@@ -15,6 +15,7 @@ from visavis.common.v1 import job_pb2
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
 from cli import progress
+from cli.train import train
 from client import jobs
 from client.files import Download
 from client.services import Services
@@ -99,7 +100,10 @@ def test_a_restart_of_the_service_is_survived(trainer, services, screen, monkeyp
 def test_a_failed_job_says_why_and_what_is_to_blame(trainer, services, screen) -> None:
     error = job_pb2.Error(reason="NO_FACE", message="No face at second 12.4.", field="recording")
     trainer.snapshots = [_training(job_pb2.JOB_STATE_FAILED, error=error)]
-    with pytest.raises(click.ClickException, match=r"No face at second 12\.4\. \(VIDEO\)") as caught:
+    with (
+        click.Context(train),
+        pytest.raises(click.ClickException, match=r"No face at second 12\.4\. \(VIDEO\)") as caught,
+    ):
         progress.follow(services, _job(trainer.snapshots[0]))
     assert caught.value.exit_code == 2
 
