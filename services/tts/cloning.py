@@ -77,7 +77,7 @@ class VoiceModel:
         normal = (frames.cepstra - mean) / std
         nearest = self._nearest(_features(normal))
         cepstra = self.cepstra[nearest].mean(1).astype(np.float64)
-        cepstra[:, 0] = normal[:, 0] * person_std[0] + person_mean[0]
+        cepstra[:, 0] = _level(normal[:, 0] * person_std[0] + person_mean[0], cepstra[:, 0], frames.active)
         cepstra = gaussian_filter1d(cepstra, _SMOOTHING_FRAMES, axis=0)
         aperiodicity = self.aperiodicity[nearest].mean(1).astype(np.float64)
         return Frames(self._pitch(frames), cepstra, aperiodicity)
@@ -141,6 +141,11 @@ def _syllable_rate(frames: Frames) -> float:
     peaks, _ = find_peaks(level, prominence=_SYLLABLE_PROMINENCE)
     active = frames.active
     return float(np.count_nonzero(active[peaks] & frames.voiced[peaks]) / max(active.sum() / FRAMES_PER_S, 0.1))
+
+
+def _level(spoken: np.ndarray, paired: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Half the course of the sentence, half how loud the person says each sound; pauses stay pauses."""
+    return np.where(active, (spoken + paired) / 2, np.minimum(spoken, paired))
 
 
 def _features(normal: np.ndarray) -> np.ndarray:
