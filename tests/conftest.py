@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -15,3 +19,43 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("no real recordings beside this checkout")
     return SHARED_DATA
+
+
+def _kept(config: pytest.Config, name: str, rooms: tuple[str, ...], make: Callable[[Path], None]) -> Path:
+    """Something made once for these sources, and kept in pytest's cache."""
+    digest = hashlib.sha256()
+    for source in sorted(path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        digest.update(source.read_bytes())
+    kept = config.cache.mkdir("media") / f"{digest.hexdigest()[:16]}-{name}"
+    if not kept.exists():
+        part = kept.with_name(f"part-{kept.name}")
+        shutil.rmtree(part, ignore_errors=True)
+        part.unlink(missing_ok=True)
+        make(part)
+        part.replace(kept)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def demo_clip(pytestconfig: pytest.Config) -> Path:
+    """Twelve seconds of the drawn presenter talking, 256 pixels wide."""
+
+    def make(out: Path) -> None:
+        from demo import clip
+
+        clip.make(out, seconds=12, size=256)
+
+    return _kept(pytestconfig, "clip.mp4", ("demo",), make)
+
+
+@pytest.fixture(scope="session")
+def tiny_avatar(pytestconfig: pytest.Config, demo_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an avatar that was really trained, though not for long."""
+
+    def make(out: Path) -> None:
+        import portrait
+
+        parameters = portrait.TrainingParameters(steps=8, size=192, loop_seconds=2.0, device="cpu")
+        portrait.train(demo_clip, tmp_path_factory.mktemp("training"), out, parameters)
+
+    return _kept(pytestconfig, "avatar", ("demo", "portrait"), make)

@@ -1,0 +1,441 @@
+"""The rendering service, called as its callers call it, with a really trained avatar."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import grpc
+import numpy as np
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from visavis.common.v1 import job_pb2
+from visavis.render.v1 import render_pb2, render_pb2_grpc
+
+from services.common.jobs.store import JobStore, State
+from services.common.server import Server
+from services.render.servicer import RenderServicer
+from services.render.settings import RenderSettings
+
+Config, Live = render_pb2.StreamingRenderConfig, render_pb2.StreamingRenderRequest
+Supply = render_pb2.SupplyGenerationRequest
+NAME = "Ada 测试"
+Stub = render_pb2_grpc.RenderServiceStub
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tiny_avatar: Path) -> RenderSettings:
+    storage = tmp_path / "storage"
+    shutil.copytree(tiny_avatar, storage / "avatars" / NAME)
+    return RenderSettings(
+        port=0,
+        storage_url=storage.as_uri(),
+        database_url=f"sqlite:///{tmp_path / 'jobs.sqlite'}",
+        work_folder=tmp_path / "work",
+        max_streams=2,
+        drain_seconds=20,
+    )
+
+
+@pytest.fixture
+def call(serving: Any, settings: RenderSettings) -> Call:
+    """Run one coroutine function with a stub of a fresh service."""
+
+    def run(work: Callable[[Stub], Awaitable[Any]], **changes: Any) -> Any:
+        chosen = settings.model_copy(update=changes)
+
+        async def serve() -> Any:
+            async with serving(RenderServicer(chosen), chosen) as channel:
+                return await work(Stub(channel))
+
+        return asyncio.run(serve())
+
+    return run
+
+
+def tone(seconds: float, rate: int) -> bytes:
+    """Something voiced, as PCM."""
+    at = np.arange(round(seconds * rate)) / rate
+    wave = np.sin(2 * np.pi * 140 * at) * (0.5 + 0.4 * np.sin(2 * np.pi * 3 * at))
+    return (wave * 12_000).astype("<i2").tobytes()
+
+
+def live(pcm: bytes, **config: Any) -> list[Live]:
+    options = {"avatar": NAME, "sample_rate_hertz": 16_000} | config
+    pieces = [pcm[at : at + 8192] for at in range(0, len(pcm), 8192)]
+    return [Live(config=Config(**options)), *(Live(audio=piece) for piece in pieces)]
+
+
+async def refused(awaited: Any) -> tuple[grpc.StatusCode, str, str]:
+    """The status, reason and field of a call that must fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        if hasattr(awaited, "__aiter__"):
+            async for _ in awaited:
+                pass
+        else:
+            await awaited
+    status = rpc_status.from_call(failure.value)
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details if status else ():
+        detail.Unpack(info) if detail.Is(info.DESCRIPTOR) else detail.Unpack(request)
+    field = request.field_violations[0].field if request.field_violations else ""
+    return failure.value.code(), info.reason, field
+
+
+INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+
+
+# Live
+
+
+def test_speech_becomes_fragments_on_one_clock(call: Call) -> None:
+    async def work(stub: Stub) -> list[render_pb2.StreamingRenderResponse]:
+        return [reply async for reply in stub.StreamingRender(live(tone(2.0, 22_050), sample_rate_hertz=22_050))]
+
+    replies = call(work)
+    header, *fragments, end = (getattr(reply, reply.WhichOneof("response")) for reply in replies)
+    assert [reply.WhichOneof("response") for reply in replies[:: len(replies) - 1]] == ["header", "end"]
+    assert header.media_type.startswith('video/mp4; codecs="avc1.')
+    assert (header.width, header.fps) == (header.height, 25.0)
+    starts = [fragment.frame_index for fragment in fragments]
+    assert starts == list(np.cumsum([0, *(fragment.frame_count for fragment in fragments)]))[:-1]
+    assert fragments[0].frame_count <= 5
+    assert max(fragment.frame_count for fragment in fragments) <= 10
+    assert end.frame_count in (50, 51)
+    video, sound = decoded(header.init_segment + b"".join(fragment.data for fragment in fragments))
+    assert len(video) == end.frame_count
+    assert sound == pytest.approx(end.frame_count / 25, abs=0.03)
+
+
+def decoded(data: bytes) -> tuple[list[float], float]:
+    """Times of the pictures, and the seconds of sound."""
+    with av.open(io.BytesIO(data)) as container:
+        pictures = [frame.time for frame in container.decode(video=0)]
+    with av.open(io.BytesIO(data)) as container:
+        sound = sum(frame.samples for frame in container.decode(audio=0) if frame.time >= 0) / 48_000
+    return pictures, sound
+
+
+def test_what_is_made_says_that_it_is_synthetic(call: Call) -> None:
+    async def work(stub: Stub) -> bytes:
+        return b"".join(
+            [r.header.init_segment + r.fragment.data async for r in stub.StreamingRender(live(tone(0.5, 16_000)))]
+        )
+
+    with av.open(io.BytesIO(call(work))) as container:
+        label = json.loads(container.metadata["AIGC"])
+        assert label["Label"] == "1"
+        assert label["ProduceID"]
+        assert "Synthetic" in container.metadata["comment"]
+
+
+def test_the_next_reply_starts_where_the_last_one_ended(call: Call) -> None:
+    async def work(stub: Stub) -> list[render_pb2.StreamingRenderEnd]:
+        ends = []
+        for start in (0, 7):
+            replies = [r async for r in stub.StreamingRender(live(tone(0.4, 16_000), start_frame_index=start))]
+            ends.append(replies[-1].end)
+        return ends
+
+    first, second = call(work)
+    assert first.frame_count == second.frame_count == 10
+    assert second.next_frame_index - first.next_frame_index == 7
+
+
+def test_size_is_honoured_and_silence_ends_politely(call: Call) -> None:
+    async def work(stub: Stub) -> tuple[Any, Any]:
+        sized = [r async for r in stub.StreamingRender(live(tone(0.2, 16_000), size=96))]
+        nothing = [r async for r in stub.StreamingRender(live(b""))]
+        return sized, nothing
+
+    sized, nothing = call(work)
+    assert (sized[0].header.width, sized[0].header.height) == (96, 96)
+    assert [r.WhichOneof("response") for r in nothing] == ["header", "end"]
+    assert nothing[-1].end.frame_count == 0
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([], (INVALID, "CONFIG_FIRST", "config")),
+        ([Live(audio=b"12")], (INVALID, "CONFIG_FIRST", "config")),
+        (live(b"") + live(b""), (INVALID, "CONFIG_ONCE", "config")),
+        (live(b"123"), (INVALID, "PCM_ODD_LENGTH", "audio")),
+        (live(b"", sample_rate_hertz=4000), (INVALID, "BAD_SAMPLE_RATE", "sample_rate_hertz")),
+        (live(b"", size=97), (INVALID, "BAD_SIZE", "size")),
+        (live(b"", size=99_998), (INVALID, "BAD_SIZE", "size")),
+        (live(b"", avatar="nobody"), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
+        (live(b"", avatar="../../etc"), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
+        (live(b"", avatar=""), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused(call: Call, messages: list[Live], expected: tuple[Any, ...]) -> None:
+    assert call(lambda stub: refused(stub.StreamingRender(messages))) == expected
+
+
+def test_cancel_and_deadline_free_the_stream(call: Call) -> None:
+    async def endless() -> AsyncIterator[Live]:
+        yield live(b"")[0]
+        while True:
+            yield Live(audio=tone(0.5, 16_000))
+            await asyncio.sleep(0.2)  # grpc.aio's client reports INTERNAL when the deadline falls into a write
+
+    async def work(stub: Stub) -> None:
+        for _ in range(3):  # max_streams is 2: a stream that stayed would block the third
+            stream = stub.StreamingRender(endless())
+            async for reply in stream:
+                if reply.WhichOneof("response") == "fragment":
+                    break
+            stream.cancel()
+            await asyncio.sleep(0.5)
+            code, *_ = await refused(stub.StreamingRender(endless(), timeout=1.0))
+            assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+            await asyncio.sleep(0.5)
+        assert [r async for r in stub.StreamingRender(live(tone(0.2, 16_000)))]
+
+    call(work)
+
+
+def test_more_streams_than_the_machine_can_show_are_turned_away(call: Call) -> None:
+    async def held(released: asyncio.Event) -> AsyncIterator[Live]:
+        yield live(b"")[0]
+        await released.wait()
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        released = asyncio.Event()
+        streams = [stub.StreamingRender(held(released)) for _ in range(2)]
+        for stream in streams:
+            await stream.read()
+        answer = await refused(stub.StreamingRender(live(b"")))
+        released.set()
+        for stream in streams:
+            assert (await stream.read()).HasField("end")
+        return answer
+
+    assert call(work)[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "BUSY")
+
+
+def test_a_stream_in_flight_finishes_while_the_service_drains(settings: RenderSettings) -> None:
+    async def work() -> list[str]:
+        server = Server(RenderServicer(settings), settings)
+        await server.start()
+        stopping = None
+        kinds = []
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            stream = Stub(channel).StreamingRender()
+            for message in live(tone(1.0, 16_000)):
+                await stream.write(message)
+            kinds.append((await stream.read()).WhichOneof("response"))
+            stopping = asyncio.create_task(server.stop())
+            await asyncio.sleep(0.3)
+            await stream.write(Live(audio=tone(0.5, 16_000)))
+            await stream.done_writing()
+            while (reply := await stream.read()) is not grpc.aio.EOF:
+                kinds.append(reply.WhichOneof("response"))
+        await stopping
+        return kinds
+
+    kinds = asyncio.run(work())
+    assert kinds[0] == "header"
+    assert kinds[-1] == "end"
+    assert kinds.count("fragment") >= 4
+
+
+# Avatars
+
+
+def test_avatars_are_listed_described_read_and_forgotten(call: Call, settings: RenderSettings) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        listed = (await stub.ListAvatars(render_pb2.ListAvatarsRequest())).avatars
+        found = (await stub.GetAvatar(render_pb2.GetAvatarRequest(name=NAME))).avatar
+        request = render_pb2.ReadAvatarFileRequest(
+            name=NAME, file=render_pb2.AVATAR_FILE_THUMBNAIL, offset_bytes=2, limit_bytes=5
+        )
+        part = [reply async for reply in stub.ReadAvatarFile(request)]
+        await stub.DeleteAvatar(render_pb2.DeleteAvatarRequest(name=NAME))
+        return listed, found, part, await refused(stub.GetAvatar(render_pb2.GetAvatarRequest(name=NAME)))
+
+    listed, found, part, gone = call(work)
+    assert [avatar.name for avatar in listed] == [NAME]
+    assert (found.engine, found.width, found.fps) == ("portrait", found.height, 25.0)
+    assert found.report["metrics"]["psnr"] > 0
+    assert render_pb2.AVATAR_FILE_IDLE in found.files
+    header, *data = part
+    assert header.header.content_type == "image/jpeg"
+    assert sum(len(piece.data) for piece in data) == 5
+    assert gone == (MISSING, "AVATAR_NOT_FOUND", "name")
+
+
+def test_an_avatar_file_that_is_not_there_is_not_found(call: Call) -> None:
+    request = render_pb2.ReadAvatarFileRequest(name=NAME, file=render_pb2.AVATAR_FILE_TRANSCRIPT)
+    assert call(lambda stub: refused(stub.ReadAvatarFile(request))) == (MISSING, "FILE_NOT_FOUND", "file")
+
+
+def test_info_names_engine_and_machine(call: Call) -> None:
+    info = call(lambda stub: stub.GetInfo(render_pb2.GetInfoRequest())).info
+    assert info.engine.name == "portrait"
+    assert "portrait" in info.available_engines
+    assert info.hardware.cpu_count > 0
+
+
+# Videos
+
+VTT = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello 你好\n"
+
+
+async def create(stub: Stub, **options: Any) -> render_pb2.Generation:
+    request = render_pb2.CreateGenerationRequest(**({"avatar": NAME} | options))
+    return (await stub.CreateGeneration(request)).generation
+
+
+def supply(job_id: str, data: bytes, *, rate: int = 0, subtitles: str = "") -> list[Supply]:
+    messages = [Supply(config=render_pb2.SupplyConfig(id=job_id, sample_rate_hertz=rate))]
+    messages += [Supply(data=data[at : at + 65_536]) for at in range(0, len(data), 65_536)]
+    return messages + ([Supply(subtitles=subtitles)] if subtitles else [])
+
+
+async def finished(stub: Stub, job_id: str) -> list[render_pb2.Generation]:
+    watching = stub.WatchGeneration(render_pb2.WatchGenerationRequest(id=job_id), timeout=120)
+    return [reply.generation async for reply in watching]
+
+
+def test_speech_and_subtitles_become_a_video(call: Call, settings: RenderSettings) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub, request_id="r", burn_subtitles=True)
+        again = await create(stub, request_id="r", burn_subtitles=True)
+        await stub.SupplyGeneration(supply(job.job.id, tone(1.5, 24_000), rate=24_000, subtitles=VTT))
+        seen = await finished(stub, job.job.id)
+        files = {}
+        for kind in seen[-1].files:
+            replies = stub.ReadGenerationFile(render_pb2.ReadGenerationFileRequest(id=job.job.id, file=kind))
+            files[kind] = b"".join([reply.data async for reply in replies])
+        conflict = await refused(stub.SupplyGeneration(supply(job.job.id, b"1234", rate=16_000)))
+        return job, again, seen, files, conflict
+
+    job, again, seen, files, conflict = call(work)
+    assert again.job.id == job.job.id
+    assert (job.job.state, job.job.stage) == (job_pb2.JOB_STATE_QUEUED, "input")
+    assert seen[-1].job.state == job_pb2.JOB_STATE_SUCCEEDED
+    assert [g.job.progress for g in seen] == sorted(g.job.progress for g in seen)
+    assert seen[-1].duration.ToTimedelta().total_seconds() == pytest.approx(1.5, abs=0.01)
+    assert files[render_pb2.GENERATION_FILE_SUBTITLES].decode() == VTT
+    pictures, sound = decoded(files[render_pb2.GENERATION_FILE_VIDEO])
+    assert len(pictures) in (37, 38)
+    assert sound == pytest.approx(1.5, abs=0.06)
+    assert conflict == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_WAITING", "id")
+    folder = Path(settings.storage_url.removeprefix("file://")) / "generations" / job.job.id
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "subtitles.vtt", "video.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("data", "rate", "subtitles", "reason"),
+    [
+        (bytes(32_000), 16_000, "", "SILENT"),
+        (b"", 0, "", "UNREADABLE_MEDIA"),
+        (b"", 16_000, "", "UNREADABLE_MEDIA"),
+        (b"this is text, not sound" * 40, 0, "", "UNREADABLE_MEDIA"),
+        (tone(0.5, 16_000), 16_000, "not a vtt", "BAD_SUBTITLES"),
+    ],
+)
+def test_speech_that_cannot_serve_fails_the_job_in_plain_words(
+    call: Call, data: bytes, rate: int, subtitles: str, reason: str
+) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        answer = await refused(stub.SupplyGeneration(supply(job.job.id, data, rate=rate, subtitles=subtitles)))
+        return answer, (await finished(stub, job.job.id))[-1]
+
+    answer, last = call(work)
+    assert answer[:2] == (INVALID, reason)
+    assert (last.job.state, last.job.error.reason) == (job_pb2.JOB_STATE_FAILED, reason)
+
+
+def test_a_caller_that_cannot_bring_the_speech_fails_the_job(call: Call) -> None:
+    async def work(stub: Stub) -> render_pb2.Generation:
+        job = await create(stub)
+        error = job_pb2.Error(reason="VOICE_NOT_FOUND", message="There is no such voice.", field="voice")
+        messages = [*supply(job.job.id, b""), Supply(error=error)]
+        return (await stub.SupplyGeneration(messages)).generation
+
+    job = call(work).job
+    assert (job.state, job.error.reason, job.error.field) == (job_pb2.JOB_STATE_FAILED, "VOICE_NOT_FOUND", "voice")
+
+
+def test_cancelled_before_and_while_it_runs(call: Call, settings: RenderSettings) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        waiting = await create(stub)
+        cancel = render_pb2.CancelGenerationRequest
+        ended = (await stub.CancelGeneration(cancel(id=waiting.job.id))).generation
+        conflict = await refused(stub.SupplyGeneration(supply(waiting.job.id, tone(0.5, 16_000), rate=16_000)))
+        running = await create(stub)
+        await stub.SupplyGeneration(supply(running.job.id, tone(60, 16_000), rate=16_000))
+        busy = await refused(stub.DeleteAvatar(render_pb2.DeleteAvatarRequest(name=NAME)))
+        async for reply in stub.WatchGeneration(render_pb2.WatchGenerationRequest(id=running.job.id)):
+            last = reply.generation.job
+            if last.stage == "render" and last.state == job_pb2.JOB_STATE_RUNNING:
+                await stub.CancelGeneration(cancel(id=running.job.id))
+        return ended, conflict, busy, last
+
+    ended, conflict, busy, last = call(work)
+    assert ended.job.state == last.state == job_pb2.JOB_STATE_CANCELLED
+    assert conflict[0] is grpc.StatusCode.FAILED_PRECONDITION
+    assert busy == (grpc.StatusCode.FAILED_PRECONDITION, "AVATAR_IN_USE", "name")
+    assert not list(settings.work_folder.glob("generation-*"))
+
+
+def test_unknown_jobs_and_things_that_cannot_be_had(call: Call, settings: RenderSettings) -> None:
+    store = JobStore(settings.database_url)
+    training = store.create("training", {"name": "x"})
+    store.update(training.id, state=State.SUCCEEDED)
+
+    async def work(stub: Stub) -> None:
+        for job_id in ("generation-none", training.id, ""):
+            get = stub.GetGeneration(render_pb2.GetGenerationRequest(id=job_id))
+            assert await refused(get) == (MISSING, "JOB_NOT_FOUND", "id")
+            assert (await refused(stub.SupplyGeneration(supply(job_id, b"12"))))[0] is MISSING
+            watching = stub.WatchGeneration(render_pb2.WatchGenerationRequest(id=job_id))
+            assert (await refused(watching))[0] is MISSING
+        assert await refused(create(stub, avatar="nobody")) == (MISSING, "AVATAR_NOT_FOUND", "avatar")
+        assert await refused(create(stub, size=33)) == (INVALID, "BAD_SIZE", "size")
+        assert await refused(create(stub, device="cuda:99")) == (INVALID, "NO_DEVICE", "device")
+        job = await create(stub)
+        request = render_pb2.ReadGenerationFileRequest(id=job.job.id, file=render_pb2.GENERATION_FILE_VIDEO)
+        assert (await refused(stub.ReadGenerationFile(request)))[1] == "FILE_NOT_FOUND"
+
+    call(work)
+
+
+def test_a_full_disk_is_told_plainly(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        return await refused(stub.SupplyGeneration(supply(job.job.id, tone(0.5, 16_000), rate=16_000)))
+
+    assert call(work)[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+
+
+def test_a_service_that_loads_says_so(settings: RenderSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RenderServicer, "load", lambda self: time.sleep(1.0))
+
+    async def work() -> tuple[Any, ...]:
+        server = Server(RenderServicer(settings), settings)
+        starting = asyncio.create_task(server.start())
+        await asyncio.sleep(0.3)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            answer = await refused(Stub(channel).ListAvatars(render_pb2.ListAvatarsRequest()))
+        await starting
+        await server.stop()
+        return answer
+
+    assert asyncio.run(work())[:2] == (grpc.StatusCode.UNAVAILABLE, "LOADING")
