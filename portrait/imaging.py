@@ -35,11 +35,23 @@ CHECKPOINT_EVERY_S = 20.0
 
 @dataclass(frozen=True)
 class Budget:
-    """When training ends: at so many batches, or so many seconds, whichever is first."""
+    """When training ends: at so many batches, or so many seconds, whichever is first.
+
+    On a machine that is busy with other things seconds say little about what was learned: `least` batches are then
+    waited for, up to three times as long.
+    """
 
     steps: int
     seconds: float
+    least: int = 0
     batch: int = 8
+
+    def spent(self, steps: int, seconds: float) -> float:
+        """The part of the budget (0..1) that is spent."""
+        time = seconds / self.seconds
+        if steps < self.least:
+            time = max(min(time, steps / self.least), time / 3)
+        return min(1.0, max(steps / self.steps, time))
 
 
 @dataclass(frozen=True)
@@ -82,19 +94,16 @@ class FaceTrainer:
         self._resume(checkpoint)
         began = last = time.monotonic() - self._seconds
         saved = time.monotonic()
-        while self._step < self._budget.steps and self._seconds < self._budget.seconds:
-            loss = self._learn(self._fraction())
+        while (spent := self._budget.spent(self._step, self._seconds)) < 1:
+            loss = self._learn(spent)
             self._step += 1
             last = time.monotonic()
             self._seconds = last - began
             if last - saved > CHECKPOINT_EVERY_S:
                 self.save(checkpoint)
                 saved = time.monotonic()
-            on_step(Moment(self._step, self._fraction(), loss, self._seconds))
+            on_step(Moment(self._step, self._budget.spent(self._step, self._seconds), loss, self._seconds))
         self.save(checkpoint)
-
-    def _fraction(self) -> float:
-        return min(1.0, max(self._step / self._budget.steps, self._seconds / self._budget.seconds))
 
     def _learn(self, fraction: float) -> float:
         rng = np.random.default_rng([self._seed, self._step])

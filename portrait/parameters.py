@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 STAGES = ("preprocess", "track", "align", "motion", "face", "evaluate", "package")
+LEAST_STEPS = {"draft": 400, "standard": 1200, "high": 4000}
 MINUTES = {"draft": 1.5, "standard": 5.0, "high": 20.0}
 STEPS = {"draft": 700, "standard": 2500, "high": 10_000}
 
@@ -61,6 +62,11 @@ class TrainingParameters:
     def face_seconds(self) -> float:
         """Time allowed for the image network."""
         return 60 * (self.minutes or MINUTES[self.quality])
+
+    @property
+    def least_face_steps(self) -> int:
+        """Batches that are waited for on a busy machine."""
+        return 0 if self.minutes or self.steps else LEAST_STEPS[self.quality]
 
     @property
     def face_steps(self) -> int:

@@ -156,7 +156,7 @@ class _Run:
         spread = (shape.components * shape.deviation[:, None]).reshape(len(shape.components), -1, 2)
         usable = np.flatnonzero(arrays["usable"][:count])
         crops = np.load(self._work.path(CROPS), mmap_mode="r", allow_pickle=False)
-        budget = Budget(self._parameters.face_steps, self._parameters.face_seconds)
+        budget = Budget(self._parameters.face_steps, self._parameters.face_seconds, self._parameters.least_face_steps)
         trainer = FaceTrainer(FaceData(canon, crops, arrays["mouths"], spread, usable), budget,
                               seed=self._parameters.seed, device=choose(self._parameters.device),
                               key=self._keys["face"])  # fmt: skip

@@ -80,3 +80,20 @@ def test_losses_of_known_differences() -> None:
     assert detail_loss(flat + 0.25, flat, weight) == pytest.approx(0, abs=1e-6)  # no detail differs
     checks = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 1.0
     assert detail_loss(flat + checks, flat, weight) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "spent"),
+    [
+        (0, 0, 0),
+        (50, 10, 0.5),
+        (10, 50, 0.25),
+        (30, 100, 0.75),
+        (40, 100, 1),
+        (10, 240, 0.8),
+        (10, 300, 1),
+        (100, 1, 1),
+    ],
+)
+def test_a_busy_machine_gets_more_time(steps: int, seconds: float, spent: float) -> None:
+    assert Budget(100, 100.0, least=40).spent(steps, seconds) == pytest.approx(spent)
