@@ -95,6 +95,7 @@ function show(job) {
   const actions = el("div", { class: "actions" }, cancelButton(job));
   frame.replaceChildren(el("img", { src: avatarFile(job.subject, "thumbnail"), alt: "" }));
   body.replaceChildren(progress.element, actions);
+  frame.scrollIntoView({ block: "nearest", behavior: "smooth" });
   follow(job.id, (now) => {
     progress.update(now);
     if (isFinal(now)) finish(now, actions);

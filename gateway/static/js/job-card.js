@@ -42,13 +42,15 @@ export class JobProgress {
     this.bar = el("progress", { max: 1, value: 0, "aria-label": jobTitle(job) });
     this.numbers = el("p", { class: "job-numbers", role: "status" });
     this.error = el("p", { class: "form-error", role: "alert", hidden: true });
-    this.element = el("div", { class: "job-body" }, el("div", { class: "job-head" }, this.stage, this.state), this.bar, this.numbers, this.error);
+    this.head = el("div", { class: "job-head" }, this.stage, this.state);
+    this.element = el("div", { class: "job-body" }, this.head, this.bar, this.numbers, this.error);
     this.update(job);
   }
 
   update(job) {
     const stage = job.stage && !isFinal(job) ? known(`stage.${job.stage}`, job.stage) : "";
     this.stage.textContent = stage;
+    this.head.hidden = !stage && !this.head.contains(this.state); // the state may have been put elsewhere
     const fresh = badge(job);
     this.state.replaceWith(fresh);
     this.state = fresh;

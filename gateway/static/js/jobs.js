@@ -29,7 +29,8 @@ function link(job, text) {
 function cardOf(job) {
   const progress = new JobProgress(job);
   const when = new Date(job.created_at * 1000).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
-  const head = el("div", { class: "job-head" }, el("h2", { textContent: jobTitle(job) }), el("span", { class: "help", textContent: when }));
+  const head = el("div", { class: "job-head" }, el("h2", { textContent: jobTitle(job) }), el("span", { class: "help", textContent: when }), progress.state);
+  progress.update(job);
   const actions = actionsOf(job);
   const element = el("article", { class: "card job" }, head, progress.element, actions);
   return { element, progress, actions, state: job.state };

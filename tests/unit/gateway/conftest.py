@@ -1,0 +1,34 @@
+"""A gateway whose services are all down: enough for what it decides by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from pydantic import SecretStr
+
+from client.services import NAMES, Services
+from client.settings import ClientSettings
+from gateway.app import create_app
+from gateway.settings import GatewaySettings
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def make_gateway(tmp_path: Path) -> Callable[..., Flask]:
+    """A factory of gateways; `token` and other settings as keywords."""
+
+    def make(token: str = "", **settings: object) -> Flask:
+        services = Services(ClientSettings(**{f"{name}_address": NOBODY for name in NAMES}))
+        return create_app(GatewaySettings(data_folder=tmp_path, token=SecretStr(token), **settings), services)
+
+    return make
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Flask]) -> Flask:
+    """A gateway with the default settings."""
+    return make_gateway()

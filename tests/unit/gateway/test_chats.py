@@ -1,0 +1,164 @@
+"""Chats and their replies, with a conversation that follows a script."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
+from client.errors import CallError
+from gateway.chats import Chat, Chats
+from gateway.refusal import Refusal
+from gateway.replies import Reply, as_page_events
+from gateway.settings import GatewaySettings
+
+SCRIPT = (
+    Delta("One. Two."),
+    Sentence(0, "One.", 0.0),
+    MediaType("video/mp4", 64, 64, 25.0, b"INIT"),
+    Media(0, b"aaa", 0, 5),
+    Sentence(1, "Two.", 0.4),
+    Media(0, b"bb", 5, 5),
+    Media(1, b"cccc", 10, 5),
+    Done("One. Two.", {"done": 1.0}),
+)
+WAIT_S = 5
+
+
+class ScriptedConversation:
+    """Says its script; stops before the event `pause_at` until told to go on, or interrupted."""
+
+    def __init__(self, script: tuple[Event | CallError, ...] = SCRIPT, pause_at: int | None = None) -> None:
+        self._script, self._pause_at = script, pause_at
+        self.go_on, self.interrupted = threading.Event(), threading.Event()
+        self.messages: list[dict[str, str]] = []
+        self.heard_s: list[float] = []
+
+    def reply(self, text: str) -> Iterator[Event]:
+        self.messages.append({"role": "user", "text": text})
+        for index, event in enumerate(self._script):
+            if index == self._pause_at:
+                self.go_on.wait(WAIT_S)
+            if self.interrupted.is_set():
+                return
+            if isinstance(event, CallError):
+                raise event
+            yield event
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+        self.go_on.set()
+
+    def heard(self, seconds: float) -> None:
+        self.heard_s.append(seconds)
+
+
+def chats(folder: Path, **settings: object) -> Chats:
+    return Chats(GatewaySettings(**settings), folder / "chats")
+
+
+def told(reply: Reply) -> list[tuple[str, dict]]:
+    events = as_page_events(reply.events(), "/s/{index}", "/video")
+    return [event for event in events if event and not isinstance(event, CallError)]
+
+
+def test_a_reply_is_told_in_order_and_kept_as_one_file(tmp_path: Path) -> None:
+    reply = Reply(ScriptedConversation(), "hi", tmp_path / "1.mp4")
+    names = [name for name, _ in told(reply)]
+    assert names == ["delta", "sentence", "media", "sentence", "media", "done"]
+    assert told(reply)[4] == ("media", {"index": 1, "url": "/s/1", "media_type": "video/mp4"})
+    assert reply.path.read_bytes() == b"INITaaabbcccc"
+    assert b"".join(reply.sentence_blocks(0)) == b"INITaaabb"
+    assert b"".join(reply.sentence_blocks(1)) == b"INITcccc"
+    assert b"".join(reply.sentence_blocks(2)) == b""
+
+
+def test_a_sentence_streams_before_the_reply_is_over(tmp_path: Path) -> None:
+    talk = ScriptedConversation(pause_at=4)
+    reply = Reply(talk, "hi", tmp_path / "1.mp4")
+    blocks = reply.sentence_blocks(0)
+    assert [next(blocks), next(blocks)] == [b"INIT", b"aaa"]
+    assert not reply.is_over
+    talk.go_on.set()
+    assert list(blocks) == [b"bb"]
+
+
+def test_a_failure_comes_last(tmp_path: Path) -> None:
+    failure = CallError(grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", "down")
+    reply = Reply(ScriptedConversation((*SCRIPT[:4], failure)), "hi", tmp_path / "1.mp4")
+    assert list(reply.events())[-1] is failure
+    assert reply.is_over
+
+
+def test_interrupting_stops_the_calls_and_then_tells_what_was_heard(tmp_path: Path) -> None:
+    talk = ScriptedConversation(pause_at=4)
+    chat = Chat(talk, tmp_path, replies_kept=5)
+    _, reply = chat.answer("hi")
+    chat.interrupt(1.5)
+    assert talk.interrupted.is_set() and reply.is_over
+    assert talk.heard_s == [1.5]
+
+
+def test_a_new_message_ends_the_reply_before(tmp_path: Path) -> None:
+    talk = ScriptedConversation(pause_at=4)
+    chat = Chat(talk, tmp_path, replies_kept=5)
+    _, first = chat.answer("hi")
+    number, _ = chat.answer("and now?")
+    assert first.is_over and number == 2
+
+
+def test_only_the_latest_replies_and_messages_are_kept(tmp_path: Path) -> None:
+    chat = Chat(ScriptedConversation(), tmp_path, replies_kept=2)
+    for _ in range(100):
+        number, reply = chat.answer("hi")
+        list(reply.events())
+    assert len(list(tmp_path.rglob("*.mp4"))) == 2
+    assert len(chat.conversation.messages) <= 61
+    with pytest.raises(Refusal):
+        chat.reply(number - 2)
+
+
+def test_the_number_of_chats_is_capped_and_ending_one_makes_room(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, max_chats=2)
+    first = open_chats.create(ScriptedConversation())
+    open_chats.create(ScriptedConversation())
+    with pytest.raises(Refusal) as caught:
+        open_chats.create(ScriptedConversation())
+    assert caught.value.status == 429
+    open_chats.delete(first.id)
+    open_chats.create(ScriptedConversation())
+
+
+def test_idle_chats_are_forgotten_with_their_videos_but_not_while_they_answer(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, chat_idle_minutes=0)
+    talk = ScriptedConversation(pause_at=4)
+    chat = open_chats.create(talk)
+    _, reply = chat.answer("hi")
+    open_chats.sweep()
+    assert open_chats.get(chat.id) is chat
+    talk.go_on.set()
+    list(reply.events())
+    open_chats.sweep()
+    with pytest.raises(Refusal):
+        open_chats.get(chat.id)
+    assert not list((tmp_path / "chats").rglob("*.mp4"))
+
+
+def test_videos_of_before_a_restart_are_deleted(tmp_path: Path) -> None:
+    left = tmp_path / "chats" / "old" / "1.mp4"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"someone's face")
+    chats(tmp_path)
+    assert not left.exists()
+
+
+def test_ids_are_long_and_never_paths(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path)
+    assert len(open_chats.create(ScriptedConversation()).id) >= 22
+    for chat_id in ("..", "", "x" * 22, "../" * 8):
+        with pytest.raises(Refusal):
+            open_chats.get(chat_id)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from gateway.fields import MAX_JSON_BYTES, Fields
+from gateway.refusal import Refusal
+
+
+def refused(gateway: Flask, ask: Any, **request: Any) -> Refusal:
+    with gateway.test_request_context("/", method="POST", **request), pytest.raises(Refusal) as caught:
+        ask(Fields())
+    return caught.value
+
+
+@pytest.mark.parametrize("request_as", ["json", "data"])
+def test_json_and_forms_are_read_alike(gateway: Flask, request_as: str) -> None:
+    values = {"text": " hello ", "rate": "1.5", "subtitles": "vtt"}
+    with gateway.test_request_context("/", method="POST", **{request_as: values}):
+        fields = Fields()
+        assert fields.required("text") == "hello"
+        assert fields.number("rate", 1, 0.5, 2) == 1.5
+        assert fields.choice("subtitles", ("none", "vtt"), "none") == "vtt"
+        assert fields.text("missing", "else") == "else"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "3", "fast"])
+def test_numbers_out_of_bounds(gateway: Flask, value: str) -> None:
+    assert refused(gateway, lambda fields: fields.number("rate", 1, 0.5, 2), data={"rate": value}).field == "rate"
+
+
+def test_long_and_empty_texts(gateway: Flask) -> None:
+    assert (
+        refused(gateway, lambda fields: fields.spoken("text"), json={"text": "字" * 20_000}).reason == "TEXT_TOO_LONG"
+    )
+    assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": "  "}).reason == "TEXT_EMPTY"
+    assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": None}).reason == "TEXT_EMPTY"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"3", b""])
+def test_bodies_that_are_no_object(gateway: Flask, body: bytes) -> None:
+    error = refused(gateway, lambda fields: None, data=body, content_type="application/json")
+    assert error.reason == "NOT_AN_OBJECT"
+
+
+def test_json_is_never_read_without_bound(gateway: Flask) -> None:
+    body = b'{"text": "' + b"x" * MAX_JSON_BYTES + b'"}'
+    answer = gateway.test_client().post("/api/v1/speech", data=body, content_type="application/json")
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"params": '{"quality": "draft", "seed": 3, "fast": true}'}, {"params.quality": "draft", "params.seed": "3", "params.fast": "true"},
+     {"params": '{"quality": "high", "seed": 3, "fast": true}', "params.quality": "draft", "params.steps": ""}],
+)  # fmt: skip
+def test_parameters_as_json_or_as_fields(gateway: Flask, values: dict[str, str]) -> None:
+    with gateway.test_request_context("/", method="POST", data=values):
+        assert Fields().mapping("params") == {"quality": "draft", "seed": "3", "fast": "true"}
+
+
+@pytest.mark.parametrize("value", ["[1]", "quality", '"x"'])
+def test_parameters_that_are_none(gateway: Flask, value: str) -> None:
+    assert refused(gateway, lambda fields: fields.mapping("params"), data={"params": value}).field == "params"

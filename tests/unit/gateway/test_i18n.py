@@ -1,0 +1,122 @@
+"""Every word in both languages, every error in Chinese."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from gateway import i18n
+
+ROOT = Path(__file__).resolve().parents[3]
+GATEWAY = ROOT / "gateway"
+RAISING = ("services", "client", "gateway", "portrait")
+REASON = re.compile(r"[A-Z][A-Z0-9_]+|[a-z]+(-[a-z]+)+")
+MENTIONED = {
+    "UNAVAILABLE",
+    "TIMEOUT",
+    "CANCELLED",
+    "BUSY",
+    "INTERNAL",
+    "NO_SUCH_PAGE",
+    "WRONG_METHOD",
+    "BAD_REQUEST",
+    "FILE_TOO_LARGE",
+}
+PLACEHOLDER = re.compile(r"{(\w+)}")
+
+
+def test_both_catalogues_have_the_same_keys_and_placeholders() -> None:
+    english, chinese = i18n.catalogue("en"), i18n.catalogue("zh")
+    assert english.keys() == chinese.keys()
+    for key, text in english.items():
+        assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(chinese[key])), key
+
+
+def used_keys() -> Iterator[tuple[str, str]]:
+    for path in [*GATEWAY.glob("templates/*.html"), *GATEWAY.glob("static/js/*.js"), *GATEWAY.rglob("*.py")]:
+        for key in re.findall(r"""\b(?:t|word|say)\(["']([a-z_]+\.[a-z_]+)["'][,)]""", path.read_text()):
+            yield path.name, key
+
+
+def test_every_key_that_is_used_is_there() -> None:
+    used = list(used_keys())
+    assert len(used) > 100
+    missing = [(name, key) for name, key in used if key not in i18n.catalogue("en")]
+    assert not missing
+
+
+def reasons() -> Iterator[tuple[str, str]]:
+    """Every reason in the code: `reason="…"`, `default_reason = "…"`, and what errors and refusals begin with."""
+    for room in RAISING:
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                for value in _reason_nodes(node):
+                    if isinstance(value, ast.Constant) and REASON.fullmatch(str(value.value)):
+                        yield f"{path.relative_to(ROOT)}:{value.lineno}", value.value.upper().replace("-", "_")
+
+
+def _reason_nodes(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Call):
+        named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
+        is_error = isinstance(node.func, ast.Name) and re.search(
+            r"(CallError|RecordingError|refusal|invalid)$", node.func.id
+        )
+        return named + (node.args[:3] if is_error else [])
+    if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "default_reason" for target in node.targets):
+        return [node.value]
+    if isinstance(node, ast.Dict):
+        told = [
+            value for key, value in zip(node.keys, node.values, strict=True) if getattr(key, "value", "") == "reason"
+        ]
+        return [leaf for value in told for leaf in (value.values if isinstance(value, ast.BoolOp) else [value])]
+    return []
+
+
+def test_every_reason_is_translated() -> None:
+    found = list(reasons())
+    assert len({reason for _, reason in found}) > 60
+    missing = [(where, reason) for where, reason in found if reason not in i18n.catalogue("errors.zh")]
+    assert not missing
+
+
+def test_every_translation_is_of_a_reason() -> None:
+    known = {reason for _, reason in reasons()} | MENTIONED
+    assert set(i18n.catalogue("errors.zh")) <= known
+
+
+@pytest.mark.parametrize(
+    ("headers", "language"),
+    [({}, "en"), ({"Accept-Language": "zh-CN,zh;q=0.9"}, "zh"), ({"Accept-Language": "de,en;q=0.5"}, "en"),
+     ({"Accept-Language": "fr"}, "en"), ({"Cookie": "visavis_language=zh", "Accept-Language": "en"}, "zh"),
+     ({"Cookie": "visavis_language=../etc"}, "en")],
+)  # fmt: skip
+def test_the_language_is_the_chosen_one_else_the_browsers(
+    gateway: Flask, headers: dict[str, str], language: str
+) -> None:
+    with gateway.test_request_context("/", headers=headers):
+        assert i18n.language() == language
+
+
+def test_errors_are_told_in_chinese_with_their_values(gateway: Flask) -> None:
+    with gateway.test_request_context("/", headers={"Accept-Language": "zh"}):
+        assert i18n.error_text("TOO_SHORT", "x", {"second": "4.0", "min": "10"}).startswith("视频只有 4.0 秒")
+        assert i18n.error_text("TOO_SHORT", "x", {"seconds": "4.0"}).startswith("只听到 4.0 秒")
+        assert i18n.error_text("TOO_SHORT", "x", {}) == "录音太短，请录得长一些。"
+        assert i18n.error_text("LOW_FPS", "english", {}) == "english"
+        assert i18n.error_text("NEVER_HEARD_OF", "english", {}) == "english"
+
+
+def test_values_are_never_read_as_placeholders() -> None:
+    assert i18n.fill("{name}: {other}", {"name": "{0.__class__}"}) == "{0.__class__}: {other}"
+
+
+def test_choosing_a_language_is_remembered(gateway: Flask) -> None:
+    client = gateway.test_client()
+    assert client.get("/language/zh?next=/train").location == "/train"
+    assert "训练数字人" in client.get("/train").text
+    assert 'lang="zh-CN"' in client.get("/train").text

@@ -1,0 +1,91 @@
+"""Whose recording is used: never another browser's."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+BROWSER = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+MINE = "/static/audios/input.wav"
+
+
+def save(client: FlaskClient, words: bytes, **request: object) -> dict[str, str]:
+    answer = client.post("/save_audio", data={"audio": (io.BytesIO(words), "input.wav")}, **request)
+    assert answer.status_code == 200
+    return answer.get_json()
+
+
+def test_two_browsers_never_hear_each_other(gateway: Flask) -> None:
+    one, two, newcomer = (gateway.test_client() for _ in range(3))
+    save(one, b"one", headers=BROWSER)
+    save(two, b"two", headers=BROWSER)
+    assert one.get(MINE, headers=BROWSER).data == b"one"
+    assert two.get(MINE, headers=BROWSER).data == b"two"
+    assert newcomer.get(MINE, headers=BROWSER).status_code == 404
+
+
+def test_a_script_without_cookies_gets_what_a_script_saved(gateway: Flask) -> None:
+    script = gateway.test_client(use_cookies=False)
+    save(gateway.test_client(), b"browser", headers=BROWSER)
+    assert script.get(MINE).status_code == 404
+    save(script, b"script")
+    save(gateway.test_client(), b"later browser", headers=BROWSER)
+    assert script.get(MINE).data == b"script"
+    assert gateway.test_client().get(MINE, headers=BROWSER).status_code == 404
+
+
+@pytest.mark.parametrize("elsewhere", [{"REMOTE_ADDR": "192.168.1.9"}, {"HTTP_X_FORWARDED_FOR": "8.8.8.8"}])
+def test_callers_elsewhere_need_the_id(gateway: Flask, elsewhere: dict[str, str]) -> None:
+    script = gateway.test_client(use_cookies=False)
+    save(script, b"script")
+    assert script.get(MINE, environ_overrides=elsewhere).status_code == 404
+    told = save(script, b"far", environ_overrides=elsewhere)
+    assert script.get(MINE).data == b"script"
+    assert script.get("/" + told["path"], environ_overrides=elsewhere).data == b"far"
+
+
+def test_a_container_published_on_loopback_counts_its_callers_as_here(make_gateway: Callable[..., Flask]) -> None:
+    script = make_gateway(host="0.0.0.0", published_host="127.0.0.1").test_client(use_cookies=False)
+    save(script, b"script", environ_overrides={"REMOTE_ADDR": "172.18.0.1"})
+    assert script.get(MINE, environ_overrides={"REMOTE_ADDR": "172.18.0.1"}).data == b"script"
+
+
+def test_recordings_expire(gateway: Flask, tmp_path: Path) -> None:
+    client = gateway.test_client(use_cookies=False)
+    path = tmp_path / "audios" / f"{save(client, b'old')['audio_id']}.wav"
+    os.utime(path, (time.time() - 25 * 3600,) * 2)
+    save(client, b"new")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("audio_id", ["../../etc/passwd", "..%2F..%2Fsecret", "x" * 32, "", "a/b"])
+def test_ids_that_are_none_open_nothing(gateway: Flask, tmp_path: Path, audio_id: str) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"secret")
+    client = gateway.test_client(use_cookies=False)
+    answer = client.post("/chat_system", data={"model_param": "May", "audio_id": audio_id})
+    assert answer.status_code in (404, 503)
+    assert answer.get_json()["status"] == "error"
+    assert client.get(f"/static/audios/{audio_id}").status_code in (404, 308)
+    assert client.get("/static/audios/../secret.wav").status_code == 404
+    assert client.get("/static/videos/..%2f..%2fsecret.wav").status_code == 404
+
+
+def test_failures_look_as_older_scripts_expect(gateway: Flask) -> None:
+    answer = gateway.test_client().post("/video_generation", data={"model_param": "..", "gpu_choice": "CPU"})
+    assert answer.status_code == 400
+    assert answer.get_json() == {
+        "status": "error",
+        "message": "Give the name of an avatar, for example `May` or `output/May`.",
+    }
+
+
+def test_the_older_pages_lead_to_the_new_ones(gateway: Flask) -> None:
+    for old, new in (("video_generation", "generate"), ("model_training", "train"), ("chat_system", "chat")):
+        assert gateway.test_client().get(f"/{old}").location == f"/{new}"

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings import GatewaySettings, is_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org"])
+def test_open_addresses_need_a_token(host: str) -> None:
+    with pytest.raises(ValidationError, match="GATEWAY_TOKEN"):
+        GatewaySettings(host=host)
+    assert GatewaySettings(host=host, token="secret").host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.8.8.8"])
+def test_loopback_needs_none(host: str) -> None:
+    assert GatewaySettings(host=host).is_loopback
+
+
+def test_a_container_published_on_loopback_needs_none_and_one_published_to_all_does() -> None:
+    assert GatewaySettings(host="0.0.0.0", published_host="127.0.0.1").has_only_local_callers
+    with pytest.raises(ValidationError):
+        GatewaySettings(host="0.0.0.0", published_host="0.0.0.0")
+
+
+def test_names_that_look_like_loopback_are_not() -> None:
+    assert not is_loopback("127.0.0.1.evil.example")
+    assert not is_loopback("localhost.evil.example")
+    assert not is_loopback(None)
+
+
+def test_the_token_is_never_shown() -> None:
+    assert "hunter2" not in repr(GatewaySettings(token="hunter2"))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.refusal import Refusal
+from gateway.spellings import avatar_of, device_of, parameters_of
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["May", " May ", "output/May", "output/May/", "./output/May", "TalkingGaussian/output/May",
+     "/app/TalkingGaussian/output/May", "TalkingGaussian\\output\\May"],
+)  # fmt: skip
+def test_every_old_path_names_the_avatar(spelling: str) -> None:
+    assert avatar_of(spelling) == "May"
+
+
+def test_names_with_spaces_and_other_scripts_stay() -> None:
+    assert avatar_of("output/张 三 🙂") == "张 三 🙂"
+
+
+@pytest.mark.parametrize("spelling", ["", " ", "/", "..", "output/../../etc", "output/.."])
+def test_paths_that_name_nobody_are_refused(spelling: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        avatar_of(spelling)
+    assert caught.value.field == "model_param"
+
+
+@pytest.mark.parametrize(
+    ("choice", "device"),
+    [("CPU", "cpu"), ("cpu", "cpu"), ("GPU0", "cuda:0"), ("gpu1", "cuda:1"), ("0", "cuda:0"), ("cuda:2", "cuda:2"), ("", "")],
+)  # fmt: skip
+def test_devices(choice: str, device: str) -> None:
+    assert device_of(choice) == device
+
+
+@pytest.mark.parametrize("choice", ["TPU", "GPU", "GPU-1", "GPU0; rm"])
+def test_unknown_devices_are_refused(choice: str) -> None:
+    with pytest.raises(Refusal):
+        device_of(choice)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [("", {}), ("quality=draft, seed=3", {"quality": "draft", "seed": "3"}), ('{"seed": 3}', {"seed": "3"}),
+     ("--quality=draft --seed=3", {"quality": "draft", "seed": "3"}), ("a=b=c", {"a": "b=c"})],
+)  # fmt: skip
+def test_parameters(text: str, parameters: dict[str, str]) -> None:
+    assert parameters_of(text) == parameters
+
+
+@pytest.mark.parametrize("text", ["draft", "{seed", "quality draft"])
+def test_other_parameters_are_refused(text: str) -> None:
+    with pytest.raises(Refusal):
+        parameters_of(text)
