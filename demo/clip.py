@@ -86,6 +86,7 @@ def make(
         rate = Fraction(fps).limit_denominator(1001)
         video = container.add_stream("libx264", rate, options={"crf": "17", "preset": "fast", "tune": "animation"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        video.codec_context.thread_count = 1  # x264 writes other bytes with every number of threads
         sound = container.add_stream("aac", AUDIO_RATE, layout="mono", bit_rate=128_000) if audio else None
         for picture in frames(speech, size=(width, height), fps=fps, faces=faces, seed=seed):
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
