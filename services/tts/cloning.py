@@ -71,6 +71,11 @@ class VoiceModel:
         speaker, base = Speaker(**numbers["speaker"]), Speaker(**numbers["base"])
         return cls(numbers["variant"], speaker, base, **tensors)
 
+    @staticmethod
+    def stamp(folder: Path) -> int:
+        """Changes when the model in the folder does."""
+        return (folder / _NUMBERS).stat().st_mtime_ns
+
     def convert(self, frames: Frames) -> Frames:
         """The base voice's frames in the person's voice."""
         mean, std, person_mean, person_std = self.statistics

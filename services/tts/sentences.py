@@ -82,13 +82,13 @@ def language_of(sentence: str) -> str:
 
 
 def without_symbols(text: str) -> str:
-    """The text without emoji and other pictures, which engines read out by their Unicode names."""
+    """The text without pictures, which engines read out by their Unicode names, and control characters; same length."""
     return "".join(" " if _is_picture(character) else character for character in text)
 
 
 def _is_picture(character: str) -> bool:
     if ord(character) < 0x2190:
-        return character == "\u200d"  # joins emoji
+        return character == "\u200d" or unicodedata.category(character) == "Cc"  # the joiner of emoji
     category = unicodedata.category(character)
     return category in ("So", "Co", "Cn", "Cs") or 0xFE00 <= ord(character) <= 0xFE0F or ord(character) >> 8 == 0x1F3
 

@@ -34,7 +34,7 @@ class Engine(TtsEngine):
     def __init__(self, settings: TtsSettings) -> None:
         self._learning = threading.Lock()
         self._banks: dict[str, list[world.Frames]] = {}
-        self._open_model = lru_cache(maxsize=32)(cloning.VoiceModel.open)
+        self._open_model = lru_cache(maxsize=32)(_open_model)
 
     def load(self) -> None:
         """Start espeak-ng and WORLD by speaking a word."""
@@ -92,7 +92,7 @@ class Engine(TtsEngine):
 
     def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
         self.check_language(language)
-        model = self._open_model(voice) if voice else None
+        model = self._open_model(voice, cloning.VoiceModel.stamp(voice)) if voice else None
         index = -1
         for index, sentence in enumerate(sentences.split(text)):
             spoken = languages.espeak_language(language or sentences.language_of(sentence))
@@ -100,6 +100,11 @@ class Engine(TtsEngine):
             yield Speech(samples, self.sample_rate, index, sentence, words)
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
+
+
+def _open_model(folder: Path, stamp: int) -> cloning.VoiceModel:
+    """The stamp is part of what the cache remembers: a voice may be registered anew under its old name."""
+    return cloning.VoiceModel.open(folder)
 
 
 def _say(
@@ -114,7 +119,7 @@ def _say(
     samples = world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
     start, end = loudness.sounding_span(samples, world.SAMPLE_RATE)
     samples = samples[start:end]
-    if model or prosody != Prosody():
+    if len(samples) and (model or prosody != Prosody()):
         frames = world.analyse(samples)
         frames = model.convert(frames) if model else frames
         samples = world.synthesise(cloning.shifted(frames, prosody.pitch_semitones), prosody.rate)
@@ -140,5 +145,5 @@ def _timed(
 ) -> tuple[SpokenWord, ...]:
     """Each word lasts until the next begins, the last until the sound ends."""
     starts = [min(max(start - offset_s, 0) / rate, duration_s) for _, start in words]
-    ends = [*starts[1:], duration_s]
+    ends = [*starts[1:], duration_s][: len(starts)]
     return tuple(SpokenWord(text, *span) for (text, _), *span in zip(words, starts, ends, strict=True))

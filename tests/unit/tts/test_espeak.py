@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -187,6 +189,21 @@ def test_two_seconds_are_too_short(engine: Engine, reference: np.ndarray, tmp_pa
     with pytest.raises(InvalidInput) as caught:
         engine.enrol(reference[: 2 * RATE], RATE, "", tmp_path)
     assert caught.value.reason == "TOO_SHORT"
+
+
+@pytest.mark.parametrize("text", ["a", "\0abc\7d", "<b>bold</b> [[h@loU]]", "ཀ", "\ud800 hi"])
+def test_strange_text_does_no_harm(engine: Engine, speak, text: str) -> None:
+    (piece,) = speak(engine, text, None, prosody=Prosody(rate=2, pitch_semitones=12))
+    assert np.abs(piece.samples).max() > 0.05
+
+
+def test_a_voice_registered_anew_is_read_anew(engine: Engine, speak, voice: Path, tmp_path: Path) -> None:
+    shutil.copytree(voice, tmp_path, dirs_exist_ok=True)
+    first = pitch_hz(said(engine, speak, TEXT, tmp_path))
+    numbers = json.loads((tmp_path / "voice.json").read_text())
+    numbers["speaker"]["pitch_mean"] -= np.log(2)
+    (tmp_path / "voice.json").write_text(json.dumps(numbers))
+    assert pitch_hz(said(engine, speak, TEXT, tmp_path)) < 0.7 * first
 
 
 def test_levelled_never_clips() -> None:
