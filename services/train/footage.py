@@ -9,11 +9,11 @@ from pathlib import Path
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 
 LOOKS = 60  # frames looked at, at most
 LOOKS_PER_S = 1.5
 WIDEST = 1280  # pictures are scaled down to this for looking at
-PICTURES = {"png", "mjpeg", "gif", "webp", "bmp", "tiff", "jpegls"}  # codecs of still pictures
 
 
 class NotMedia(Exception):
@@ -63,7 +63,7 @@ def outline(path: Path) -> Outline:
 def _outline(container: av.container.InputContainer) -> Outline:
     has_sound = bool(container.streams.audio)
     stream = container.streams.video[0] if container.streams.video else None
-    if stream is None or stream.codec_context.name in PICTURES or not stream.codec_context.width:
+    if stream is None or not stream.codec_context.width or _is_still(container, stream):
         return Outline(0, 0, 0.0, 0.0, 0.0, False, has_sound, ())
     seconds, keyframes = _times(container, stream)
     span = seconds[-1] - seconds[0] if len(seconds) > 1 else 0.0
@@ -78,6 +78,12 @@ def _outline(container: av.container.InputContainer) -> Outline:
         width, height = height, width
     length = span + (1 / fps if fps else 0.0)
     return Outline(width, height, fps, length, declared, True, has_sound, tuple(keyframes))
+
+
+def _is_still(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
+    """A picture file, or the cover of a song."""
+    name = container.format.name
+    return name == "image2" or name.endswith("_pipe") or bool(stream.disposition & Disposition.attached_pic)
 
 
 def _times(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[float], list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.train.engine import Parameter, Progress, TrainEngine, TrainingTask
 from services.train.settings import TrainSettings
 
 GIVEN_BY_SERVICE = ("device",)
+HELD_OUT = "held-out.jpg"  # the library's picture of true and generated frames
 
 
 class Engine(TrainEngine):
@@ -48,6 +50,7 @@ class Engine(TrainEngine):
         except portrait.RecordingError as error:
             reason = error.reason.upper().replace("-", "_")
             raise InvalidInput(str(error), reason=reason, field="video") from error
+        shutil.copy(task.work_folder / HELD_OUT, task.avatar_folder / "comparison.jpg")
         return {key: value for key, value in dataclasses.asdict(report).items() if key != "avatar"}
 
 

@@ -1,0 +1,301 @@
+"""The training service, called as its callers call it: from an uploaded clip to an avatar in storage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.json_format import MessageToDict
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from visavis.common.v1 import info_pb2, job_pb2, media_pb2
+from visavis.train.v1 import train_pb2, train_pb2_grpc
+
+from services.common.storage import Storage
+from services.train.recordings import Recordings
+from services.train.servicer import TrainServicer
+from services.train.settings import TrainSettings
+
+Stub = train_pb2_grpc.TrainServiceStub
+Upload = train_pb2.UploadRecordingRequest
+Call = Callable[..., Any]
+INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+NAME = "Ada 测试 🎬"
+TINY = [
+    info_pb2.ParameterValue(name="steps", integer=8),
+    info_pb2.ParameterValue(name="size", integer=192),
+    info_pb2.ParameterValue(name="loop_seconds", integer=2),  # a whole number is a number too
+]
+SLOW = [info_pb2.ParameterValue(name="steps", integer=100_000), info_pb2.ParameterValue(name="minutes", number=60)]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> TrainSettings:
+    return TrainSettings(
+        port=0,
+        storage_url=(tmp_path / "storage").as_uri(),
+        database_url=f"sqlite:///{tmp_path / 'jobs.sqlite'}",
+        work_folder=tmp_path / "work",
+        devices=["cpu"],
+        threads=1,
+    )
+
+
+@pytest.fixture
+def storage(settings: TrainSettings) -> Storage:
+    return Storage(settings.storage_url, settings.work_folder / "cache")
+
+
+@pytest.fixture
+def call(serving: Any, settings: TrainSettings) -> Call:
+    """Run one coroutine function with a stub of a fresh service."""
+
+    def run(work: Callable[[Stub], Awaitable[Any]], **changes: Any) -> Any:
+        chosen = settings.model_copy(update=changes)
+
+        async def serve() -> Any:
+            async with serving(TrainServicer(chosen), chosen) as channel:
+                return await work(Stub(channel))
+
+        return asyncio.run(serve())
+
+    return run
+
+
+@pytest.fixture
+def recording_id(storage: Storage, demo_clip: Path) -> str:
+    """A recording that has passed the check."""
+    facts = {"duration_s": 12.0, "width": 256, "height": 256, "fps": 25.0, "warnings": []}
+    return Recordings(storage).add(demo_clip, facts)
+
+
+def upload(data: bytes) -> list[Upload]:
+    pieces = [data[at : at + 500_000] for at in range(0, len(data), 500_000)]
+    config = train_pb2.RecordingConfig(file_name="clip.mp4")
+    return [Upload(config=config), *(Upload(data=piece) for piece in pieces)]
+
+
+def wanted(recording_id: str, /, **changes: Any) -> train_pb2.CreateTrainingRequest:
+    consent = media_pb2.Consent(given_by="Ada L.")
+    options = {"recording_id": recording_id, "name": NAME, "consent": consent, "parameters": TINY} | changes
+    return train_pb2.CreateTrainingRequest(**options)
+
+
+async def refused(awaited: Any) -> tuple[grpc.StatusCode, str, str]:
+    """The status, reason and field of a call that must fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await awaited
+    status = rpc_status.from_call(failure.value)
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details if status else ():
+        detail.Unpack(info) if detail.Is(info.DESCRIPTOR) else detail.Unpack(request)
+    field = request.field_violations[0].field if request.field_violations else ""
+    return failure.value.code(), info.reason, field
+
+
+async def snapshots(stub: Stub, training_id: str) -> AsyncIterator[train_pb2.Training]:
+    request = train_pb2.WatchTrainingRequest(id=training_id)
+    async for reply in stub.WatchTraining(request, timeout=500):
+        yield reply.training
+
+
+def test_info_describes_every_engine_without_loading_any(call: Call) -> None:
+    reply = call(lambda stub: stub.GetInfo(train_pb2.GetInfoRequest()))
+    assert reply.info.engine.name == "portrait"
+    engine = next(engine for engine in reply.engines if engine.engine.name == "portrait")
+    quality = next(parameter for parameter in engine.parameters if parameter.name == "quality")
+    assert (quality.type, quality.default_value.text) == (info_pb2.PARAMETER_TYPE_TEXT, "standard")
+    assert "draft" in quality.choices
+    assert quality.help
+    assert "device" not in [parameter.name for parameter in engine.parameters]
+
+
+def test_a_clip_becomes_an_avatar(call: Call, storage: Storage, settings: TrainSettings, demo_clip: Path) -> None:
+    webvtt = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n"
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        recording = (await stub.UploadRecording(upload(demo_clip.read_bytes()))).recording
+        request = wanted(recording.id, request_id="once", voice="ada")
+        job = (await stub.CreateTraining(request)).training
+        again = (await stub.CreateTraining(request)).training
+        await stub.SetTranscript(train_pb2.SetTranscriptRequest(id=job.job.id, webvtt=webvtt))
+        taken = await refused(stub.CreateTraining(wanted(recording.id)))
+        seen = [training async for training in snapshots(stub, job.job.id)]
+        preview = [r async for r in stub.ReadPreview(train_pb2.ReadPreviewRequest(id=job.job.id))]
+        listed = (await stub.ListTrainings(train_pb2.ListTrainingsRequest())).trainings
+        return recording, job, again, taken, seen, preview, listed
+
+    recording, job, again, taken, seen, preview, listed = call(work)
+    assert recording.duration.ToTimedelta().total_seconds() == pytest.approx(12, abs=0.1)
+    assert again.job.id == job.job.id
+    assert taken == (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", "name")
+    last = seen[-1]
+    assert last.job.state == job_pb2.JOB_STATE_SUCCEEDED, last.job.error
+    assert [training.job.progress for training in seen] == sorted(training.job.progress for training in seen)
+    assert {"track", "motion", "face"} <= {training.job.stage for training in seen}
+    assert MessageToDict(last.report)["metrics"]["psnr"] > 10
+    assert preview[0].header.content_type == "image/jpeg"
+    assert preview[1].data[:2] == b"\xff\xd8"
+    assert [training.job.id for training in listed] == [job.job.id]
+    manifest = json.loads(storage.read(f"avatars/{NAME}/avatar.json"))
+    assert manifest["consent"]["given_by"] == "Ada L."
+    assert manifest["provenance"]["duration_s"] == pytest.approx(12, abs=0.1)
+    assert len(manifest["provenance"]["sha256"]) == 64
+    assert (manifest["engine"], manifest["voice"], manifest["size"], manifest["fps"]) == ("portrait", "ada", 192, 25)
+    assert manifest["baselines"]["mean_crop"]["psnr"] > 0
+    assert storage.read(f"avatars/{NAME}/transcript.vtt").decode() == webvtt
+    assert storage.exists(f"avatars/{NAME}/comparison.jpg")
+    assert not storage.folders("recordings")
+    assert not list(settings.work_folder.glob("training-*"))
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([], (INVALID, "CONFIG_FIRST", "config")),
+        ([Upload(data=b"12")], (INVALID, "CONFIG_FIRST", "config")),
+        (upload(b"") + upload(b""), (INVALID, "CONFIG_ONCE", "config")),
+        (upload(b""), (INVALID, "FILE_EMPTY", "video")),
+        (upload(b"no video at all" * 1000), (INVALID, "NOT_A_VIDEO", "video")),
+        (upload(bytes(2_000_000)), (INVALID, "FILE_TOO_LARGE", "video")),
+    ],
+)
+def test_uploads_that_cannot_serve_are_refused_and_not_kept(
+    call: Call, settings: TrainSettings, storage: Storage, messages: list[Upload], expected: tuple[Any, ...]
+) -> None:
+    assert call(lambda stub: refused(stub.UploadRecording(messages)), max_upload_bytes=1_500_000) == expected
+    assert not storage.folders("recordings")
+    assert not list(settings.work_folder.glob("upload-*"))
+
+
+def test_a_cancelled_upload_leaves_nothing(call: Call, settings: TrainSettings) -> None:
+    async def work(stub: Stub) -> None:
+        stream = stub.UploadRecording()
+        await stream.write(upload(b"")[0])
+        await stream.write(Upload(data=b"half a video"))
+        await asyncio.sleep(0.3)
+        stream.cancel()
+        await asyncio.sleep(0.3)
+
+    call(work)
+    assert not list(settings.work_folder.glob("upload-*"))
+
+
+def test_what_cannot_be_trained_is_refused_beside_its_field(call: Call, storage: Storage, recording_id: str) -> None:
+    storage.write("avatars/Taken/avatar.json", b"{}")
+    value = info_pb2.ParameterValue
+    cases = [
+        ({"name": ""}, (INVALID, "NAME_EMPTY", "name")),
+        ({"name": "../up"}, (INVALID, "NAME_FORBIDDEN", "name")),
+        ({"name": "x" * 61}, (INVALID, "NAME_TOO_LONG", "name")),
+        ({"name": "Taken"}, (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", "name")),
+        ({"name": " Taken "}, (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", "name")),
+        ({"consent": media_pb2.Consent(given_by=" ")}, (INVALID, "CONSENT_MISSING", "consent")),
+        ({"engine": "none"}, (INVALID, "NO_ENGINE", "engine")),
+        ({"device": "cuda:99"}, (INVALID, "NO_DEVICE", "device")),
+        ({"recording_id": "recording-" + "0" * 32}, (MISSING, "RECORDING_NOT_FOUND", "recording_id")),
+        ({"recording_id": "../../etc"}, (MISSING, "RECORDING_NOT_FOUND", "recording_id")),
+        ({"parameters": [value(name="nope", integer=1)]}, (INVALID, "PARAMETER_UNKNOWN", "params.nope")),
+        ({"parameters": [value(name="steps", text="many")]}, (INVALID, "PARAMETER_TYPE", "params.steps")),
+        ({"parameters": [value(name="steps")]}, (INVALID, "PARAMETER_TYPE", "params.steps")),
+        ({"parameters": [value(name="steps", integer=-1)]}, (INVALID, "PARAMETER_RANGE", "params.steps")),
+        ({"parameters": [value(name="size", integer=500)]}, (INVALID, "PARAMETER_RANGE", "params.size")),
+        ({"parameters": [value(name="minutes", number=float("nan"))]}, (INVALID, "PARAMETER_RANGE", "params.minutes")),
+        ({"parameters": [value(name="quality", text="best")]}, (INVALID, "PARAMETER_CHOICE", "params.quality")),
+    ]
+
+    async def work(stub: Stub) -> list[Any]:
+        return [await refused(stub.CreateTraining(wanted(recording_id, **changes))) for changes, _ in cases]
+
+    assert call(work) == [expected for _, expected in cases]
+
+
+def test_a_second_training_waits_and_both_can_be_cancelled(
+    call: Call, settings: TrainSettings, storage: Storage, recording_id: str
+) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        first = (await stub.CreateTraining(wanted(recording_id, name="first", parameters=SLOW))).training
+        async for training in snapshots(stub, first.job.id):
+            if training.job.stage == "track":
+                break
+        second = (await stub.CreateTraining(wanted(recording_id, name="second", parameters=SLOW))).training
+        third = (await stub.CreateTraining(wanted(recording_id, name="third", parameters=SLOW))).training
+        cancel = train_pb2.CancelTrainingRequest
+        ended = (await stub.CancelTraining(cancel(id=second.job.id))).training
+        await stub.CancelTraining(cancel(id=third.job.id))
+        began = time.monotonic()
+        await stub.CancelTraining(cancel(id=first.job.id))
+        seen = [training async for training in snapshots(stub, first.job.id)]
+        return second, third, ended, seen[-1], time.monotonic() - began
+
+    second, third, ended, last, seconds = call(work)
+    assert (second.job.state, second.job.queue_index) == (job_pb2.JOB_STATE_QUEUED, 0)
+    assert third.job.queue_index == 1
+    assert ended.job.state == last.job.state == job_pb2.JOB_STATE_CANCELLED
+    assert seconds < 10
+    assert not list(settings.work_folder.glob("training-*"))
+    assert not storage.folders("avatars")
+    assert storage.folders("recordings") == [recording_id]  # may be tried again
+
+
+def test_unknown_trainings_are_not_found(call: Call) -> None:
+    async def work(stub: Stub) -> list[Any]:
+        return [
+            await refused(stub.GetTraining(train_pb2.GetTrainingRequest(id="training-none"))),
+            await refused(stub.CancelTraining(train_pb2.CancelTrainingRequest(id="../x"))),
+            await refused(stub.SetTranscript(train_pb2.SetTranscriptRequest(id="", webvtt="WEBVTT"))),
+        ]
+
+    assert call(work) == [(MISSING, "JOB_NOT_FOUND", "id")] * 3
+
+
+def test_a_full_disk_is_told_plainly_and_leaves_nothing(
+    call: Call, settings: TrainSettings, storage: Storage, recording_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+
+    async def work(stub: Stub) -> list[Any]:
+        return [
+            await refused(stub.UploadRecording(upload(b"some bytes"))),
+            await refused(stub.CreateTraining(wanted(recording_id))),
+        ]
+
+    answers = call(work)
+    assert [answer[:2] for answer in answers] == [(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")] * 2
+    assert not list(settings.work_folder.glob("upload-*"))
+
+
+def test_old_recordings_are_forgotten(call: Call, storage: Storage, recording_id: str) -> None:
+    async def work(stub: Stub) -> None:
+        for _ in range(100):
+            if not storage.folders("recordings"):
+                return
+            await asyncio.sleep(0.05)
+
+    call(work, keep_recordings_days=1e-9)
+    assert not storage.folders("recordings")
+
+
+def test_a_video_compared_with_itself_is_perfect(call: Call, demo_clip: Path) -> None:
+    config = train_pb2.EvaluateRequest(config=train_pb2.EvaluateConfig())
+    data = demo_clip.read_bytes()
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        both = [train_pb2.EvaluateRequest(true_video=data), train_pb2.EvaluateRequest(generated_video=data)]
+        report = (await stub.Evaluate([config, *both])).report
+        broken = [both[0], train_pb2.EvaluateRequest(generated_video=b"no video")]
+        return report, await refused(stub.Evaluate([config, *broken])), await refused(stub.Evaluate([config, both[0]]))
+
+    report, broken, missing = call(work)
+    assert report["psnr"] > 60
+    assert report["ssim"] > 0.999
+    assert broken[0] is INVALID
+    assert missing == (INVALID, "FILE_EMPTY", "generated_video")

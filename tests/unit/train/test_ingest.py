@@ -1,0 +1,191 @@
+"""The check of recordings: each refusal names what is wrong and where, and good recordings of every kind pass."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from services.common.audio import to_pcm
+from services.common.errors import InvalidInput
+from services.train import ingest
+from services.train.settings import TrainSettings
+
+SETTINGS = TrainSettings()
+BLANK = np.full((256, 256, 3), 90, np.uint8)
+
+
+def refusal(path: Path, settings: TrainSettings = SETTINGS) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        ingest.check(path, settings)
+    assert caught.value.field == "video"
+    assert str(path) not in caught.value.message
+    return caught.value
+
+
+def test_a_good_recording_passes(demo_clip: Path) -> None:
+    facts = ingest.check(demo_clip, SETTINGS)
+    assert (facts["width"], facts["height"], facts["fps"]) == (256, 256, pytest.approx(25))
+    assert facts["duration_s"] == pytest.approx(12, abs=0.05)
+    assert "CUTS" not in [warning["reason"] for warning in facts["warnings"]]
+
+
+def test_files_that_are_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    assert refusal(path).reason == "FILE_EMPTY"
+    path.write_bytes(b"Dear diary, " * 1000)
+    assert refusal(path).reason == "NOT_A_VIDEO"
+    path.write_bytes(np.random.default_rng(0).bytes(50_000))
+    assert refusal(path).reason == "NOT_A_VIDEO"
+    assert refusal(still(tmp_path)).reason == "NOT_A_VIDEO"
+
+
+def still(folder: Path) -> Path:
+    path = folder / "still.png"
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width = stream.height = 256
+        stream.pix_fmt = "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(BLANK, "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_sound_without_a_picture_is_no_video(tmp_path: Path, speech: np.ndarray) -> None:
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(to_pcm(speech))
+    assert refusal(path).reason == "NOT_A_VIDEO"
+
+
+def test_a_truncated_file_is_named_as_such(film: Any, pictures: Any, speech: Any, tmp_path: Path) -> None:
+    whole = film(pictures, speech)  # the index is at the end: without it nothing can be read
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert refusal(cut).reason == "TRUNCATED"
+    whole = film(pictures, None, movflags="faststart")  # the index is at the front: the half can be read
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    error = refusal(cut)
+    assert error.reason == "TRUNCATED"
+    assert 3 < float(error.values["second"]) < 9
+
+
+def test_too_short_and_too_long(film: Any, pictures: Any, speech: Any, demo_clip: Path) -> None:
+    error = refusal(film(pictures[:125], speech[: 5 * 16_000]))
+    assert (error.reason, error.values) == ("TOO_SHORT", {"second": "5.0", "min": "10"})
+    assert refusal(demo_clip, TrainSettings(max_seconds=6)).reason == "TOO_LONG"
+
+
+def test_sound_that_cannot_serve(film: Any, pictures: Any) -> None:
+    assert refusal(film(pictures, None)).reason == "NO_AUDIO"
+    assert refusal(film(pictures, np.zeros(12 * 16_000, np.float32))).reason == "SILENT"
+    noise = np.random.default_rng(0).normal(0, 0.1, 12 * 16_000).astype(np.float32)
+    assert refusal(film(pictures, noise)).reason == "NO_SPEECH"
+    hum = (0.3 * np.sin(2 * np.pi * 120 * np.arange(12 * 16_000) / 16_000)).astype(np.float32)
+    assert refusal(film(pictures, hum)).reason == "NO_SPEECH"
+
+
+def test_no_face_names_the_second(film: Any, pictures: Any, speech: Any) -> None:
+    error = refusal(film([BLANK] * 300, speech))
+    assert (error.reason, float(error.values["second"])) == ("NO_FACE", pytest.approx(0.4, abs=0.4))
+    gone = [*pictures[:150], *[BLANK] * 150]
+    error = refusal(film(gone, speech))
+    assert error.reason == "NO_FACE"
+    assert 5.5 < float(error.values["second"]) < 7.5
+
+
+def test_a_face_that_leaves_for_a_moment_passes(film: Any, pictures: Any, speech: Any) -> None:
+    briefly = [*pictures[:150], *[BLANK] * 15, *pictures[165:]]
+    assert ingest.check(film(briefly, speech), SETTINGS)["duration_s"] == pytest.approx(12, abs=0.1)
+
+
+def test_two_faces_are_too_many(film: Any, pictures: Any, speech: Any) -> None:
+    pairs = [np.concatenate([left, right], axis=1) for left, right in zip(pictures, pictures[::-1], strict=True)]
+    error = refusal(film(pairs, speech))
+    assert (error.reason, error.values["count"]) == ("SEVERAL_FACES", "2")
+    assert float(error.values["second"]) < 2
+
+
+def test_small_pictures_and_small_faces(film: Any, pictures: Any, speech: Any) -> None:
+    assert refusal(film([picture[::2, ::2] for picture in pictures], speech)).reason == "RESOLUTION_TOO_LOW"
+    far = np.full((360, 640, 3), 90, np.uint8)
+    frames = []
+    for picture in pictures:
+        frames.append(far.copy())
+        frames[-1][100:228, 250:378] = picture[::2, ::2]
+    error = refusal(film(frames, speech))
+    assert error.reason == "FACE_TOO_SMALL"
+    assert float(error.values["pixels"]) < 64
+
+
+def test_faults_that_can_be_lived_with_are_warnings(film: Any, pictures: Any, speech: Any) -> None:
+    loud = np.clip(speech * 12, -1, 1)
+    facts = ingest.check(film(pictures, loud, name="loud.mkv", audio_codec="pcm_s16le"), SETTINGS)
+    assert "CLIPPING" in reasons(facts)
+    facts = ingest.check(film(pictures[::2], speech * 0.02, fps=12.5), SETTINGS)
+    assert {"QUIET", "LOW_FPS"} <= reasons(facts)
+    left = [np.concatenate([picture, BLANK], axis=1) for picture in pictures[:150]]
+    right = [np.concatenate([BLANK, picture], axis=1) for picture in pictures[150:]]
+    assert "CUTS" in reasons(ingest.check(film([*left, *right], speech), SETTINGS))
+
+
+def reasons(facts: dict[str, Any]) -> set[str]:
+    return {warning["reason"] for warning in facts["warnings"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "audio_codec"),
+    [
+        ("video.mkv", "libx265", "aac"),
+        ("video.avi", "mpeg4", "libmp3lame"),
+        ("video.webm", "libvpx", "libopus"),
+        ("video.mov", "mjpeg", "pcm_s16le"),
+    ],
+)
+def test_codecs_and_containers(film: Any, pictures: Any, speech: Any, name: str, codec: str, audio_codec: str) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"this build of PyAV does not write {codec}")
+    facts = ingest.check(film(pictures, speech, name=name, codec=codec, audio_codec=audio_codec), SETTINGS)
+    assert facts["duration_s"] == pytest.approx(12, abs=0.2)
+    assert facts["fps"] == pytest.approx(25, abs=0.5)
+
+
+def test_variable_frame_rates_are_measured_not_believed(film: Any, pictures: Any, speech: Any) -> None:
+    times = [tick for tick in range(600) if tick % 4 in (0, 1)]  # two close, then a gap: 25 a second of 50
+    facts = ingest.check(film(pictures, speech, fps=50, times=times), SETTINGS)
+    assert facts["fps"] == pytest.approx(25, abs=0.3)
+    assert facts["duration_s"] == pytest.approx(12, abs=0.2)
+
+
+def test_a_phone_held_upright(film: Any, pictures: Any, speech: Any, tmp_path: Path) -> None:
+    lying = [np.rot90(np.concatenate([p, p[:64]], axis=0)) for p in pictures]
+    path = film([np.ascontiguousarray(p) for p in lying], speech)
+    rotate(path, 90)
+    facts = ingest.check(path, SETTINGS)
+    assert (facts["width"], facts["height"]) == (256, 320)
+
+
+def rotate(path: Path, degrees: int) -> None:
+    """Set the display matrix of an MP4's video track, as phones do."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd")
+    while True:  # the video track is the one with a size
+        matrix = at + 4 + 4 + 4 * 5 + 8 + 8
+        if int.from_bytes(data[matrix + 36 : matrix + 40], "big"):
+            break
+        at = data.index(b"tkhd", at + 4)
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[degrees // 90]
+    values = [cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30]
+    data[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in values)
+    path.write_bytes(bytes(data))
+
+
+def test_real_recordings_pass(shared_data: Path) -> None:
+    for name in ("dfrf_cnn2_en_71s.mp4", "icable_anchor_cantonese_12s.mp4", "latentsync_demo1_woman_10s.mp4"):
+        assert ingest.check(shared_data / "videos" / name, SETTINGS)["duration_s"] > 9.9
