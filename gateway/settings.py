@@ -23,7 +23,7 @@ class GatewaySettings(BaseSettings):
     """Port to listen on."""
 
     published_host: str = ""
-    """In a container: the host's address that the port is published on; empty when `host` itself is what callers reach."""
+    """In a container: the host's address that its port is published on; empty when callers reach `host` itself."""
 
     token: SecretStr = SecretStr("")
     """Secret that callers send as `Authorization: Bearer …` and people type into the sign-in page."""
@@ -62,7 +62,7 @@ class GatewaySettings(BaseSettings):
 
     @property
     def has_only_local_callers(self) -> bool:
-        """Whether a container's port is published on its host's loopback, so that whoever gets in is on that machine."""
+        """Whether a container's port is published on its host's loopback, so that every caller is on that machine."""
         return bool(self.published_host) and is_loopback(self.published_host)
 
     @property

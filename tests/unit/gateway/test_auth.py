@@ -57,8 +57,13 @@ def test_signing_in_never_leads_elsewhere(closed: Flask, next_page: str) -> None
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:9999"}, {"Sec-Fetch-Site": "cross-site"}],
-)  # fmt: skip
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:9999"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
 def test_other_sites_cannot_post_in_the_users_name(gateway: Flask, headers: dict[str, str]) -> None:
     answer = gateway.test_client().post("/save_audio", headers=headers)
     assert answer.status_code == 403

@@ -48,9 +48,16 @@ def test_the_whole() -> None:
 
 @pytest.mark.parametrize(
     ("header", "first", "last"),
-    [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=90-", 90, 99), ("bytes=-5", 95, 99), ("bytes=50-5000", 50, 99),
-     ("bytes=-5000", 0, 99), ("bytes=0-", 0, 99)],
-)  # fmt: skip
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-19", 10, 19),
+        ("bytes=90-", 90, 99),
+        ("bytes=-5", 95, 99),
+        ("bytes=50-5000", 50, 99),
+        ("bytes=-5000", 0, 99),
+        ("bytes=0-", 0, 99),
+    ],
+)
 def test_a_range(header: str, first: int, last: int) -> None:
     status, body, headers = ask(Source(), header)
     assert status == 206

@@ -53,9 +53,12 @@ def test_json_is_never_read_without_bound(gateway: Flask) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"params": '{"quality": "draft", "seed": 3, "fast": true}'}, {"params.quality": "draft", "params.seed": "3", "params.fast": "true"},
-     {"params": '{"quality": "high", "seed": 3, "fast": true}', "params.quality": "draft", "params.steps": ""}],
-)  # fmt: skip
+    [
+        {"params": '{"quality": "draft", "seed": 3, "fast": true}'},
+        {"params.quality": "draft", "params.seed": "3", "params.fast": "true"},
+        {"params": '{"quality": "high", "seed": 3, "fast": true}', "params.quality": "draft", "params.steps": ""},
+    ],
+)
 def test_parameters_as_json_or_as_fields(gateway: Flask, values: dict[str, str]) -> None:
     with gateway.test_request_context("/", method="POST", data=values):
         assert Fields().mapping("params") == {"quality": "draft", "seed": "3", "fast": "true"}

@@ -95,9 +95,7 @@ def test_every_translation_is_of_a_reason() -> None:
      ({"Accept-Language": "fr"}, "en"), ({"Cookie": "visavis_language=zh", "Accept-Language": "en"}, "zh"),
      ({"Cookie": "visavis_language=../etc"}, "en")],
 )  # fmt: skip
-def test_the_language_is_the_chosen_one_else_the_browsers(
-    gateway: Flask, headers: dict[str, str], language: str
-) -> None:
+def test_the_language_is_chosen_or_the_browsers(gateway: Flask, headers: dict[str, str], language: str) -> None:
     with gateway.test_request_context("/", headers=headers):
         assert i18n.language() == language
 

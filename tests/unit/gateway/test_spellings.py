@@ -28,8 +28,16 @@ def test_paths_that_name_nobody_are_refused(spelling: str) -> None:
 
 @pytest.mark.parametrize(
     ("choice", "device"),
-    [("CPU", "cpu"), ("cpu", "cpu"), ("GPU0", "cuda:0"), ("gpu1", "cuda:1"), ("0", "cuda:0"), ("cuda:2", "cuda:2"), ("", "")],
-)  # fmt: skip
+    [
+        ("CPU", "cpu"),
+        ("cpu", "cpu"),
+        ("GPU0", "cuda:0"),
+        ("gpu1", "cuda:1"),
+        ("0", "cuda:0"),
+        ("cuda:2", "cuda:2"),
+        ("", ""),
+    ],
+)
 def test_devices(choice: str, device: str) -> None:
     assert device_of(choice) == device
 
