@@ -26,7 +26,7 @@ from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
 from services.common.streams import in_thread
-from services.render import engines
+from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
 from services.render.generations import KIND, Generations, error_from
@@ -61,9 +61,10 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         render_pb2_grpc.add_RenderServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        """Load the default engine; avatars are loaded when they are first asked for."""
+        """Load the default engine and bring the demo avatar; avatars are loaded when they are first asked for."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         forget_leftovers(self._settings.work_folder, "speech-*")
+        starter.install(self._storage, self._settings.starter_avatars)
         self._cast.engine(self._settings.engine)
 
     async def start(self) -> None:

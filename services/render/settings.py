@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -20,6 +22,9 @@ class RenderSettings(ServiceSettings):
 
     engine: str = "portrait"
     """The engine that GetInfo describes; each avatar is shown by the engine that trained it."""
+
+    starter_avatars: Path = Path(__file__).resolve().parents[2] / "demo" / "avatar"
+    """Folder of avatars that are put into storage at the first start; one that is deleted does not come back."""
 
     device: str = ""
     """Where live speech is rendered: "cpu", "cuda:0"; empty for the fastest there is."""
