@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("
 LATIN_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")
 CJK_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf")
 LABEL_SHARE = 0.05  # of the shorter side: the least height of letters that GB 45438-2025 asks for
+CAPITAL_SHARE = 0.7  # of a font's size that a capital is tall
 SUBTITLE_SHARE = 0.05
 LINES = 3
 Draw = Callable[[np.ndarray, float], np.ndarray]
@@ -44,7 +46,7 @@ class Patch:
 
 def label(text: str, width: int, height: int) -> Patch:
     """The visible label, in the upper left corner."""
-    letters = max(8, round(LABEL_SHARE * min(width, height)))
+    letters = max(10, math.ceil(LABEL_SHARE / CAPITAL_SHARE * min(width, height)))
     font = _font(text, letters, "")
     margin = letters // 2
     return _text_patch([text], font, letters, lambda w, h: (margin, margin))

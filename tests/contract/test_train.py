@@ -118,10 +118,10 @@ def test_info_describes_every_engine_without_loading_any(call: Call) -> None:
 
 
 def test_a_clip_becomes_an_avatar(call: Call, storage: Storage, settings: TrainSettings, demo_clip: Path) -> None:
-    webvtt = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n"
+    webvtt, clip = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n", demo_clip.read_bytes()
 
     async def work(stub: Stub) -> tuple[Any, ...]:
-        recording = (await stub.UploadRecording(upload(demo_clip.read_bytes()))).recording
+        recording = (await stub.UploadRecording(upload(clip))).recording
         request = wanted(recording.id, request_id="once", voice="ada")
         job = (await stub.CreateTraining(request)).training
         again = (await stub.CreateTraining(request)).training
