@@ -56,8 +56,13 @@ def _make(
     recording = recordings.find(spec["recording_id"])
     folder = task.work_folder / "avatar"
     shutil.rmtree(folder, ignore_errors=True)
+    # The engine names what it keeps as it likes, so its place is not the one that the avatar goes to.
     job = TrainingTask(
-        recordings.local_file(spec["recording_id"]), task.work_folder, folder, spec["parameters"], task.device
+        recordings.local_file(spec["recording_id"]),
+        task.work_folder / "engine",
+        folder,
+        spec["parameters"],
+        task.device,
     )
     engine = import_engine(engines, spec["engine"])(settings)
     card = engine.train(job, Teller(task, report, storage))
