@@ -1,0 +1,116 @@
+"""Sound of every kind of file, good and bad."""
+
+from __future__ import annotations
+
+import io
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from services.common import audio
+from services.common.errors import InvalidInput
+
+RATE = 16_000
+TONE = (0.4 * np.sin(2 * np.pi * 220 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+
+
+def wav(samples: np.ndarray, *, width: int = 2, channels: int = 1, rate: int = RATE) -> bytes:
+    target = io.BytesIO()
+    data = (samples * 127 + 128).astype(np.uint8) if width == 1 else (samples * 32_767).astype("<i2")
+    with wave.open(target, "wb") as file:
+        file.setparams((channels, width, rate, 0, "NONE", ""))
+        file.writeframes(np.repeat(data, channels).tobytes())
+    return target.getvalue()
+
+
+def encoded(path: Path, codec: str, rate: int = 48_000) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        samples = np.interp(np.arange(2 * rate) / rate, np.arange(len(TONE)) / RATE, TONE).astype(np.float32)
+        for start in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(samples[None, start : start + 1024]), "fltp", "mono"
+            )
+            frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def assert_tone(samples: np.ndarray) -> None:
+    assert samples.dtype == np.float32
+    assert len(samples) == pytest.approx(2 * RATE, abs=0.1 * RATE)
+    spectrum = np.abs(np.fft.rfft(samples[RATE // 2 : RATE + RATE // 2]))
+    assert np.argmax(spectrum) == pytest.approx(220, abs=2)
+    assert np.abs(samples).max() == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize("options", [{}, {"width": 1}, {"channels": 2}, {"width": 1, "channels": 2}])
+def test_wav_of_every_width(options: dict[str, int]) -> None:
+    assert_tone(audio.decode(io.BytesIO(wav(TONE, **options)), RATE))
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 44_100])
+def test_other_rates_are_resampled(rate: int) -> None:
+    slow = np.sin(2 * np.pi * 220 * np.arange(2 * rate) / rate).astype(np.float32) * 0.4
+    assert_tone(audio.decode(io.BytesIO(wav(slow, rate=rate)), RATE))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp3", "libmp3lame"), ("a.m4a", "aac"), ("a.ogg", "libopus"), ("a.webm", "libopus"), ("a.flac", "flac")],
+)
+def test_compressed_files(tmp_path: Path, name: str, codec: str) -> None:
+    assert_tone(audio.decode(encoded(tmp_path / name, codec), RATE))
+
+
+def test_blocks_are_the_whole_in_pieces() -> None:
+    blocks = list(audio.decode_blocks(io.BytesIO(wav(TONE)), RATE))
+    assert len(blocks) > 3
+    assert_tone(np.concatenate(blocks))
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", b"no sound at all " * 100, wav(TONE)[:20], bytes(5000)])
+def test_what_is_no_sound_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        audio.decode(io.BytesIO(data), RATE, field="speech")
+    assert (caught.value.reason, caught.value.field) == ("UNREADABLE_MEDIA", "speech")
+
+
+def test_a_truncated_recording_keeps_what_is_there(tmp_path: Path) -> None:
+    data = encoded(tmp_path / "a.mp3", "libmp3lame").read_bytes()
+    assert len(audio.decode(io.BytesIO(data[: len(data) // 2]), RATE)) == pytest.approx(RATE, abs=0.2 * RATE)
+
+
+def test_a_picture_without_sound_has_no_audio(tmp_path: Path) -> None:
+    path = tmp_path / "silent.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(InvalidInput) as caught:
+        audio.decode(path, RATE)
+    assert caught.value.reason == "NO_AUDIO"
+
+
+def test_too_long_and_silent() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        audio.decode(io.BytesIO(wav(TONE)), RATE, max_seconds=1)
+    assert caught.value.reason == "TOO_LONG"
+    audio.check_audible(TONE)
+    for quiet in (np.zeros(100, np.float32), np.zeros(0, np.float32), TONE * 0.001):
+        with pytest.raises(InvalidInput):
+            audio.check_audible(quiet)
+
+
+def test_pcm_there_and_back() -> None:
+    assert np.abs(audio.from_pcm(audio.to_pcm(TONE)) - TONE).max() < 1e-4
+    assert audio.from_pcm(audio.to_pcm(np.array([2.0, -2.0]))) == pytest.approx([1, -1], abs=1e-4)
+    with pytest.raises(InvalidInput):
+        audio.from_pcm(b"123")
