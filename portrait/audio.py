@@ -39,8 +39,10 @@ _SLICE = 10 * SAMPLE_RATE
 _LEVEL_PRIOR = 17.5
 """Of speech at -22 dB of full scale."""
 _PEAK_LEAST = 12.0
-_PEAK_DECAY = 0.0005
-"""Per frame that the recent peak sinks: 13 dB in a minute, so that a murmur after a shout is heard in time."""
+_PEAK_RISE = 0.3
+"""Of the way that the peak goes up in a frame: a click is not yet a loud voice."""
+_PEAK_DECAY, _PEAK_DECAY_IN_SILENCE = 0.002, 0.0001
+"""Per frame: a murmur after a shout is soon heard, and minutes of silence do not turn its hiss into speech."""
 _GATE = 5.0
 """Under the recent peak, where speech ends."""
 _MEL_FLOOR, _BAND_FLOOR = -11.0, -13.0
@@ -166,13 +168,15 @@ class _SpeechGate:
 
     def __call__(self, loudness: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Whether each of the next frames (t,) is speech, and whether it is speech or follows it closely."""
-        time = np.arange(1, len(loudness) + 1)
-        peaks = np.maximum.accumulate(np.append(self._peak, loudness + _PEAK_DECAY * time))[1:] - _PEAK_DECAY * time
-        speech = loudness > np.maximum(peaks, _PEAK_LEAST) - _GATE
-        since = time - np.maximum.accumulate(np.where(speech, time, -self._since))
-        if len(time):
-            self._peak, self._since = peaks[-1], min(int(since[-1]), _HANGOVER + 1)
-        return speech, since <= _HANGOVER
+        since = np.array([self._frames_since_speech(each) for each in loudness.tolist()], int)
+        return since == 0, since <= _HANGOVER
+
+    def _frames_since_speech(self, loudness: float) -> int:
+        self._peak += _PEAK_RISE * max(0.0, loudness - self._peak)
+        speech = loudness > max(self._peak, _PEAK_LEAST) - _GATE
+        self._since = 0 if speech else self._since + 1
+        self._peak -= _PEAK_DECAY if self._since <= _HANGOVER else _PEAK_DECAY_IN_SILENCE
+        return self._since
 
 
 class _RunningMean:

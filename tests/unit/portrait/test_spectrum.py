@@ -43,7 +43,7 @@ def test_noise_removal_lowers_a_steady_hiss_but_not_the_speech_over_it() -> None
     bands = rng.exponential(1e6, (600, 25))
     bands[300:340] += 1e9
     clean = spectrum.NoiseRemoval()(bands.astype(np.float32))
-    assert clean[200:290].mean() < 0.3 * bands[200:290].mean()
+    assert clean[200:290].mean() < 0.4 * bands[200:290].mean()
     assert clean[310:338].mean() == pytest.approx(bands[310:338].mean(), rel=0.3)
 
 
