@@ -7,28 +7,30 @@ from typing import Any
 from rich.table import Table
 
 _LABELS = {
-    "psnr": "PSNR, dB, higher is better",
-    "psnr_face": "  of the face",
-    "psnr_mouth": "  of the mouth",
-    "ssim": "SSIM, higher is better",
-    "ssim_face": "  of the face",
-    "ssim_mouth": "  of the mouth",
-    "lmd_px": "lip landmark distance, px, lower is better",
-    "lmd_iod": "  in eye distances",
-    "lmd_centred_iod": "  with the lips' centres aligned",
-    "aperture_correlation": "opening of the mouth, correlation, 1 is best",
-    "aperture_std_ratio": "  its range against the truth, 1 is best",
-    "sharpness": "sharpness of the mouth against the truth, 1 is best",
-    "jitter": "jitter of the lips against the truth, 1 is best",
+    "psnr": "PSNR, dB ↑",
+    "psnr_face": "  face",
+    "psnr_mouth": "  mouth",
+    "ssim": "SSIM ↑",
+    "ssim_face": "  face",
+    "ssim_mouth": "  mouth",
+    "lmd_px": "lips off by, px ↓",
+    "lmd_iod": "  eye distances ↓",
+    "lmd_centred_iod": "  when centred ↓",
+    "aperture_correlation": "opening follows ↑",
+    "aperture_std_ratio": "  its range → 1",
+    "aperture_correlation_rolled": "  wrong audio → 0",
+    "sharpness": "sharpness → 1",
+    "jitter": "jitter → 1",
 }
+"""↑ higher is better, ↓ lower is better, → what the truth would get."""
 
 
 def report_card(report: dict[str, Any]) -> Table:
     """One row per metric; `report["baselines"]`, where it is given, brings a column per baseline."""
     metrics = report.get("metrics", report)
     baselines: dict[str, dict[str, Any]] = report.get("baselines", {})
-    table = Table(box=None, pad_edge=False)
-    table.add_column("measured on held-out video", overflow="fold")
+    table = Table(box=None, pad_edge=False, caption="↑ higher is better, ↓ lower is better, → what the truth would get")
+    table.add_column("held-out video", no_wrap=True)
     for title in ("result", *(name.replace("_", " ") for name in baselines)):
         table.add_column(title, justify="right")
     for name in _ordered(metrics):
