@@ -1,0 +1,113 @@
+"""A training service that is killed in the middle of a training: its child dies with it, and the next one goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+from visavis.common.v1 import info_pb2, job_pb2, media_pb2
+from visavis.train.v1 import train_pb2, train_pb2_grpc
+
+from services.common.storage import Storage
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+PARAMETERS = [
+    info_pb2.ParameterValue(name="minutes", number=0.5),
+    info_pb2.ParameterValue(name="size", integer=192),
+    info_pb2.ParameterValue(name="loop_seconds", number=2),
+]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen, train_pb2_grpc.TrainServiceStub]]]:
+    """Start the service as a process; all of them share storage, table and work folder."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "TRAIN_PORT": str(port),
+        "TRAIN_DEVICES": '["cpu"]',
+        "VISAVIS_STORAGE_URL": (tmp_path / "storage").as_uri(),
+        "VISAVIS_DATABASE_URL": f"sqlite:///{tmp_path / 'jobs.sqlite'}",
+        "VISAVIS_WORK_FOLDER": str(tmp_path / "work"),
+    }
+    started: list[subprocess.Popen] = []
+
+    def run() -> tuple[subprocess.Popen, train_pb2_grpc.TrainServiceStub]:
+        log = (tmp_path / f"service-{len(started)}.log").open("wb")
+        command = [sys.executable, "-m", "services.train"]
+        started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
+        stub = train_pb2_grpc.TrainServiceStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
+        wait_for(lambda: answers(stub), 60)
+        return started[-1], stub
+
+    yield run
+    for process in started:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(stub: Any) -> bool:
+    try:
+        return bool(stub.GetInfo(train_pb2.GetInfoRequest(), timeout=2))
+    except grpc.RpcError:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+def requests(clip: Path) -> Iterator[train_pb2.UploadRecordingRequest]:
+    yield train_pb2.UploadRecordingRequest(config=train_pb2.RecordingConfig(file_name="clip.mp4"))
+    yield train_pb2.UploadRecordingRequest(data=clip.read_bytes())
+
+
+def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Path, tmp_path: Path) -> None:
+    service, stub = start()
+    recording = stub.UploadRecording(requests(demo_clip), timeout=60).recording
+    request = train_pb2.CreateTrainingRequest(
+        recording_id=recording.id,
+        name="Nora",
+        consent=media_pb2.Consent(given_by="Nora"),
+        parameters=PARAMETERS,
+    )
+    job_id = stub.CreateTraining(request, timeout=10).training.job.id
+    work = tmp_path / "work" / job_id
+    wait_for(lambda: (work / "face-checkpoint.safetensors").exists(), 300)
+    before = stub.GetTraining(train_pb2.GetTrainingRequest(id=job_id), timeout=10).training.job
+    motion_done = (work / "motion.done").stat().st_mtime_ns
+    (child,) = psutil.Process(service.pid).children()
+
+    os.kill(service.pid, signal.SIGKILL)
+    service.wait()
+    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
+
+    _, stub = start()
+    seen = []
+    for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job_id), timeout=300):
+        seen.append(reply.training.job)
+        if work.exists():
+            assert (work / "motion.done").stat().st_mtime_ns == motion_done  # no stage was done twice
+    assert seen[-1].state == job_pb2.JOB_STATE_SUCCEEDED, seen[-1].error
+    assert min(job.progress for job in seen) >= before.progress
+    resumed = [job.step_index for job in seen if job.stage == "face" and job.state == job_pb2.JOB_STATE_RUNNING]
+    assert resumed[-1] > before.step_index
+    storage = Storage((tmp_path / "storage").as_uri(), tmp_path)
+    assert storage.exists("avatars/Nora/avatar.json")
+    assert not storage.folders("recordings")
+    assert not work.exists()
