@@ -90,13 +90,15 @@ class Generations:
         except ServiceError as error:
             self.fail(job, error_dict(error))
             raise
+        self.waiting(job.id)  # a repeated request may have brought it meanwhile
         folder = f"{FOLDER}/{job.id}"
         self._storage.put_file(speech, f"{folder}/{INPUT}")
         if subtitles:
             self._storage.write(f"{folder}/{SUBTITLES}", subtitles.encode())
         spec = job.spec | {"duration_s": duration_s, "subtitles": bool(subtitles)}
         if not self._store.update(job.id, only=(State.WAITING,), state=State.QUEUED, spec=spec, stage=""):
-            self._storage.delete_folder(folder)
+            if self._store.get(job.id).state is State.CANCELLED:  # else what lies there is the job's
+                self._storage.delete_folder(folder)
             return self.waiting(job.id)
         return self._store.get(job.id)
 
