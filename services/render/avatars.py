@@ -20,6 +20,7 @@ from services.common.storage import Storage
 logger = logging.getLogger(__name__)
 
 FOLDER, MANIFEST = "avatars", "avatar.json"
+TRAININGS = "trainings"  # where training keeps its previews, which show the person too
 FILES = {
     render_pb2.AVATAR_FILE_THUMBNAIL: ("thumbnail.jpg", "thumbnail.png"),
     render_pb2.AVATAR_FILE_IDLE: ("idle.mp4",),
@@ -96,7 +97,10 @@ class Avatars:
         return self._storage.local_folder(f"{FOLDER}/{name}", MANIFEST)
 
     def delete(self, name: str) -> None:
-        """Forget an avatar."""
+        """Forget an avatar, and the previews of its training."""
+        _, manifest = self.find(name)
+        if training_id := manifest.get("training_id"):
+            self._storage.delete_folder(f"{TRAININGS}/{checked_name(training_id)}")
         self._storage.delete_folder(f"{FOLDER}/{name}", MANIFEST)
 
     def _key(self, name: str, kind: int) -> str:

@@ -71,9 +71,11 @@ class LocalRunner:
         await asyncio.gather(*self._loops, return_exceptions=True)
 
     async def _slot(self, device: str) -> None:
+        # Beside faster devices the processor takes only what was meant for it.
+        only_asked = device == "cpu" and len(self._devices) > 1
         while True:
             try:
-                job = await asyncio.to_thread(self._store.claim, self._kind, device, self._name)
+                job = await asyncio.to_thread(self._store.claim, self._kind, device, self._name, only_asked=only_asked)
                 if job:
                     await self._run(job)
                     continue

@@ -172,12 +172,12 @@ class JobStore:
         changes |= {"state": state, "ended_at": time.time(), "eta_s": None}
         return self.update(job_id, only=only, held_by=held_by, **changes)
 
-    def claim(self, kind: str, device: str, runner: str) -> Job | None:
-        """Take the oldest queued job that asked for this device, or for any."""
+    def claim(self, kind: str, device: str, runner: str, *, only_asked: bool = False) -> Job | None:
+        """Take the oldest queued job that asked for this device, or (unless `only_asked`) for any."""
         waiting = self._select(
             _jobs.c.kind == kind,
             _jobs.c.state == State.QUEUED.value,
-            _jobs.c.device.in_(["", device]),
+            _jobs.c.device.in_([device] if only_asked else ["", device]),
             order=_jobs.c.created_at.asc(),
             limit=5,
         )

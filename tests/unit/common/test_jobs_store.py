@@ -58,6 +58,8 @@ def test_the_oldest_comes_first_and_only_on_the_device_it_asked_for(store: JobSt
     assert store.claim("training", "cpu", "r").id == anywhere.id
     assert store.claim("training", "cuda:0", "r").id == on_gpu.id
     assert store.claim("generation", "cpu", "r") is None
+    assert store.claim("training", "cpu", "r", only_asked=True) is None
+    assert store.claim("training", "cpu", "r").id == last.id
 
 
 def test_waiting_jobs_are_not_claimed_until_their_input_has_come(store: JobStore) -> None:
