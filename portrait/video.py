@@ -12,12 +12,14 @@ from types import TracebackType
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from portrait.errors import RecordingError
 
 FRAME_RATE = 25
 SAMPLE_RATE = 16_000
+REC_709 = 1
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 KEYFRAME_EVERY = 25
 
@@ -205,13 +207,19 @@ class Movie:
         if seekable:
             every = str(KEYFRAME_EVERY)
             self._video.options |= {"g": every, "keyint_min": every, "sc_threshold": "0", "bf": "0"}
-        self._video.codec_context.thread_count = 2
+        context = self._video.codec_context
+        context.thread_count = 2
+        # Named, because players guess otherwise: BT.709 (ITU-T H.273 code 1) in the usual narrow range.
+        context.color_primaries = context.color_trc = REC_709
+        context.colorspace, context.color_range = REC_709, ColorRange.MPEG
         self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound else None
         self._index = self._heard = 0
 
     def push(self, picture: Frame) -> None:
         """Add one RGB frame."""
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         frame.pts, frame.time_base = self._index, Fraction(1, FRAME_RATE)
         self._index += 1
         self._container.mux(self._video.encode(frame))

@@ -77,6 +77,19 @@ def test_movie_round_trip(tmp_path: Path) -> None:
     assert np.corrcoef(heard[2000:14000], tone[2000:14000])[0, 1] > 0.99
 
 
+def test_colours_are_kept_and_named_for_players(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    red = np.zeros((48, 64, 3), np.uint8)
+    red[:] = (200, 40, 60)
+    with Movie(path, size=(64, 48), crf=5) as movie:
+        for _ in range(3):
+            movie.push(red)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.colorspace == 1  # BT.709, what players assume too
+    (_, seen), *_ = frames(path)
+    assert np.abs(seen[24, 32].astype(int) - (200, 40, 60)).max() <= 4
+
+
 def test_an_abandoned_movie_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError), Movie(tmp_path / "m.mp4", size=(64, 48)) as movie:
         movie.push(_grey(0))
