@@ -75,8 +75,9 @@ def live(engine: AsrEngine, pcm: bytes) -> tuple[str, float]:
 
 def file(engine: AsrEngine, pcm: bytes) -> tuple[str, float]:
     """Text, and how long all of it took."""
+    endpointer = Endpointer(hangover_ms=AsrSettings().file_hangover_ms)
     began = time.perf_counter()
-    return " ".join(one.text for one in transcribe(engine, "en", [pcm], Endpointer())), time.perf_counter() - began
+    return " ".join(one.text for one in transcribe(engine, "en", [pcm], endpointer)), time.perf_counter() - began
 
 
 def endpoints(data: Path) -> str:

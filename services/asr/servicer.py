@@ -61,8 +61,9 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         with tempfile.TemporaryFile() as recording:
             await receive_file(messages, recording, self._settings.max_upload_bytes, "data")
             recording.seek(0)
+            endpointer = self._endpointer(self._settings.file_hangover_ms)
             blocks = _Blocks(recording, self._settings.max_recording_seconds)
-            found = in_thread(transcribe(self._engine, config.language, blocks, self._endpointer()))
+            found = in_thread(transcribe(self._engine, config.language, blocks, endpointer))
             async with aclosing(found) as utterances:
                 said = [utterance async for utterance in utterances if utterance.text]
         words = [word for utterance in said for word in utterance.words or (_as_word(utterance),)]
@@ -109,9 +110,9 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             raise InvalidInput(message, reason="HANGOVER_OUT_OF_RANGE", field="config.hangover")
         return asked
 
-    def _endpointer(self, hangover_ms: int | None = None) -> Endpointer:
+    def _endpointer(self, hangover_ms: int) -> Endpointer:
         return Endpointer(
-            hangover_ms=hangover_ms or self._settings.hangover_ms,
+            hangover_ms=hangover_ms,
             min_speech_ms=self._settings.min_speech_ms,
             max_speech_ms=self._settings.max_utterance_ms,
             aggressiveness=self._settings.vad_aggressiveness,

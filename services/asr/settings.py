@@ -22,6 +22,9 @@ class AsrSettings(ServiceSettings):
     hangover_ms: int = Field(600, ge=100, le=5000)
     """Silence that ends an utterance, unless the caller asks for another."""
 
+    file_hangover_ms: int = Field(2000, ge=100, le=10_000)
+    """Silence that ends an utterance of a recording: nobody waits, and longer utterances are recognised better."""
+
     min_speech_ms: int = Field(120, ge=20, le=1000)
     """Sounds shorter than this are taken for clicks, not for speech."""
 

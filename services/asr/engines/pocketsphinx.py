@@ -19,8 +19,10 @@ from services.common.engine import EngineInfo
 from services.common.errors import Busy, Unsupported
 
 _BYTES_PER_S = 2 * SAMPLE_RATE
+_PIECE_BYTES = _BYTES_PER_S // 4
 _FRAMES_PER_S = 100
 _FRESH_STARTS_S = (1.0, 2.5)
+_WORTH_A_START = 1.5  # growth of the audio that makes another start at the end worth its time
 _NO_WORD = re.compile(r"^[<\[+]")  # <s>, <sil>, [NOISE], [SPEECH], ++BREATH++
 _PRONUNCIATION = re.compile(r"\(\d+\)$")  # "the(2)" is "the", said another way
 _CAPITAL_I = re.compile(r"^i(?='|$)")
@@ -106,25 +108,26 @@ class _Utterance(Recognition):
         self._pool = pool
         self._decoder: Decoder | None = None
         self._audio = bytearray()  # kept while a fresh start may still need it
+        self._estimated_from = 0  # bytes of audio that the mean in force was estimated from
         self._fresh_starts = [int(seconds * _BYTES_PER_S) for seconds in _FRESH_STARTS_S]
 
     def feed(self, pcm: bytes) -> str:
         decoder = self._decoder or self._begin()
         if not self._fresh_starts:
-            decoder.process_raw(pcm)
+            _decode(decoder, pcm)
             return _text(decoder)
         self._audio += pcm
         if len(self._audio) >= self._fresh_starts[0]:
             self._fresh_starts = [size for size in self._fresh_starts if size > len(self._audio)]
             self._start_afresh(decoder)
         elif len(self._fresh_starts) < len(_FRESH_STARTS_S):
-            decoder.process_raw(pcm)
+            _decode(decoder, pcm)
         return _text(decoder)
 
     def finish(self) -> Hypothesis:
         if self._decoder is None:
             return Hypothesis("")
-        if self._fresh_starts and self._audio:
+        if self._fresh_starts and self._audio and len(self._audio) >= _WORTH_A_START * self._estimated_from:
             self._start_afresh(self._decoder)
         self._decoder.end_utt()
         words = _words(self._decoder)
@@ -144,6 +147,7 @@ class _Utterance(Recognition):
     def _start_afresh(self, decoder: Decoder) -> None:
         """Take the cepstral mean of all audio so far and decode it again from the start."""
         audio = bytes(self._audio)
+        self._estimated_from = len(audio)
         decoder.end_utt()
         decoder.set_cmn(self._pool.first_mean)  # nothing of the previous speaker may stay
         decoder.start_utt()
@@ -151,7 +155,7 @@ class _Utterance(Recognition):
         decoder.end_utt()
         decoder.set_cmn(decoder.get_cmn())
         decoder.start_utt()
-        decoder.process_raw(audio)
+        _decode(decoder, audio)
         if not self._fresh_starts:
             self._audio.clear()
 
@@ -159,6 +163,12 @@ class _Utterance(Recognition):
         decoder, self._decoder = self._decoder, None
         if decoder:
             self._pool.give_back(decoder)
+
+
+def _decode(decoder: Decoder, audio: bytes) -> None:
+    """Search live, in pieces: PocketSphinx 5.1 silently drops the end of a buffer that is longer than a few seconds."""
+    for start in range(0, len(audio), _PIECE_BYTES):
+        decoder.process_raw(audio[start : start + _PIECE_BYTES])
 
 
 def _text(decoder: Decoder) -> str:
