@@ -78,6 +78,8 @@ class Espeak:
         self._library.espeak_SetVoiceByName(voice.encode())
         for parameter, value in ((_RATE, words_per_minute), (_PITCH, 48), (_RANGE, 62)):
             self._library.espeak_SetParameter(parameter, value, 0)
+        # Breath and flutter are noise, otherwise seeded by the clock.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
 
     def _receive(self, wave: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
         if wave and count:
@@ -105,14 +107,20 @@ def _espeak() -> Espeak:
     return Espeak()
 
 
+@functools.cache
+def _spoken(position: int, sentence: str) -> Speech:
+    """A sentence at its place in the script: kept, because the library's noise runs on from call to call."""
+    return _espeak().say(sentence)
+
+
 def recite(sentences: Iterable[str], seconds: float, lead: float = 0.4, pause: float = 0.35) -> Speech:
     """Speak as many whole sentences as fit, padded with silence to exactly `seconds`; one too long is cut."""
     espeak = _espeak()
     out = np.zeros(round(seconds * espeak.rate), np.float32)
     phonemes: list[Phoneme] = []
     at = lead
-    for sentence in sentences:
-        spoken = espeak.say(sentence)
+    for position, sentence in enumerate(sentences):
+        spoken = _spoken(position, sentence)
         if phonemes and at + spoken.seconds > seconds - 0.1:
             break
         first = round(at * espeak.rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_phonemes_stay_in_order_inside_the_recording(speech: Speech) -> None:
     starts = [p.start for p in speech.phonemes]
     assert starts == sorted(starts)
     assert speech.phonemes[-1].end <= speech.seconds == 6.0
+
+
+def test_every_process_speaks_the_same_samples() -> None:
+    code = (
+        "import hashlib; from demo.speech import recite; from demo.script import SENTENCES;"
+        "print(hashlib.md5(recite(SENTENCES, 9.0).samples.tobytes()).hexdigest())"
+    )
+    root = Path(clip.__file__).parents[1]
+    told = subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True).stdout
+    recite(SENTENCES, 4.0)
+    assert told.strip() == hashlib.md5(recite(SENTENCES, 9.0).samples.tobytes()).hexdigest()
 
 
 def test_blinks_come_every_few_seconds() -> None:
