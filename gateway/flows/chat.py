@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
@@ -15,7 +16,7 @@ from gateway.chats import Chat
 from gateway.context import context, services
 from gateway.fields import Fields
 from gateway.refusal import Refusal
-from gateway.replies import Reply, as_page_events
+from gateway.replies import as_page_events
 
 blueprint = Blueprint("chat", __name__)
 MP4 = "video/mp4"
@@ -29,7 +30,7 @@ def page() -> str:
 @blueprint.post("/api/v1/chats")
 def create() -> tuple[Response, int]:
     fields = Fields()
-    avatar = library.avatar(services(), fields.required("avatar"))
+    avatar = _avatar(fields.required("avatar"))
     persona, language = fields.text("persona"), fields.text("language")
     conversation = Conversation(
         services(),
@@ -49,6 +50,14 @@ def create() -> tuple[Response, int]:
         "greeting": greeting(persona, language or i18n.language()),
     }
     return jsonify(shown), 201
+
+
+def _avatar(name: str) -> dict[str, Any]:
+    try:
+        return library.avatar(services(), name)
+    except CallError as error:
+        error.field = error.field and "avatar"  # the service calls it "name"
+        raise
 
 
 def greeting(persona: str, language: str) -> str:
@@ -79,29 +88,27 @@ def interrupt(chat_id: str) -> Response:
 def message(chat_id: str) -> Response:
     chat, fields = context().chats.get(chat_id), Fields()
     audio = fields.file("audio")
-    text = fields.spoken("text", required=audio is None)
-    return sse.response(stream_with_context(_events(chat, text, audio.stream if audio else None)))
+    if audio is None:
+        return sse.response(stream_with_context(_events(chat, fields.spoken("text"))))
+    text = chat.conversation.listen(audio.stream)
+    if not text:
+        raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")
+    return sse.response(stream_with_context(_events(chat, text, was_heard=True)))
 
 
-def _events(chat: Chat, text: str, audio: object) -> Iterator[str]:
-    reply: Reply | None = None
+def _events(chat: Chat, text: str, *, was_heard: bool = False) -> Iterator[str]:
+    if was_heard:
+        yield sse.event("transcript", {"text": text})
+    number, reply = chat.answer(text)
+    base = f"/api/v1/chats/{chat.id}/replies/{number}"
     try:
-        if audio is not None:
-            text = chat.conversation.listen(audio)
-            yield sse.event("transcript", {"text": text})
-            if not text:
-                raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")
-        number, reply = chat.answer(text)
-        base = f"/api/v1/chats/{chat.id}/replies/{number}"
         for told in as_page_events(reply.events(), base + "/sentences/{index}", base + "/video"):
             if isinstance(told, CallError):
-                raise told
-            yield sse.event(*told) if told else sse.HEARTBEAT
-    except (CallError, Refusal) as error:
-        yield sse.event("error", errors.body_of(error))
+                yield sse.event("error", errors.body_of(told))
+            else:
+                yield sse.event(*told) if told else sse.HEARTBEAT
     finally:
-        if reply:
-            reply.cancel()  # the reader has everything, or has gone
+        reply.cancel()  # the reader has everything, or has gone
 
 
 @blueprint.get("/api/v1/chats/<chat_id>/replies/<int:number>/sentences/<int:index>")
