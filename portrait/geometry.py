@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from portrait.tracking import INNER_LIP, JAW, OUTER_LIP, STABLE, interocular
+from portrait.tracking import CHIN, INNER_LIP, JAW, OUTER_LIP, STABLE, interocular
 from portrait.video import Frame
 
 Floats = NDArray[np.float32]
@@ -97,11 +97,11 @@ def _mean_shape(stable: Floats) -> Floats:
 
 
 def _mask(mouths: Floats, side: int, iod: float) -> NDArray[np.uint8]:
-    """Hull of everywhere the lips and chin have been, from the nose's base down, grown by MASK_MARGIN."""
-    lips = mouths[:, :LIP_COUNT].reshape(-1, 2)
-    jaw = mouths[:, LIP_COUNT:].reshape(-1, 2)
-    jaw = jaw[jaw[:, 1] > np.percentile(lips[:, 1], 1)]
-    hull = cv2.convexHull(np.concatenate([lips, jaw]).round().astype(np.int32))
+    """Hull of where lips and chin usually are, grown by MASK_MARGIN: no jaw sides, behind which collars move."""
+    moving = mouths[:, [*range(LIP_COUNT), *(LIP_COUNT + JAW.index(point) for point in CHIN)]]
+    low, high = np.percentile(moving, [2, 98], axis=0)
+    corners = np.concatenate([low, high, np.stack([low[:, 0], high[:, 1]], 1), np.stack([high[:, 0], low[:, 1]], 1)])
+    hull = cv2.convexHull(corners.round().astype(np.int32))
     mask = np.zeros((side, side), np.uint8)
     cv2.fillConvexPoly(mask, hull, 255)
     reach = max(1, round(MASK_MARGIN * iod))

@@ -26,9 +26,9 @@ CRITIC_RATE = 4e-4
 CONTOUR_NOISE = 0.07
 SKIN_WEIGHT, MOUTH_WEIGHT = 0.55, 3.3
 DETAIL_WEIGHT = 1.0
-CRITIC_FROM = 0.55
+CRITIC_FROM = 0.5
 """Part of the run after which the critic joins: before, there is nothing worth judging."""
-CRITIC_WEIGHT, MATCH_WEIGHT = 0.02, 1.0
+CRITIC_WEIGHT, MATCH_WEIGHT = 0.03, 1.0
 AVERAGING = 0.998
 CHECKPOINT_EVERY_S = 20.0
 

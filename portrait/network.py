@@ -79,7 +79,7 @@ class Critic(nn.Module):
         self.score = nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, crop: Tensor, contours: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = torch.cat([crop, F.interpolate(contours, size=crop.shape[2:], mode="bilinear")], dim=1)
+        x = torch.cat([4 * crop - 2, F.interpolate(contours, size=crop.shape[2:], mode="bilinear")], dim=1)
         features = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)

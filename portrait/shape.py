@@ -68,7 +68,16 @@ def pose_base(points: Floats, matrices: Floats, canon: Canon, segments: list[tup
     design = np.concatenate([features, features[:, -3:] ** 2, np.ones((len(features), 1))], axis=1)
     gram = design[:train].T @ design[:train] + RIDGE * train * np.diag([1.0] * (design.shape[1] - 1) + [0.0])
     weights = np.linalg.solve(gram, design[:train].T @ mouths[:train])
-    return (design @ weights).reshape(len(points), -1, 2).astype(np.float32)
+    base = (design @ weights).reshape(len(points), -1, 2).astype(np.float32)
+    return _unspoken(base, mouths[:train].reshape(train, -1, 2))
+
+
+def _unspoken(base: Floats, mouths: Floats) -> Floats:
+    """The base without any opening of the lips: heads move with speech, and what they tell must come from the sound."""
+    gaps, gap = inner_gap(base), inner_gap(mouths)
+    centred = gap - gap.mean()
+    opening = np.tensordot(centred, mouths - mouths.mean(axis=0), axes=1) / (centred @ centred + 1e-9)
+    return (base - (gaps - gap.mean())[:, None, None] * opening).astype(np.float32)
 
 
 def _turns(points: Floats) -> Floats:
