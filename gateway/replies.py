@@ -143,8 +143,11 @@ def as_page_events(
                 yield "sentence", {"index": index, "text": text, "start_s": start_s}
             case MediaType():
                 media_type = event.media_type
+                yield None
             case Media(sentence_index=index) if index not in shown:
                 shown.add(index)
                 yield "media", {"index": index, "url": sentence_url.format(index=index), "media_type": media_type}
             case Done(text, timeline):
                 yield "done", {"text": text, "video_url": video_url, "timeline": timeline}
+            case _:
+                yield None  # so that the stream is written to, and a reader who has gone is noticed

@@ -8,8 +8,8 @@ from typing import Any
 
 from flask import Response
 
-HEARTBEAT = ": \n\n"  # a comment: keeps proxies awake and shows when the reader has gone
-HEARTBEAT_S = 2.0
+HEARTBEAT = ": \n\n"  # a comment: keeps proxies awake, and writing it shows when the reader has gone
+HEARTBEAT_S = 0.5
 
 
 def event(name: str, data: dict[str, Any]) -> str:
