@@ -62,9 +62,9 @@ def _avatar(name: str) -> dict[str, Any]:
 
 def greeting(persona: str, language: str) -> str:
     """The persona's first words in the language, or in any it knows."""
-    known = library.engines(services()).get("llm", {}).get("personas", [])
-    chosen = next((one for one in known if one["name"] == persona), known[0] if known else {"greetings": {}})
-    greetings = chosen["greetings"]
+    known = library.get_info(services(), "llm").personas
+    chosen = next((one for one in known if one.name == persona), known[0] if known else None)
+    greetings = dict(chosen.greetings) if chosen else {}
     wanted = (text for tag, text in greetings.items() if tag.split("-")[0] == language.split("-")[0])
     return next(wanted, next(iter(greetings.values()), ""))
 

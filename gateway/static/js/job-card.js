@@ -48,7 +48,8 @@ export class JobProgress {
   }
 
   update(job) {
-    const stage = job.stage && !isFinal(job) ? known(`stage.${job.stage}`, job.stage) : "";
+    const named = job.stage ? known(`stage.${job.stage}`, job.stage) : job.state === "running" ? t("job.starting") : "";
+    const stage = isFinal(job) ? "" : named;
     this.stage.textContent = stage;
     this.head.hidden = !stage && !this.head.contains(this.state); // the state may have been put elsewhere
     const fresh = badge(job);

@@ -83,6 +83,7 @@ form.addEventListener("submit", async (event) => {
 function show(job) {
   history.replaceState(null, "", `?job=${encodeURIComponent(job.id)}`);
   form.hidden = true;
+  form.parentElement.classList.add("single");
   panel.hidden = false;
   $("[data-job-title]").textContent = jobTitle(job);
   $("[data-job-title]").focus();
