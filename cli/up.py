@@ -57,6 +57,8 @@ def up(port: int | None, data: Path, no_gateway: bool) -> None:
 
 def _refuse_taken_ports(wanted: list[Program]) -> None:
     if complaints := ports.complaints(wanted):
+        if all(ports.OURS in complaint for complaint in complaints):
+            click.echo("Visavis seems to be running here already.", err=True)
         for complaint in complaints:
             click.echo(complaint, err=True)
         raise click.exceptions.Exit(REFUSED)

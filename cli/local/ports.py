@@ -9,6 +9,8 @@ import psutil
 
 from cli.local.programs import Program
 
+OURS = "another Visavis"
+
 
 def is_free(host: str, port: int) -> bool:
     """Whether we could listen there."""
@@ -34,7 +36,7 @@ def holder(port: int) -> str:
 def _describe(process: psutil.Process) -> str:
     words = process.cmdline()
     if "-m" in words and words[-1].split(".")[0] in ("services", "gateway"):
-        return f"another Visavis ({words[-1]}, process {process.pid})"
+        return f"{OURS} ({words[-1]}, process {process.pid})"
     return f"{process.name()} (process {process.pid})"
 
 

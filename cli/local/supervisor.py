@@ -15,7 +15,7 @@ QUICK_S = 60.0  # a program that dies sooner than this after its start is not gi
 MAX_QUICK_DEATHS = 4
 LONGEST_PAUSE_S = 30.0
 CHECK_EVERY_S = 0.5
-RECHECK_EVERY_S = 10.0  # once it is ready
+RECHECK_EVERY_S = 30.0  # once it is ready
 DRAIN_S = 25.0  # services let calls finish for 20 s
 PAGE_DRAIN_S = 8.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -61,6 +62,8 @@ class Stack:
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen | None = None
 
+    until = staticmethod(until)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports['gateway']}"
@@ -105,9 +108,10 @@ class Stack:
         """The running processes by name."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            words = child.cmdline()
-            if "-m" in words and words[-1].split(".")[0] in ("services", "gateway"):
-                found[words[-1].split(".")[-1]] = child
+            with contextlib.suppress(psutil.NoSuchProcess):  # also one that has died and was not buried yet
+                words = child.cmdline()
+                if "-m" in words and words[-1].split(".")[0] in ("services", "gateway"):
+                    found[words[-1].split(".")[-1]] = child
         return found
 
     def kill(self, name: str) -> None:
