@@ -17,6 +17,10 @@ CONTEXT = (-4, 0, 4)
 RIDGE = 0.3
 
 
+CERTAIN = 0.2
+"""Least best correlation that says anything about the lag."""
+
+
 def at_frames(features: Floats, count: int, shift: int = 0) -> NDArray[np.intp]:
     """Feature indices (count,) at the middle of each 25 fps frame, `shift` features later; clipped to the clip."""
     return np.clip(4 * np.arange(count) + 2 + shift, 0, len(features) - 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from portrait import audio, video
 from portrait.errors import RecordingError
 from portrait.geometry import Canon, Floats, cut_out, make_canon
-from portrait.offset import STEP_MS, estimate
+from portrait.offset import CERTAIN, STEP_MS, estimate
 from portrait.segments import glimpse, split
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.tracking import Tracker, fill
@@ -182,8 +182,8 @@ def _listen(work: Workspace, coefficients: Floats, usable: NDArray[np.bool_], on
         features[name] = audio.features(altered, warp=warp)
         on_step(index, 4)
     work.save(SPEECH, features)
-    lag, _ = estimate(features["clean"][: 4 * len(coefficients)], coefficients[:, :4], usable)
-    offset = lag - SYNC_MS
+    lag, scores = estimate(features["clean"][: 4 * len(coefficients)], coefficients[:, :4], usable)
+    offset = lag - SYNC_MS if scores.max() > CERTAIN else 0
     return offset, round(offset / STEP_MS)
 
 

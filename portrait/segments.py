@@ -10,11 +10,14 @@ from portrait.geometry import Floats
 from portrait.tracking import STABLE, interocular
 from portrait.video import Frame
 
-JUMP = 0.06
-"""Least jump of the face between frames, in inter-ocular distances, that can be a cut."""
-CONTRAST = 5.0
-"""How much a cut's jump exceeds the motion around it."""
-AROUND = 12
+JUMP = 0.03
+"""Least jump of the face at a cut, in inter-ocular distances."""
+CHANGE = 2.0
+"""Least mean change of the picture at a cut, in grey levels."""
+NEW_SCENE = 20.0
+"""Change that is a cut even if the new face is where the old one was."""
+CONTRAST = 4.0
+"""How much a cut exceeds the two frames before and after it; quick motion is quick for more than one frame."""
 
 
 def glimpse(picture: Frame) -> NDArray[np.uint8]:
@@ -27,17 +30,18 @@ def split(points: Floats, found: NDArray[np.bool_], glimpses: NDArray[np.uint8])
     stable = points[:, list(STABLE), :2]
     jumps = np.linalg.norm(np.diff(stable, axis=0), axis=-1).mean(axis=1) / interocular(points)[1:]
     changes = np.abs(np.diff(glimpses.astype(np.float32), axis=0)).mean(axis=(1, 2))
-    cut = _spikes(jumps, JUMP) | _spikes(changes, 4.0)
+    jumped, changed = _spikes(jumps, JUMP), _spikes(changes, CHANGE)
+    cut = changed & (jumped | (changes > NEW_SCENE))
     cut |= found[1:] != found[:-1]
     edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(points)]
     return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
 
 
 def _spikes(values: Floats, least: float) -> NDArray[np.bool_]:
-    """Where a value is large, and much larger than its neighbourhood's median."""
-    padded = np.pad(values, AROUND, mode="reflect" if len(values) > AROUND else "edge")
-    around = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1), axis=1)
-    return (values > least) & (values > CONTRAST * around)
+    """Where a value is large, and much larger than its neighbours."""
+    padded = np.pad(values, 2)
+    beside = np.max([padded[i : i + len(values)] for i in (0, 1, 3, 4)], axis=0)
+    return (values > least) & (values > CONTRAST * beside)
 
 
 def longest(segments: list[tuple[int, int]], found: NDArray[np.bool_], most: int) -> tuple[int, int]:

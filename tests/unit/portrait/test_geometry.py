@@ -82,8 +82,12 @@ def test_cuts_are_found_and_motion_is_not() -> None:
     points = _people(100)
     points[40:, :, 0] += 25
     grey = np.full((100, 32, 32), 90, np.uint8)
+    grey[40:] = 97
     grey[70:] = 140
     found = np.ones(100, bool)
+    assert split(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
+    points[85:90, :, 0] += 8 * np.arange(5)[:, None]  # a quick nod
+    grey[85:90] += 5 * np.arange(5, dtype=np.uint8)[:, None, None]
     assert split(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
     found[10:12] = False
     assert split(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
