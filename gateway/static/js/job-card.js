@@ -15,7 +15,7 @@ function eta(job) {
 function numbers(job) {
   if (job.state === "queued") return job.queue ? t("job.ahead", { count: job.queue }) : job.kind === "generation" ? t("job.waiting_input") : "";
   const parts = [`${Math.round(job.progress * 100)} %`, eta(job)];
-  if (job.steps) parts.push(t("job.steps", { step: job.step, steps: job.steps }));
+  if (job.steps > 1) parts.push(t("job.steps", { step: job.step, steps: job.steps }));
   if (job.loss) parts.push(t("job.loss", { loss: job.loss.toPrecision(3) }));
   return parts.filter(Boolean).join(" · ");
 }
@@ -89,10 +89,12 @@ export function downloads(result) {
   return el("div", { class: "actions" }, ...links);
 }
 
-/** The report card: the metrics we have words for first, numbers only. */
-export function metrics(values) {
-  const flat = Object.entries(values ?? {}).filter(([, value]) => typeof value === "number");
-  flat.sort(([a], [b]) => (known(`metric.${b}`) ? 1 : 0) - (known(`metric.${a}`) ? 1 : 0));
-  const items = flat.slice(0, 8).map(([name, value]) => el("div", {}, el("dt", { textContent: known(`metric.${name}`, name.replaceAll("_", " ")) }), el("dd", { textContent: Number(value.toPrecision(4)) })));
+const TOLD_METRICS = ["psnr", "ssim", "lmd_px", "aperture_correlation", "sharpness"];
+
+/** The report card: the metrics that we have words for, else whatever numbers there are. */
+export function metrics(values = {}) {
+  const told = TOLD_METRICS.filter((name) => typeof values[name] === "number");
+  const names = told.length ? told : Object.keys(values).filter((name) => typeof values[name] === "number");
+  const items = names.map((name) => el("div", {}, el("dt", { textContent: known(`metric.${name}`, name.replaceAll("_", " ")) }), el("dd", { textContent: Number(values[name].toPrecision(4)) })));
   return el("dl", { class: "metrics" }, ...items);
 }
