@@ -43,7 +43,6 @@ class Speaker:
 class VoiceModel:
     """Everything that conversion needs; n pairs of frames."""
 
-    variant: str  # of espeak's voices, that the base voice is
     speaker: Speaker
     base: Speaker  # the same numbers of the base voice
     statistics: np.ndarray  # (4, CEPSTRA): mean and deviation of the base voice, then of the person
@@ -57,7 +56,6 @@ class VoiceModel:
         save_file(tensors | {"statistics": self.statistics.astype(np.float32)}, folder / _TENSORS)
         numbers = {
             "format": FORMAT,
-            "variant": self.variant,
             "speaker": asdict(self.speaker),
             "base": asdict(self.base),
         }
@@ -69,7 +67,7 @@ class VoiceModel:
         tensors = {name: array.astype(np.float32) for name, array in load_file(folder / _TENSORS).items()}
         numbers = json.loads((folder / _NUMBERS).read_text())
         speaker, base = Speaker(**numbers["speaker"]), Speaker(**numbers["base"])
-        return cls(numbers["variant"], speaker, base, **tensors)
+        return cls(speaker, base, **tensors)
 
     @staticmethod
     def stamp(folder: Path) -> int:
@@ -103,29 +101,31 @@ class VoiceModel:
         return f0
 
 
-def learn(reference: Frames, bank: list[Frames], variant: str) -> VoiceModel:
+def learn(reference: Frames, banks: list[list[Frames]]) -> VoiceModel:
     """Learn a person's voice from analysed speech.
 
     Args:
-        bank: utterances of the base voice with every sound in them.
-        variant: which of espeak's voices spoke them.
+        banks: utterances of the base voice. Each bank is paired with the whole reference; the first has to hold
+            every sound of a language, for its averages are compared with the person's.
     """
+    main = _joined(banks[0])
+    statistics = np.stack([*_mean_std(main), *_mean_std(reference)]).astype(np.float32)
+    pairs = [_paired(reference, bank, statistics) for bank in banks]
+    return VoiceModel(describe(reference), describe(main), statistics, *map(np.concatenate, zip(*pairs, strict=True)))
+
+
+def _paired(reference: Frames, bank: list[Frames], statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keys of the base voice with the person's envelopes and aperiodicities."""
     joined = _joined(bank)
-    statistics = np.stack([*_mean_std(joined), *_mean_std(reference)])
     keys = np.concatenate([_features((part.cepstra - statistics[0]) / statistics[1]) for part in bank])
     chosen, wanted = _spread(joined.active), _spread(reference.active)
     target = _features((reference.cepstra - statistics[2]) / statistics[3])[wanted]
     nearest, weights = pairing.pair(keys[chosen], target, joined.voiced[chosen], reference.voiced[wanted])
-    blend = weights[..., None]
-    return VoiceModel(
-        variant,
-        describe(reference),
-        describe(joined),
-        statistics.astype(np.float32),
-        keys[chosen],
-        (reference.cepstra[wanted][nearest] * blend).sum(1).astype(np.float32),
-        (reference.aperiodicity[wanted][nearest] * blend).sum(1).astype(np.float32),
-    )
+    blended = [
+        (values[wanted][nearest] * weights[..., None]).sum(1).astype(np.float32)
+        for values in (reference.cepstra, reference.aperiodicity)
+    ]
+    return keys[chosen], *blended
 
 
 def describe(frames: Frames) -> Speaker:

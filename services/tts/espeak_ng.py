@@ -130,7 +130,7 @@ def speak(text: str, voice: str, words_per_minute: int = NORMAL_WORDS_PER_MINUTE
     """Speak one sentence into memory.
 
     Args:
-        voice: one of the values of `voices()`, with an optional variant: `gmw/en-US+f2`.
+        voice: one of the values of `voices()`, e.g. `gmw/en-US`.
 
     Raises:
         ValueError: espeak has no such voice.

@@ -19,7 +19,6 @@ from services.tts.settings import TtsSettings
 
 _MIN_VOICED_S = 3.0
 _MAX_REFERENCE_S = 180
-_WOMAN_ABOVE_HZ = 165
 _WORDS_PER_MINUTE = (120, 230)
 _MISSED_SYLLABLES = 1.16  # people slur syllables that espeak says; measured on thirteen recordings with transcripts
 _PAUSES_S = ((".!?。！？…", 0.30), (";；:：\n", 0.22), (",，、", 0.12))
@@ -33,7 +32,7 @@ class Engine(TtsEngine):
 
     def __init__(self, settings: TtsSettings) -> None:
         self._learning = threading.Lock()
-        self._banks: dict[str, list[world.Frames]] = {}
+        self._banks: list[list[world.Frames]] = []
         self._open_model = lru_cache(maxsize=32)(_open_model)
 
     def load(self) -> None:
@@ -67,9 +66,7 @@ class Engine(TtsEngine):
         if voiced_s < _MIN_VOICED_S:
             message = f"Only {voiced_s:.1f} seconds of voice were heard. Record at least ten seconds of clear speech."
             raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{voiced_s:.1f}"})
-        pitch = np.exp(cloning.describe(frames).pitch_mean)
-        variant = base_voice.WOMAN if pitch > _WOMAN_ABOVE_HZ else base_voice.MAN
-        cloning.learn(frames, self._bank(variant), variant).save(folder)
+        cloning.learn(frames, self._recorded_banks()).save(folder)
 
     def synthesize(self, text: str, *, language: str, voice: Path | None, prosody: Prosody) -> AsyncIterator[Speech]:
         """One piece of speech per sentence.
@@ -84,11 +81,10 @@ class Engine(TtsEngine):
         """Forget the voices that were read."""
         self._open_model.cache_clear()
 
-    def _bank(self, variant: str) -> list[world.Frames]:
+    def _recorded_banks(self) -> list[list[world.Frames]]:
         with self._learning:
-            if variant not in self._banks:
-                self._banks[variant] = base_voice.record_bank(variant)
-            return self._banks[variant]
+            self._banks = self._banks or base_voice.record_banks()
+            return self._banks
 
     def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
         self.check_language(language)
@@ -112,10 +108,7 @@ def _say(
 ) -> tuple[np.ndarray, tuple[SpokenWord, ...]]:
     """One sentence, levelled, with the pause that follows it and its word times."""
     text, voice = sentences.without_symbols(sentence), languages.voice_for(language, sentence)
-    if model:
-        utterance = espeak_ng.speak(text, f"{voice}+{model.variant}", _tempo(model))
-    else:
-        utterance = espeak_ng.speak(text, voice)
+    utterance = espeak_ng.speak(text, voice, _tempo(model) if model else espeak_ng.NORMAL_WORDS_PER_MINUTE)
     samples = world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
     start, end = loudness.sounding_span(samples, world.SAMPLE_RATE)
     samples = samples[start:end]
