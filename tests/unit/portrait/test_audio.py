@@ -115,3 +115,10 @@ def test_another_vocal_tract_sounds_different_but_says_the_same(speech: np.ndarr
 def test_what_is_not_one_channel_of_numbers_is_refused(samples: np.ndarray) -> None:
     with pytest.raises(ValueError, match="one channel"):
         audio.FeatureStream().push(samples)
+
+
+def test_a_row_stands_for_its_own_ten_milliseconds(speech: np.ndarray) -> None:
+    samples = speech.copy()
+    samples[100 * 160 :] = 0
+    samples[120 * 160 : 121 * 160] = np.random.default_rng(2).normal(0, 0.1, 160)
+    assert 105 + audio.features(samples)[105:140, audio.MEL].mean(axis=1).argmax() == 120
