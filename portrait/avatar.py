@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_weights
@@ -118,8 +117,3 @@ def _shape(person: dict[str, NDArray[Any]]) -> Shape:
 
 def _contiguous(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     return {k: np.ascontiguousarray(v) for k, v in arrays.items()}
-
-
-def parameter_count(net: torch.nn.Module) -> int:
-    """Learned numbers in a network."""
-    return sum(p.numel() for p in net.parameters())

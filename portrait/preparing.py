@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait import audio, video
 from portrait.errors import RecordingError
-from portrait.geometry import Canon, Floats, cut_out, make_canon
+from portrait.geometry import Canon, Floats, cut_out, make_canon, similarities, steady
 from portrait.offset import CERTAIN, STEP_MS, estimate
 from portrait.segments import glimpse, split
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
-from portrait.tracking import Tracker, fill
+from portrait.tracking import STABLE, Tracker, fill
 from portrait.video import FRAME_RATE, Frame, Movie
 from portrait.workspace import Arrays, Workspace
 
@@ -95,8 +95,6 @@ def find_square(recording: Path, length: float) -> tuple[int, int, int]:
 
 def fit(picture: Frame, size: int) -> Frame:
     """A square picture scaled to `size`."""
-    import cv2
-
     if picture.shape[0] == size:
         return np.ascontiguousarray(picture)
     smaller = picture.shape[0] > size
@@ -152,9 +150,6 @@ def training_frames(count: int) -> int:
 
 
 def _canon(points: Floats, segments: list[tuple[int, int]], train: int) -> tuple[Canon, Floats]:
-    from portrait.geometry import similarities, steady
-    from portrait.tracking import STABLE
-
     inside = [(a, min(b, train)) for a, b in segments if a < train]
     canon, _ = make_canon(points[:train], inside)
     return canon, similarities(steady(points[:, list(STABLE), :2], segments), canon.template)
@@ -214,8 +209,3 @@ def load_shapes(work: Workspace) -> tuple[Canon, Shape, Arrays]:
     arrays = work.load(SHAPES)
     canon = Canon(arrays["template"], float(arrays["iod"][0]), int(arrays["mask"].shape[0]), arrays["mask"])
     return canon, Shape(arrays["mean"], arrays["components"], arrays["deviation"]), arrays
-
-
-def seconds(frames: int) -> float:
-    """Frames as seconds."""
-    return math.ceil(frames) / FRAME_RATE

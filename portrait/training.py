@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_weights
 
 from portrait import preparing, workspace
 from portrait.avatar import BASE, IDLE, MOTION, THUMBNAIL, Avatar
@@ -188,10 +187,8 @@ class _Run:
         return HeldOut(self._work, renderer, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
 
     def _net(self) -> FaceNet:
-        import torch
-
         net = FaceNet()
-        net.load_state_dict({k: torch.from_numpy(v) for k, v in load_file(self._work.path(FACE_WEIGHTS)).items()})
+        net.load_state_dict(load_weights(self._work.path(FACE_WEIGHTS)))
         return net.eval()
 
     def _evaluate(self) -> Mapping[str, object]:
@@ -279,14 +276,3 @@ def write_picture(path: Path, picture: Frame, *, width: int) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(data.tobytes())
     part.replace(path)
-
-
-def stages(report: Report) -> Iterator[str]:
-    """Lines that tell how long each stage took."""
-    for stage, seconds in report.seconds.items():
-        yield f"{stage:<11}{seconds:8.1f} s"
-
-
-def as_json(report: Report) -> str:
-    """The report as JSON."""
-    return json.dumps(dataclasses.asdict(report) | {"avatar": report.avatar.name}, indent=2)
