@@ -62,7 +62,7 @@ test-compose: test-setup ## real containers; says so when there is no Docker eng
 
 .PHONY: bench-%
 bench-%: test-setup ## measure: make bench-NAME runs bench/NAME.py
-	$(BIN)/python bench/$*.py $(ARGS)
+	$(BIN)/python -m bench.$* $(ARGS)
 
 ## Build
 
