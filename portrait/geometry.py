@@ -16,9 +16,10 @@ Floats = NDArray[np.float32]
 
 MOUTH_POINTS = OUTER_LIP + INNER_LIP + JAW
 LIP_COUNT = len(OUTER_LIP) + len(INNER_LIP)
-CROP_IODS = 2.0
-"""Side of the crop in inter-ocular distances: lips, chin and jaw with some neck."""
-MAX_CROP = 192
+_MOVING = [*range(LIP_COUNT), *(LIP_COUNT + JAW.index(point) for point in CHIN)]
+CROP_IODS = 1.67
+"""Side of the crop in inter-ocular distances: lips and chin with what surrounds them."""
+MAX_CROP = 160
 MASK_MARGIN = 0.13
 FEATHER = 0.06
 
@@ -79,9 +80,9 @@ def make_canon(points: Floats, segments: list[tuple[int, int]]) -> tuple[Canon, 
     template = _mean_shape(stable) * scale
     matrices = similarities(stable, template)
     mouths = move(points[:, list(MOUTH_POINTS)], matrices)
-    side = int(np.clip(round(CROP_IODS * iod * scale / 16) * 16, 32, MAX_CROP))
-    low, high = np.percentile(mouths.reshape(-1, 2), [0.5, 99.5], axis=0)
-    corner = np.array([(low[0] + high[0]) / 2 - side / 2, high[1] + 0.22 * iod * scale - side])
+    side = int(np.clip(np.ceil(CROP_IODS * iod * scale / 16 - 1e-3) * 16, 32, MAX_CROP))
+    low, high = np.percentile(mouths[:, _MOVING].reshape(-1, 2), [0.5, 99.5], axis=0)
+    corner = np.array([(low[0] + high[0]) / 2 - side / 2, high[1] + 0.17 * iod * scale - side])
     template = (template - corner).astype(np.float32)
     matrices = similarities(stable, template)
     mask = _mask(move(points[:, list(MOUTH_POINTS)], matrices), side, iod * scale)
@@ -98,8 +99,7 @@ def _mean_shape(stable: Floats) -> Floats:
 
 def _mask(mouths: Floats, side: int, iod: float) -> NDArray[np.uint8]:
     """Hull of where lips and chin usually are, grown by MASK_MARGIN: no jaw sides, behind which collars move."""
-    moving = mouths[:, [*range(LIP_COUNT), *(LIP_COUNT + JAW.index(point) for point in CHIN)]]
-    low, high = np.percentile(moving, [2, 98], axis=0)
+    low, high = np.percentile(mouths[:, _MOVING], [2, 98], axis=0)
     corners = np.concatenate([low, high, np.stack([low[:, 0], high[:, 1]], 1), np.stack([high[:, 0], low[:, 1]], 1)])
     hull = cv2.convexHull(corners.round().astype(np.int32))
     mask = np.zeros((side, side), np.uint8)
