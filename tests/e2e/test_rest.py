@@ -7,6 +7,7 @@ import json
 import uuid
 import wave
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 pytestmark = pytest.mark.e2e
+TINY = {"steps": 8, "motion_steps": 20, "loop_seconds": 2}
 LONG_TEXT = "This sentence is said again and again, so that the reply takes a while. " * 60
 SAID = "Good morning, my name is Anna and I would like to tell you something about the weather today. " * 3
 
@@ -33,11 +35,22 @@ def older(stack: Any) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def avatar(api: httpx.Client) -> str:
-    """Any avatar; a fresh stack brings one along."""
+def avatar(api: httpx.Client, request: pytest.FixtureRequest) -> str:
+    """Any avatar; where the stack has none, a tiny one is trained."""
     avatars = api.get("/avatars").json()["avatars"]
-    assert avatars, "the stack has no avatar"
-    return avatars[0]["name"]
+    if avatars:
+        return avatars[0]["name"]
+    job = ended(api, train(api, request.getfixturevalue("demo_clip"), "Rest"))
+    assert job["state"] == "succeeded" and job["result"]["metrics"]["psnr"] > 10
+    return job["result"]["avatar"]
+
+
+def train(api: httpx.Client, clip: Path, name: str) -> dict[str, Any]:
+    fields = {"name": name, "consent": "Nobody: drawn", "params": json.dumps(TINY), "params.size": "192"}
+    with clip.open("rb") as video:
+        answer = api.post("/trainings", data=fields, files={"video": ("clip.mp4", video)})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +187,22 @@ def test_refusals(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["field"]) == (status, code, field)
     assert error["message"] and "Traceback" not in error["message"]
+
+
+def test_a_second_training_waits_and_both_can_be_cancelled(api: httpx.Client, demo_clip: Path) -> None:
+    names = ("Cancelled 1", "Cancelled 2")
+    first, second = (train(api, demo_clip, name) for name in names)
+    assert second["state"] == "queued"
+    taken = api.post(
+        "/trainings", data={"name": names[0], "consent": "x"}, files={"video": ("x.mp4", demo_clip.read_bytes())}
+    )
+    assert (taken.status_code, taken.json()["error"]["field"]) == (409, "name")
+    for job in (second, first):
+        api.post(f"/jobs/{job['id']}/cancel")
+    assert [ended(api, job)["state"] for job in (first, second)] == ["cancelled", "cancelled"]
+    assert not {*names} & {one["name"] for one in api.get("/avatars").json()["avatars"]}
+    for name in names:
+        api.delete(f"/voices/{name}")
 
 
 @pytest.mark.parametrize(
