@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from visavis.render.v1 import render_pb2
@@ -36,11 +36,11 @@ class LiveReply:
             draw=drawing([], width, height, label_text=text),
         )
 
-    def push(self, samples: np.ndarray) -> Iterator[Fragment]:
+    def push(self, samples: np.ndarray) -> Generator[Fragment, None, None]:
         """Take float32 mono speech; yields the fragments that became complete."""
         return self._speaking.push(samples)
 
-    def finish(self) -> Iterator[Fragment]:
+    def finish(self) -> Generator[Fragment, None, None]:
         """The speech is over: yields the remaining fragments."""
         return self._speaking.finish()
 

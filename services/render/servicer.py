@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,6 +29,7 @@ from services.common.streams import in_thread
 from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
+from services.render.encoding import Fragment
 from services.render.generations import KIND, Generations, error_from
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
@@ -224,7 +225,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
             yield reply
 
 
-async def _sent(fragments: Iterator[Any]) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
+async def _sent(fragments: Generator[Fragment, None, None]) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
     async with contextlib.aclosing(in_thread(fragments)) as ready:
         async for fragment in ready:
             message = render_pb2.MediaFragment(

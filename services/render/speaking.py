@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
@@ -39,14 +39,14 @@ class Speaking:
         """Frame of the avatar's footage that follows the last one."""
         return self._performance.next_frame_index
 
-    def push(self, samples: np.ndarray) -> Iterator[Fragment]:
+    def push(self, samples: np.ndarray) -> Generator[Fragment, None, None]:
         """Take float32 mono speech; yields the fragments that became complete, doing the work between them."""
         for start in range(0, len(samples), self._piece):
             piece = samples[start : start + self._piece]
             self._movie.hear(self._track.push(piece))
             yield from self._film(self._performance.push(self._ears.push(piece)))
 
-    def finish(self) -> Iterator[Fragment]:
+    def finish(self) -> Generator[Fragment, None, None]:
         """The speech is over: film the rest and complete the video."""
         self._movie.hear(self._track.flush())
         yield from self._film(self._performance.push(self._ears.flush()))
@@ -58,6 +58,6 @@ class Speaking:
         self._performance.close()
         self._movie.discard()
 
-    def _film(self, pictures: Iterator[np.ndarray]) -> Iterator[Fragment]:
+    def _film(self, pictures: Iterator[np.ndarray]) -> Generator[Fragment, None, None]:
         for picture in pictures:
             yield from self._movie.show(self._draw(picture, self._movie.frame_count / self._fps)) or ()
