@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from portrait.dataset import FaceData
-from portrait.device import bfloat16_is_quick
+from portrait.device import Crew, bfloat16_is_quick
 from portrait.network import Critic, FaceNet
 
 RATE = 1e-3
@@ -92,18 +92,26 @@ class FaceTrainer:
     def run(self, checkpoint: Path, on_step: Callable[[Moment], None]) -> None:
         """Train until the budget is spent, continuing from `checkpoint` when it fits; saves it as it goes."""
         self._resume(checkpoint)
-        began = last = time.monotonic() - self._seconds
-        saved = time.monotonic()
-        while (spent := self._budget.spent(self._step, self._seconds)) < 1:
-            loss = self._learn(spent)
-            self._step += 1
-            last = time.monotonic()
-            self._seconds = last - began
-            if last - saved > CHECKPOINT_EVERY_S:
-                self.save(checkpoint)
-                saved = time.monotonic()
-            on_step(Moment(self._step, self._budget.spent(self._step, self._seconds), loss, self._seconds))
+        crew = Crew()
+        try:
+            self._train(checkpoint, crew, on_step)
+        finally:
+            crew.dismiss()
         self.save(checkpoint)
+
+    def _train(self, checkpoint: Path, crew: Crew, on_step: Callable[[Moment], None]) -> None:
+        saved = time.monotonic()
+        began = saved - self._seconds
+        while (spent := self._budget.spent(self._step, self._seconds)) < 1:
+            with crew.step():
+                loss = self._learn(spent)
+            self._step += 1
+            now = time.monotonic()
+            self._seconds = now - began
+            if now - saved > CHECKPOINT_EVERY_S:
+                self.save(checkpoint)
+                saved = now
+            on_step(Moment(self._step, self._budget.spent(self._step, self._seconds), loss, self._seconds))
 
     def _learn(self, fraction: float) -> float:
         rng = np.random.default_rng([self._seed, self._step])
