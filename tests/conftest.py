@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 from collections.abc import Callable
@@ -27,12 +28,14 @@ def _kept(config: pytest.Config, name: str, rooms: tuple[str, ...], make: Callab
     for source in sorted(path for room in rooms for path in (ROOT / room).rglob("*.py")):
         digest.update(source.read_bytes())
     kept = config.cache.mkdir("media") / f"{digest.hexdigest()[:16]}-{name}"
-    if not kept.exists():
-        part = kept.with_name(f"part-{kept.name}")
-        shutil.rmtree(part, ignore_errors=True)
-        part.unlink(missing_ok=True)
-        make(part)
-        part.replace(kept)
+    with kept.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes; one makes it, the others wait
+        if not kept.exists():
+            part = kept.with_name(f"part-{kept.name}")
+            shutil.rmtree(part, ignore_errors=True)
+            part.unlink(missing_ok=True)
+            make(part)
+            part.replace(kept)
     return kept
 
 
