@@ -32,7 +32,7 @@ doctor: setup ## say what is installed, what is missing and how to mend it
 ## Test
 
 .PHONY: test
-test: lint test-unit test-e2e test-browser test-compose ## run every check (under 20 minutes on two cores)
+test: lint test-unit test-stack test-compose ## run every check (under 20 minutes on two cores)
 
 .PHONY: test-setup
 test-setup: setup $(VENV)/.system-test $(VENV)/.packages-test ## install everything that testing needs
@@ -47,6 +47,10 @@ lint: test-setup ## style, format, protos, and the arrows between the rooms
 .PHONY: test-unit
 test-unit: test-setup ## parts by themselves, and every engine against its contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit tests/contract $(ARGS)
+
+.PHONY: test-stack
+test-stack: test-setup ## test-e2e and test-browser on one and the same stack
+	$(BIN)/pytest -q tests/e2e $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: test-setup ## the real stack, as processes
