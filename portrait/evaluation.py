@@ -12,6 +12,7 @@ from portrait import video
 from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import aperture, compare, correlation
 from portrait.motion import Motion, Speech
+from portrait.network import FaceNet
 from portrait.preparing import CROPS, FRAMES, LANDMARKS, SPEECH, load_shapes, training_frames
 from portrait.shape import inner_gap
 from portrait.synthesis import BATCH, Renderer
@@ -52,8 +53,8 @@ def _pictures(path: Path, start: int = 0) -> Iterator[Frame]:
 class HeldOut:
     """The last part of a clip, drawn by an avatar in training from its sound alone, and the baselines beside it."""
 
-    def __init__(self, work: Workspace, renderer: Renderer, motion: Motion, shift: int) -> None:
-        self._work, self._renderer = work, renderer
+    def __init__(self, work: Workspace, motion: Motion, shift: int) -> None:
+        self._work = work
         self._canon, self._shape, self._arrays = load_shapes(work)
         total = len(self._arrays["matrices"])
         self._start = training_frames(total)
@@ -61,6 +62,11 @@ class HeldOut:
         self._points = work.load(LANDMARKS)["points"][self._start :]
         windowed = Speech(work.load(SPEECH)["clean"], shift).window(self._start, self._count)
         self._heard = motion.coefficients(windowed)
+
+    def drawn_by(self, net: FaceNet, *, device: str = "auto") -> HeldOut:
+        """Use this image network from now on."""
+        self._renderer = Renderer(net, self._canon, device=device)
+        return self
 
     def metrics(self) -> Metrics:
         """Metrics of the speech-driven face, H.264-decoded, with the wrong sound's correlation as a leak control."""

@@ -25,7 +25,7 @@ from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
 from portrait.preparing import CROPS, FRAMES, SPEECH, load_shapes, training_frames
 from portrait.segments import longest
-from portrait.synthesis import Renderer, Synthesizer
+from portrait.synthesis import Synthesizer
 from portrait.video import FRAME_RATE, Frame, FrameReader, Movie
 from portrait.workspace import Workspace
 
@@ -92,6 +92,7 @@ class _Run:
         self._notes: dict[str, dict[str, Any]] = {}
         self._stage, self._began = STAGES[0], time.monotonic()
         self._last_preview = 0.0
+        self._tail: HeldOut | None = None
 
     def finish(self) -> Report:
         """Run every stage that is not done yet."""
@@ -182,9 +183,9 @@ class _Run:
         return path
 
     def _held_out(self, net: FaceNet) -> HeldOut:
-        canon, _, _ = load_shapes(self._work)
-        renderer = Renderer(net, canon, device=self._parameters.device)
-        return HeldOut(self._work, renderer, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
+        if self._tail is None:
+            self._tail = HeldOut(self._work, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
+        return self._tail.drawn_by(net, device=self._parameters.device)
 
     def _net(self) -> FaceNet:
         net = FaceNet()
