@@ -65,6 +65,14 @@ def answers(stub: Any) -> bool:
         return False
 
 
+def now(stub: Any, job_id: str) -> job_pb2.Job:
+    return stub.GetTraining(train_pb2.GetTrainingRequest(id=job_id), timeout=10).training.job
+
+
+def ended(stub: Any, job_id: str) -> bool:
+    return now(stub, job_id).state not in (job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING)
+
+
 def wait_for(condition: Callable[[], Any], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -88,8 +96,9 @@ def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Pat
     )
     job_id = stub.CreateTraining(request, timeout=10).training.job.id
     work = tmp_path / "work" / job_id
-    wait_for(lambda: (work / "face-checkpoint.safetensors").exists(), 300)
-    before = stub.GetTraining(train_pb2.GetTrainingRequest(id=job_id), timeout=10).training.job
+    wait_for(lambda: (work / "face-checkpoint.safetensors").exists() or ended(stub, job_id), 300)
+    before = now(stub, job_id)
+    assert before.state == job_pb2.JOB_STATE_RUNNING, before.error
     motion_done = (work / "motion.done").stat().st_mtime_ns
     (child,) = psutil.Process(service.pid).children()
 
