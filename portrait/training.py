@@ -92,6 +92,7 @@ class _Run:
         self._notes: dict[str, dict[str, Any]] = {}
         self._stage, self._began = STAGES[0], time.monotonic()
         self._last_preview = 0.0
+        self._preview_before: Path | None = None  # kept one more round: somebody may just be reading it
         self._tail: HeldOut | None = None
 
     def finish(self) -> Report:
@@ -178,8 +179,10 @@ class _Run:
         sheet = self._held_out(net).sheet()
         path = self._work.path(f"preview-{step:06d}.jpg")
         write_picture(path, sheet, width=1024)
-        for old in sorted(self._work.folder.glob("preview-*.jpg"))[:-4]:
-            old.unlink(missing_ok=True)
+        for other in self._work.folder.glob("preview-*.jpg"):
+            if other not in (path, self._preview_before):
+                other.unlink(missing_ok=True)
+        self._preview_before = path
         return path
 
     def _held_out(self, net: FaceNet) -> HeldOut:
