@@ -91,7 +91,14 @@ class JobStore:
         self._engine = sa.create_engine(parsed, pool_pre_ping=True)
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
-        _metadata.create_all(self._engine)
+        self._create_table()
+
+    def _create_table(self) -> None:
+        try:
+            _metadata.create_all(self._engine)
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError):
+            # Another service made it between the look and the making; anything else fails again here.
+            _metadata.create_all(self._engine)
 
     def close(self) -> None:
         """Give the connections back."""
