@@ -6,7 +6,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -21,7 +20,6 @@ from cli.settings import LocalSettings
 from client.settings import ClientSettings
 
 STEP_S = 0.2
-DEMO_MARK = ".demo-installed"  # so that a demo avatar that the user deleted stays deleted
 
 
 @click.command()
@@ -44,7 +42,6 @@ def up(port: int | None, data: Path, no_gateway: bool) -> None:
     wanted = programs(local, ClientSettings(), data, port=port, with_gateway=not no_gateway)
     _refuse_taken_ports(wanted)
     data.mkdir(parents=True, exist_ok=True)
-    _install_demo(data, local.places(data)["VISAVIS_STORAGE_URL"], screen)
     supervisor = Supervisor(
         wanted,
         data / "logs",
@@ -62,20 +59,6 @@ def _refuse_taken_ports(wanted: list[Program]) -> None:
         for complaint in complaints:
             click.echo(complaint, err=True)
         raise click.exceptions.Exit(REFUSED)
-
-
-def _install_demo(data: Path, storage_url: str, screen: Console) -> None:
-    mark = data / DEMO_MARK
-    if mark.exists() or find_spec("demo.install") is None:
-        return
-    from demo.install import install
-
-    try:
-        install(storage_url)
-    except OSError as error:
-        screen.print(f"The demo avatar could not be put in place: {error.strerror}.", style="yellow")
-        return
-    mark.touch()
 
 
 def _run(supervisor: Supervisor, screen: Console, data: Path) -> bool:
