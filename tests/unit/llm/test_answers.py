@@ -39,7 +39,7 @@ QUESTIONS = [
     ("what light should I use", "even light"),
     ("how long must the video be", "One to two minutes"),
     ("how do I make my own avatar?", "Open the train page"),
-    ("how long does training take", "fifteen minutes"),
+    ("how long does training take", "ten minutes"),
     ("my video was refused, why?", "The message names the second"),
     ("can I use a photo", "needs a video with sound"),
     ("how do I make a talking video from text", "Open the generate page"),
@@ -64,7 +64,7 @@ QUESTIONS = [
     ("你能做什么", "三件事"),
     ("视频怎么拍", "面对镜头"),
     ("怎么训练一个数字人", "打开训练页面"),
-    ("训练要多长时间", "十五分钟"),
+    ("训练要多长时间", "十分钟"),
     ("视频多长比较好", "一到两分钟"),
     ("没有显卡可以吗", "不需要显卡"),
     ("需要什么样的电脑", "双核处理器"),
@@ -72,7 +72,7 @@ QUESTIONS = [
     ("用别人的声音可以吗", "得到本人同意"),
     ("可以用大模型吗", "OpenAI 协议"),
     ("怎么和你聊天", "打开对话页面"),
-    ("能不能打断你", "随时可以开口打断"),
+    ("能不能打断你", "随时可以打断"),
     ("为什么听不见我说话", "麦克风"),
     ("收费吗", "免费"),
     ("字幕怎么加", "勾选字幕"),
@@ -116,11 +116,11 @@ def test_says_honestly_what_it_does_not_know(visavis, question):
 
 def test_follow_ups_lean_on_what_was_said(visavis):
     replies = converse(visavis, "How do I train an avatar?", "How long does it take?", "And on a GPU?")
-    assert "fifteen minutes" in replies[1]
+    assert "ten minutes" in replies[1]
     assert "graphics card" in replies[2]
     replies = converse(visavis, "How do I generate a video?", "How long does it take?")
     assert "just under a minute" in replies[1]
-    assert "十五分钟" in converse(visavis, "怎么训练数字人？", "要多久？")[1]
+    assert "十分钟" in converse(visavis, "怎么训练数字人？", "要多久？")[1]
     assert "不到一分钟" in converse(visavis, "怎么生成视频？", "要多久？")[1]
 
 
@@ -147,8 +147,8 @@ def test_courtesies(visavis):
 
 
 def test_a_question_after_a_courtesy_is_answered(visavis):
-    assert "fifteen minutes" in converse(visavis, "Hello! How long does training take?")[0]
-    assert "十五分钟" in converse(visavis, "你好，训练需要多久？")[0]
+    assert "ten minutes" in converse(visavis, "Hello! How long does training take?")[0]
+    assert "十分钟" in converse(visavis, "你好，训练需要多久？")[0]
     assert "面对镜头" in converse(visavis, "谢谢，那视频怎么拍？")[0]
 
 
