@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import grpc
@@ -48,7 +49,6 @@ class Job:
     loss: float | None = None
     preview: int = 0
     device: str = ""
-    files: tuple[str, ...] = field(default=())
 
     @property
     def is_final(self) -> bool:
@@ -127,6 +127,37 @@ def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None) -> Job:
     )
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """How the service of one kind of job spells the calls that both kinds have, e.g. `GetTraining`."""
+
+    service: str
+    noun: str
+    messages: ModuleType
+    read: Callable[[Any], Job]
+
+    def call(self, services: Services, verb: str, timeout: float, plural: str = "", **fields: Any) -> Any:
+        """Make a call: its answer, or the stream of its answers."""
+        name = f"{verb}{self.noun}{plural}"
+        request = getattr(self.messages, f"{name}Request")(**fields)
+        with translate():
+            return getattr(getattr(services, self.service), name)(request, timeout=timeout)
+
+    def job(self, reply: Any) -> Job:
+        """The job that an answer holds."""
+        return self.read(getattr(reply, self.noun.lower()))
+
+    def jobs(self, reply: Any) -> list[Job]:
+        """The jobs that an answer lists."""
+        return [self.read(one) for one in getattr(reply, f"{self.noun.lower()}s")]
+
+
+_KINDS = {
+    "training": _Kind("train", "Training", train_pb2, from_training),
+    "generation": _Kind("render", "Generation", render_pb2, from_generation),
+}
+
+
 def kind_of(job_id: str) -> str:
     """The kind of job that an id names.
 
@@ -134,54 +165,39 @@ def kind_of(job_id: str) -> str:
         CallError: it names none.
     """
     kind = job_id.partition("-")[0]
-    if kind not in ("training", "generation"):
+    if kind not in _KINDS:
         raise CallError(grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", "There is no such job.", "id")
     return kind
 
 
 def get(services: Services, job_id: str) -> Job:
     """A job as it is now."""
-    with translate():
-        if kind_of(job_id) == "training":
-            request = train_pb2.GetTrainingRequest(id=job_id)
-            return from_training(services.train.GetTraining(request, timeout=TIMEOUT_S).training)
-        request = render_pb2.GetGenerationRequest(id=job_id)
-        return from_generation(services.render.GetGeneration(request, timeout=TIMEOUT_S).generation)
+    kind = _KINDS[kind_of(job_id)]
+    return kind.job(kind.call(services, "Get", TIMEOUT_S, id=job_id))
 
 
 def list_jobs(services: Services, limit: int = 100) -> list[Job]:
     """Jobs of every kind, newest first."""
-    with translate():
-        trainings = services.train.ListTrainings(train_pb2.ListTrainingsRequest(limit_count=limit), timeout=TIMEOUT_S)
-        request = render_pb2.ListGenerationsRequest(limit_count=limit)
-        generations = services.render.ListGenerations(request, timeout=TIMEOUT_S)
-    jobs = [from_training(training) for training in trainings.trainings]
-    jobs += [from_generation(generation) for generation in generations.generations]
+    jobs = []
+    for kind in _KINDS.values():
+        jobs += kind.jobs(kind.call(services, "List", TIMEOUT_S, "s", limit_count=limit))
     return sorted(jobs, key=lambda job: job.created_s, reverse=True)[:limit]
 
 
 def cancel(services: Services, job_id: str) -> Job:
     """Ask a job to stop."""
-    with translate():
-        if kind_of(job_id) == "training":
-            request = train_pb2.CancelTrainingRequest(id=job_id)
-            return from_training(services.train.CancelTraining(request, timeout=TIMEOUT_S).training)
-        request = render_pb2.CancelGenerationRequest(id=job_id)
-        return from_generation(services.render.CancelGeneration(request, timeout=TIMEOUT_S).generation)
+    kind = _KINDS[kind_of(job_id)]
+    return kind.job(kind.call(services, "Cancel", TIMEOUT_S, id=job_id))
 
 
 def watch(services: Services, job_id: str) -> Iterator[Job]:
     """A snapshot now and at each change until the job has ended. Closing the iterator ends the call."""
-    if kind_of(job_id) == "training":
-        call = services.train.WatchTraining(train_pb2.WatchTrainingRequest(id=job_id), timeout=WATCH_TIMEOUT_S)
-        snapshots = (from_training(reply.training) for reply in call)
-    else:
-        request = render_pb2.WatchGenerationRequest(id=job_id)
-        call = services.render.WatchGeneration(request, timeout=WATCH_TIMEOUT_S)
-        snapshots = (from_generation(reply.generation) for reply in call)
+    kind = _KINDS[kind_of(job_id)]
+    call = kind.call(services, "Watch", WATCH_TIMEOUT_S, id=job_id)
     try:
         with translate():
-            yield from snapshots
+            for reply in call:
+                yield kind.job(reply)
     finally:
         call.cancel()
 
