@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import click
-import grpc
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
@@ -19,8 +17,6 @@ from client.files import Download
 from client.jobs import Job
 from client.services import Services
 
-LOST_FOR_S = 120.0  # a service that restarts is back by then
-RETRY_S = 2.0
 QUIET_STEP = 0.1  # without a terminal a line is printed at each such share of the whole
 
 
@@ -44,29 +40,13 @@ def follow(services: Services, job: Job, preview: Path | None = None) -> Job:
 
 def _watch(services: Services, job: Job, show: Callable[[Job], None], preview: Path | None) -> Job:
     drawn = 0
-    for snapshot in snapshots(services, job.id):
+    for snapshot in jobs.watch(services, job.id):
         job = snapshot
         show(job)
         if preview and job.preview > drawn:
             drawn = job.preview
             _save_preview(services, job.id, preview)
     return job
-
-
-def snapshots(services: Services, job_id: str) -> Iterator[Job]:
-    """Follow a job through restarts of its service: every snapshot is whole, so a new call simply goes on."""
-    lost_at: float | None = None
-    while True:
-        try:
-            for job in jobs.watch(services, job_id):
-                lost_at = None
-                yield job
-            return
-        except CallError as error:
-            lost_at = lost_at or time.monotonic()
-            if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() - lost_at > LOST_FOR_S:
-                raise
-            time.sleep(RETRY_S)
 
 
 def _save_preview(services: Services, job_id: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -18,7 +19,9 @@ from client.files import READ_TIMEOUT_S, Download, download
 from client.services import Services
 
 TIMEOUT_S = 10
-WATCH_TIMEOUT_S = 24 * 3600
+WATCH_TIMEOUT_S = 3600  # of one call; shorter than the services let any call last
+LOST_FOR_S = 120.0  # a service that restarts is back by then
+RETRY_S = 2.0
 
 _STATES = {
     job_pb2.JOB_STATE_QUEUED: "queued",
@@ -191,8 +194,32 @@ def cancel(services: Services, job_id: str) -> Job:
 
 
 def watch(services: Services, job_id: str) -> Iterator[Job]:
-    """A snapshot now and at each change until the job has ended. Closing the iterator ends the call."""
-    kind = _KINDS[kind_of(job_id)]
+    """A snapshot now and at each change until the job has ended. Closing the iterator ends the call.
+
+    Every snapshot is whole, so where a call breaks off, because the service restarts or ends a call that has lasted
+    long, a new one simply goes on.
+
+    Raises:
+        CallError: there is no such job, or the service stays away.
+    """
+    kind, lost_at = _KINDS[kind_of(job_id)], None
+    while True:
+        try:
+            for job in _snapshots(services, kind, job_id):
+                lost_at = None
+                yield job
+                if job.is_final:
+                    return
+        except CallError as error:
+            if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                continue
+            lost_at = lost_at or time.monotonic()
+            if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() - lost_at > LOST_FOR_S:
+                raise
+        time.sleep(RETRY_S)
+
+
+def _snapshots(services: Services, kind: _Kind, job_id: str) -> Iterator[Job]:
     call = kind.call(services, "Watch", WATCH_TIMEOUT_S, id=job_id)
     try:
         with translate():

@@ -91,7 +91,7 @@ def test_a_line_per_stage(trainer, services, screen) -> None:
 
 
 def test_a_restart_of_the_service_is_survived(trainer, services, screen, monkeypatch) -> None:
-    monkeypatch.setattr(progress, "RETRY_S", 0.01)
+    monkeypatch.setattr(jobs, "RETRY_S", 0.01)
     trainer.snapshots = [_training(RUNNING, progress=0.5), _training(SUCCEEDED, progress=1)]
     trainer.breaks = 2
     assert progress.follow(services, _job(trainer.snapshots[0])).state == "succeeded"
@@ -112,7 +112,7 @@ def test_ctrl_c_without_a_terminal_leaves_the_job_running(trainer, services, scr
     def interrupted(*_: object) -> Iterator[jobs.Job]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress, "snapshots", interrupted)
+    monkeypatch.setattr(jobs, "watch", interrupted)
     with pytest.raises(click.exceptions.Exit) as caught:
         progress.follow(services, _job(_training(RUNNING)))
     assert caught.value.exit_code == 130

@@ -123,6 +123,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.supplied: list[render_pb2.SupplyGenerationRequest] = []
         self.complete = threading.Event()
         self.snapshots: list[render_pb2.Generation] = []
+        self.breaks: list[grpc.StatusCode] = []  # what the first watches end with, after one snapshot
         self.generations: list[render_pb2.Generation] = []
 
     def StreamingRender(
@@ -169,6 +170,8 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         context.add_callback(self.ended.set)
         for snapshot in self.snapshots:
             yield render_pb2.WatchGenerationResponse(generation=snapshot)
+            if self.breaks:
+                context.abort(self.breaks.pop(0), "broken off")
         while self.snapshots[-1].job.state == job_pb2.JOB_STATE_RUNNING and context.is_active():
             self.ended.wait(0.05)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from visavis.common.v1 import job_pb2
@@ -70,6 +71,23 @@ def test_watching_ends_with_the_job(rooms, make) -> None:
     rooms.painter.snapshots = [running, make.generation(job_pb2.JOB_STATE_SUCCEEDED, progress=1)]
     seen = [(job.state, job.progress) for job in jobs.watch(rooms.services, "generation-1")]
     assert seen == [("running", 0.5), ("succeeded", 1.0)]
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
+def test_a_watch_that_breaks_off_goes_on(rooms, make, monkeypatch: pytest.MonkeyPatch, status: grpc.StatusCode) -> None:
+    monkeypatch.setattr(jobs, "RETRY_S", 0.01)
+    rooms.painter.snapshots = [make.generation(job_pb2.JOB_STATE_RUNNING), make.generation(job_pb2.JOB_STATE_SUCCEEDED)]
+    rooms.painter.breaks = [status, status]
+    assert [job.state for job in jobs.watch(rooms.services, "generation-1")][-1] == "succeeded"
+
+
+def test_a_service_that_stays_away_ends_the_watch(rooms, make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "RETRY_S", 0.01)
+    monkeypatch.setattr(jobs, "LOST_FOR_S", 0.0)
+    rooms.painter.snapshots = [make.generation(job_pb2.JOB_STATE_RUNNING)]
+    rooms.painter.breaks = [grpc.StatusCode.UNAVAILABLE]
+    with pytest.raises(CallError, match="cannot be reached"):
+        list(jobs.watch(rooms.services, "generation-1"))
 
 
 def test_closing_the_watch_ends_the_call(rooms, make) -> None:
