@@ -29,7 +29,10 @@ def jobs(context: click.Context) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_jobs(limit: int = 20, as_json: bool = False) -> None:
     """List the jobs, newest first."""
-    found = client_jobs.list_jobs(connect(), limit)
+    listing = client_jobs.list_jobs(connect(), limit)
+    found = listing.jobs
+    for name in listing.missing:
+        click.echo(f"The jobs of {name} are missing: it cannot be reached.", err=True)
     if as_json:
         click.echo(json.dumps([job.as_dict() for job in found], ensure_ascii=False, indent=2))
         return

@@ -22,6 +22,7 @@ TIMEOUT_S = 10
 WATCH_TIMEOUT_S = 3600  # of one call; shorter than the services let any call last
 LOST_FOR_S = 120.0  # a service that restarts is back by then
 RETRY_S = 2.0
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 _STATES = {
     job_pb2.JOB_STATE_QUEUED: "queued",
@@ -179,12 +180,32 @@ def get(services: Services, job_id: str) -> Job:
     return kind.job(kind.call(services, "Get", TIMEOUT_S, id=job_id))
 
 
-def list_jobs(services: Services, limit: int = 100) -> list[Job]:
-    """Jobs of every kind, newest first."""
-    jobs = []
+@dataclass(frozen=True)
+class Listing:
+    """Jobs, newest first, and the services that could not be asked for theirs."""
+
+    jobs: list[Job]
+    missing: list[str]
+
+
+def list_jobs(services: Services, limit: int = 100) -> Listing:
+    """Jobs of every kind; those of a service that is down are left out.
+
+    Raises:
+        CallError: no service can be asked.
+    """
+    jobs: list[Job] = []
+    lost: dict[str, CallError] = {}
     for kind in _KINDS.values():
-        jobs += kind.jobs(kind.call(services, "List", TIMEOUT_S, "s", limit_count=limit))
-    return sorted(jobs, key=lambda job: job.created_s, reverse=True)[:limit]
+        try:
+            jobs += kind.jobs(kind.call(services, "List", TIMEOUT_S, "s", limit_count=limit))
+        except CallError as error:
+            if error.code not in _AWAY:
+                raise
+            lost[kind.service] = error
+    if len(lost) == len(_KINDS):
+        raise next(iter(lost.values()))
+    return Listing(sorted(jobs, key=lambda job: job.created_s, reverse=True)[:limit], list(lost))
 
 
 def cancel(services: Services, job_id: str) -> Job:

@@ -44,7 +44,8 @@ def page() -> str:
 
 @blueprint.get("/api/v1/jobs")
 def listed() -> Response:
-    return jsonify(jobs=[shown(job) for job in jobs.list_jobs(services(), LIST_LIMIT)])
+    listing = jobs.list_jobs(services(), LIST_LIMIT)
+    return jsonify(jobs=[shown(job) for job in listing.jobs], missing=listing.missing)
 
 
 @blueprint.get("/api/v1/jobs/<job_id>")

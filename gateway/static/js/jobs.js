@@ -49,10 +49,10 @@ function showJob(job) {
 }
 
 async function show() {
-  const { jobs } = await get(path("jobs"));
+  const { jobs, missing } = await get(path("jobs"));
   isBusy = jobs.some((job) => !isFinal(job));
   list.setAttribute("aria-busy", "false");
-  const elements = jobs.length ? jobs.map(showJob) : [templateCopy("no-jobs")];
+  const elements = jobs.length || missing.length ? jobs.map(showJob) : [templateCopy("no-jobs")];
   const isSame = elements.length === list.children.length && elements.every((one, index) => list.children[index] === one);
   if (!isSame) list.replaceChildren(...elements);
 }

@@ -181,10 +181,13 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
 
     def __init__(self) -> None:
         self.trainings: list[train_pb2.Training] = []
+        self.is_down = False
 
     def ListTrainings(
         self, request: train_pb2.ListTrainingsRequest, context: grpc.ServicerContext
     ) -> train_pb2.ListTrainingsResponse:
+        if self.is_down:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         return train_pb2.ListTrainingsResponse(trainings=self.trainings[: request.limit_count])
 
     def GetTraining(

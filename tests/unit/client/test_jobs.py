@@ -104,4 +104,13 @@ def test_newest_first_over_both_kinds(rooms) -> None:
 
     rooms.trainer.trainings = [train_pb2.Training(job=created(f"training-{n}", n)) for n in (5, 1)]
     rooms.painter.generations = [render_pb2.Generation(job=created("generation-3", 3))]
-    assert [job.id for job in jobs.list_jobs(rooms.services, 2)] == ["training-5", "generation-3"]
+    listing = jobs.list_jobs(rooms.services, 2)
+    assert [job.id for job in listing.jobs] == ["training-5", "generation-3"]
+    assert listing.missing == []
+
+
+def test_one_service_that_is_down_hides_only_its_own_jobs(rooms, make) -> None:
+    rooms.painter.generations = [make.generation(job_pb2.JOB_STATE_RUNNING)]
+    rooms.trainer.is_down = True
+    listing = jobs.list_jobs(rooms.services)
+    assert ([job.id for job in listing.jobs], listing.missing) == (["generation-1"], ["train"])
