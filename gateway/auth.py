@@ -80,7 +80,7 @@ def sign_in_value() -> str:
 
 
 def _is_signed_in() -> bool:
-    return hmac.compare_digest(request.cookies.get(SIGN_IN_COOKIE, ""), sign_in_value())
+    return hmac.compare_digest(request.cookies.get(SIGN_IN_COOKIE, "").encode(), sign_in_value().encode())
 
 
 def set_cookie(response: AnyResponse, name: str, value: str, max_age: int = YEAR_S) -> None:

@@ -49,6 +49,11 @@ def test_signing_in_opens_and_the_cookie_is_not_the_token(closed: Flask) -> None
     assert client.get("/api/v1/openapi.json").status_code == 200
 
 
+def test_a_cookie_that_is_none_of_ours_is_refused_not_broken(closed: Flask) -> None:
+    answer = closed.test_client().get("/api/v1/openapi.json", headers={"Cookie": "visavis_session=schlüssel"})
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize("next_page", ["//evil.example", "https://evil.example", "/\\evil.example", ""])
 def test_signing_in_never_leads_elsewhere(closed: Flask, next_page: str) -> None:
     answer = closed.test_client().post("/sign-in", data={"token": "open sesame", "next": next_page})
