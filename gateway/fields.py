@@ -38,8 +38,15 @@ class Fields:
         return value
 
     def spoken(self, name: str, *, required: bool = True) -> str:
-        """A text to be spoken or answered, of bounded length."""
-        value, limit = self.text(name), context().settings.max_text_characters
+        """A text to be spoken, of bounded length."""
+        return self._bounded(name, context().settings.max_text_characters, required=required)
+
+    def message(self, name: str) -> str:
+        """A text to be answered, of bounded length."""
+        return self._bounded(name, context().settings.max_message_characters, required=True)
+
+    def _bounded(self, name: str, limit: int, *, required: bool) -> str:
+        value = self.text(name)
         if required and not value:
             raise Refusal("There is no text. Write something.", reason="TEXT_EMPTY", field=name)
         if len(value) > limit:

@@ -35,7 +35,10 @@ class GatewaySettings(BaseSettings):
     """Largest upload in MB."""
 
     max_text_characters: int = 5000
-    """Longest text that is spoken or sent to a chat."""
+    """Longest text that is spoken."""
+
+    max_message_characters: int = 4000
+    """Longest message to a chat; the dialogue service refuses more than LLM_MAX_MESSAGE_CHARACTERS."""
 
     max_chats: int = 8
     """Chats open at once; more are refused until one ends."""

@@ -89,7 +89,7 @@ def message(chat_id: str) -> Response:
     chat, fields = context().chats.get(chat_id), Fields()
     audio = fields.file("audio")
     if audio is None:
-        return sse.response(stream_with_context(_events(chat, fields.spoken("text"))))
+        return sse.response(stream_with_context(_events(chat, fields.message("text"))))
     text = chat.conversation.listen(audio.stream)
     if not text:
         raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")

@@ -7,6 +7,7 @@ from flask import Flask
 
 from gateway.fields import MAX_JSON_BYTES, Fields
 from gateway.refusal import Refusal
+from services.llm.settings import LlmSettings
 
 
 def refused(gateway: Flask, ask: Any, **request: Any) -> Refusal:
@@ -37,6 +38,12 @@ def test_long_and_empty_texts(gateway: Flask) -> None:
     )
     assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": "  "}).reason == "TEXT_EMPTY"
     assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": None}).reason == "TEXT_EMPTY"
+
+
+def test_a_chat_takes_no_message_that_the_dialogue_would_refuse(gateway: Flask) -> None:
+    limit = LlmSettings().max_message_characters
+    error = refused(gateway, lambda fields: fields.message("text"), json={"text": "a" * (limit + 1)})
+    assert error.values["max"] == str(limit)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"3", b""])
