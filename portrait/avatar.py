@@ -90,6 +90,8 @@ class Avatar:
         save_file(_contiguous(self.motion.state), self.folder / MOTION)
         save_file(_contiguous(_person(self.canon, self.shape, self.rest)), self.folder / PERSON)
         save_file(_contiguous({"matrices": self.matrices, "poses": self.poses}), self.folder / TRACK)
+        for file in self.folder.glob("*.safetensors"):
+            file.chmod(0o644)  # safetensors writes for the owner only; another service's user renders
         self.write_card()
 
     def write_card(self) -> None:

@@ -56,13 +56,13 @@ class FaceData:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
         """Random (ring crops, true crops) as (B, S, S, 3), contour maps (B, 3, S/2, S/2) and mouth boxes (B, S, S).
 
-        Sometimes what surrounds the mask comes from a neighbouring frame with another mouth, so that cheeks and jaw
+        Half the time what surrounds the mask comes from a neighbouring frame with another mouth, so that cheeks and jaw
         cannot tell the network what the contours should.
         """
         picks = rng.choice(self.usable, size)
         maps = [contours(self._jittered(i, rng, noise), self.canon) for i in picks]
         crops = self.crops[picks]
-        near = np.where(rng.random(size) < 0.3, picks + rng.integers(-6, 7, size), picks)
+        near = np.where(rng.random(size) < 0.5, picks + rng.integers(-6, 7, size), picks)
         near = np.where(np.isin(near, self.usable), near, picks)
         boxes = np.stack([mouth_weight(self.mouths[i], self.canon) for i in picks])
         return self.crops[near], crops, np.stack(maps), boxes
