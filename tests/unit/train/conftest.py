@@ -53,7 +53,7 @@ def film(tmp_path: Path) -> Film:
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             if codec == "libx264":
                 stream.options = {"preset": "ultrafast", "crf": "20"}
-            heard = container.add_stream(audio_codec, rate=RATE) if sound is not None else None
+            heard = container.add_stream(audio_codec, rate=RATE, layout="mono") if sound is not None else None
             for index, tick in zip(range(len(pictures)), times or range(len(pictures)), strict=False):
                 frame = av.VideoFrame.from_ndarray(pictures[index], "rgb24")
                 frame.pts, frame.time_base = tick, 1 / Fraction(fps).limit_denominator(1001)
