@@ -1,4 +1,4 @@
-"""`python -m services.common.health HOST:PORT`: exit 0 when the service there is serving. For container health checks."""
+"""`python -m services.common.health HOST:PORT`: exit 0 when the service there is serving. For containers."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ manifest last and forgotten with its manifest first, so that whoever finds the m
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,8 +122,10 @@ class Storage:
         return copy
 
     def delete_file(self, key: str) -> None:
-        """Forget a file; one that is not there is no error."""
-        if self.exists(key):
+        """Forget a file, and the copy of it; one that is not there is no error."""
+        if not self._is_local:
+            (self._cache / key).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another replica may be forgetting it too
             self._fs.rm_file(self._path(key))
 
     def require_space(self, needed_bytes: int) -> None:
@@ -133,10 +136,12 @@ class Storage:
             require_space(Path(self._root), needed_bytes)
 
     def delete_folder(self, key: str, manifest: str = "") -> None:
-        """Forget a folder, its manifest first; one that is not there is no error."""
+        """Forget a folder, its manifest first, and the copy of it; one that is not there is no error."""
         if manifest:
             self.delete_file(f"{key}/{manifest}")
-        if self._fs.exists(self._path(key)):
+        if not self._is_local:
+            shutil.rmtree(self._cache / key, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._path(key), recursive=True)
 
     def chunks(self, key: str, offset: int = 0, limit: int = 0) -> Iterator[bytes]:

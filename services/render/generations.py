@@ -1,7 +1,7 @@
 """Videos being made: a job each, whose speech arrives after it was asked for.
 
 Storage keeps `generations/<id>/input` until the video is made, then `video.mp4`, `subtitles.vtt` and, last,
-`manifest.json`.
+`manifest.json`. Of a job that failed or was cancelled nothing stays but its row; of one that is deleted, nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from visavis.render.v1 import render_pb2
 
 from services.common import hardware
 from services.common.audio import SILENCE_PEAK, decode_blocks, silent, too_long
-from services.common.errors import Conflict, NotFound, ServiceError
+from services.common.errors import Conflict, NotFound
 from services.common.jobs import calls
-from services.common.jobs.child import error_dict
 from services.common.jobs.store import Job, JobStore, State
 from services.common.storage import Storage
 from services.render import webvtt
@@ -33,6 +32,7 @@ KIND = "generation"
 FOLDER, MANIFEST = "generations", "manifest.json"
 VIDEO, SUBTITLES, INPUT = "video.mp4", "subtitles.vtt", "input"
 CHECK_RATE = 16_000
+CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
 FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
 
 
@@ -76,20 +76,22 @@ class Generations:
         return job
 
     def touch(self, job: Job) -> None:
-        """Note that speech is still arriving."""
-        self._store.update(job.id, only=(State.WAITING,), heartbeat_at=time.time())
+        """Note that speech is still arriving.
+
+        Raises:
+            Conflict: nobody waits for it any more; it need not be brought to its end.
+        """
+        if not self._store.update(job.id, only=(State.WAITING,), heartbeat_at=time.time()):
+            self.waiting(job.id)
 
     def supply(self, job: Job, speech: Path, sample_rate: int, subtitles: str) -> Job:
         """Check the speech, keep it, and let the job begin.
 
         Raises:
-            InvalidInput: it cannot be read, is silent or too long; the job has failed with that.
+            InvalidInput: it cannot be read, is silent or too long.
+            Conflict: the job does not wait for it any more.
         """
-        try:
-            duration_s = self._check(speech, sample_rate, subtitles)
-        except ServiceError as error:
-            self.fail(job, error_dict(error))
-            raise
+        duration_s = self._check(speech, sample_rate, subtitles)
         self.waiting(job.id)  # a repeated request may have brought it meanwhile
         folder = f"{FOLDER}/{job.id}"
         self._storage.put_file(speech, f"{folder}/{INPUT}")
@@ -97,13 +99,13 @@ class Generations:
             self._storage.write(f"{folder}/{SUBTITLES}", subtitles.encode())
         spec = job.spec | {"duration_s": duration_s, "subtitles": bool(subtitles)}
         if not self._store.update(job.id, only=(State.WAITING,), state=State.QUEUED, spec=spec, stage=""):
-            if self._store.get(job.id).state is State.CANCELLED:  # else what lies there is the job's
+            if self._store.get(job.id).state in CAME_TO_NOTHING:  # else what lies there is the job's
                 self._storage.delete_folder(folder)
             return self.waiting(job.id)
         return self._store.get(job.id)
 
     def fail(self, job: Job, error: dict[str, Any]) -> Job:
-        """End a job whose speech cannot be brought."""
+        """End a job whose speech cannot be brought; one that does not wait for it stays as it is."""
         self._store.finish(job.id, State.FAILED, only=(State.WAITING,), error=error)
         return self._store.get(job.id)
 
@@ -120,6 +122,10 @@ class Generations:
         if peak < SILENCE_PEAK:
             raise silent()
         return count / CHECK_RATE
+
+    def list(self, limit: int) -> list[render_pb2.Generation]:
+        """The latest ones, newest first."""
+        return [self.describe(job) for job in self._store.list(KIND, limit)]
 
     def describe(self, job: Job) -> render_pb2.Generation:
         """A job as a message."""
@@ -142,6 +148,33 @@ class Generations:
         if kind not in FILES or job.state is not State.SUCCEEDED or not self._storage.exists(key):
             raise NotFound("This video has no such file yet.", reason="FILE_NOT_FOUND", field="file")
         return key, f"{job.spec['avatar']}-{job.id[-6:]}{Path(key).suffix}"
+
+    def delete(self, job_id: str) -> None:
+        """Forget a video and its job.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it has not ended.
+        """
+        job = self._store.get(job_id, KIND)
+        if not job.state.is_final:
+            message = "This video is still being made. Cancel it first, then delete it."
+            raise Conflict(message, reason="JOB_NOT_ENDED", field="id")
+        self._storage.delete_folder(f"{FOLDER}/{job.id}", MANIFEST)  # first: while the row is there, it can be repeated
+        self._store.delete(job.id)
+
+    def expire(self) -> int:
+        """Forget the speech of jobs that came to nothing; returns of how many."""
+        forgotten = [job_id for job_id in self._storage.folders(FOLDER) if self._came_to_nothing(job_id)]
+        for job_id in forgotten:
+            self._storage.delete_folder(f"{FOLDER}/{job_id}")
+        return len(forgotten)
+
+    def _came_to_nothing(self, job_id: str) -> bool:
+        try:
+            return self._store.get(job_id, KIND).state in CAME_TO_NOTHING
+        except NotFound:
+            return False  # of another database, perhaps
 
     def uses(self, avatar: str) -> bool:
         """Whether a video of this avatar is being made."""

@@ -17,15 +17,18 @@ from services.common import hardware
 from services.common.audio import from_pcm
 from services.common.describe import service_info
 from services.common.disk import forget_leftovers, require_space
-from services.common.errors import Busy, Conflict, InvalidInput
+from services.common.errors import Busy, Conflict, InvalidInput, ServiceError
 from services.common.files import send_file, too_large
+from services.common.interceptors import to_service_error
 from services.common.jobs import calls
+from services.common.jobs.child import error_dict
 from services.common.jobs.runner import LocalRunner
 from services.common.jobs.store import Job, JobStore
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
 from services.common.streams import in_thread
+from services.common.tidying import tidy
 from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
@@ -35,7 +38,8 @@ from services.render.live import LiveReply
 from services.render.settings import RenderSettings
 
 LIST_LIMIT = 100
-TOUCH_EVERY_S = 5.0
+TOUCH_EVERY_S = 1.0
+EXPIRE_EVERY_S = 600.0
 RATES = range(8000, 48_001)
 
 
@@ -55,6 +59,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._runner = LocalRunner(
             self._store, KIND, "services.render.job", devices, settings, settings.input_timeout_seconds
         )
+        self._tidying: asyncio.Task | None = None
         self._free_streams = settings.max_streams
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -71,9 +76,12 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     async def start(self) -> None:
         """Begin taking jobs."""
         self._runner.start()
+        self._tidying = asyncio.create_task(tidy(self._generations.expire, EXPIRE_EVERY_S))
 
     async def close(self) -> None:
         """Put running jobs back and release the avatars."""
+        if self._tidying:
+            self._tidying.cancel()
         await self._runner.close()
         self._cast.close()
         self._store.close()
@@ -151,25 +159,33 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.CreateGenerationRequest, context: object
     ) -> render_pb2.CreateGenerationResponse:
         job = await asyncio.to_thread(self._generations.create, request)
-        return render_pb2.CreateGenerationResponse(generation=self._generations.describe(job))
+        return render_pb2.CreateGenerationResponse(generation=await self._described(job))
+
+    async def _described(self, job: Job) -> render_pb2.Generation:
+        return await asyncio.to_thread(self._generations.describe, job)
 
     async def SupplyGeneration(
         self, request_iterator: AsyncIterator[render_pb2.SupplyGenerationRequest], context: object
     ) -> render_pb2.SupplyGenerationResponse:
         config, messages = await open_stream(request_iterator)
-        if config.sample_rate_hertz:
-            _check_rate(config.sample_rate_hertz)
         job = await asyncio.to_thread(self._generations.waiting, config.id)
+        try:
+            job = await self._supply(messages, job, config.sample_rate_hertz)
+        except (ServiceError, OSError) as error:  # what keeps the speech from coming also ends the waiting for it
+            await asyncio.to_thread(self._generations.fail, job, error_dict(to_service_error(error)))
+            raise
+        return render_pb2.SupplyGenerationResponse(generation=await self._described(job))
+
+    async def _supply(self, messages: AsyncIterator[Any], job: Job, rate: int) -> Job:
+        if rate:
+            _check_rate(rate)
         with tempfile.TemporaryDirectory(dir=self._settings.work_folder, prefix="speech-") as folder:
             speech = Path(folder) / "speech"
             with speech.open("wb") as file:
                 subtitles, error = await self._receive(messages, file, job)
             if error:
-                job = await asyncio.to_thread(self._generations.fail, job, error)
-            else:
-                rate = config.sample_rate_hertz
-                job = await asyncio.to_thread(self._generations.supply, job, speech, rate, subtitles)
-        return render_pb2.SupplyGenerationResponse(generation=self._generations.describe(job))
+                return await asyncio.to_thread(self._generations.fail, job, error)
+            return await asyncio.to_thread(self._generations.supply, job, speech, rate, subtitles)
 
     async def _receive(
         self, messages: AsyncIterator[Any], file: IO[bytes], job: Job
@@ -197,25 +213,31 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.GetGenerationRequest, context: object
     ) -> render_pb2.GetGenerationResponse:
         job = await asyncio.to_thread(self._store.get, request.id, KIND)
-        return render_pb2.GetGenerationResponse(generation=self._generations.describe(job))
+        return render_pb2.GetGenerationResponse(generation=await self._described(job))
 
     async def ListGenerations(
         self, request: render_pb2.ListGenerationsRequest, context: object
     ) -> render_pb2.ListGenerationsResponse:
-        jobs = await asyncio.to_thread(self._store.list, KIND, request.limit_count or LIST_LIMIT)
-        return render_pb2.ListGenerationsResponse(generations=[self._generations.describe(job) for job in jobs])
+        generations = await asyncio.to_thread(self._generations.list, request.limit_count or LIST_LIMIT)
+        return render_pb2.ListGenerationsResponse(generations=generations)
 
     async def CancelGeneration(
         self, request: render_pb2.CancelGenerationRequest, context: object
     ) -> render_pb2.CancelGenerationResponse:
         job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
-        return render_pb2.CancelGenerationResponse(generation=self._generations.describe(job))
+        return render_pb2.CancelGenerationResponse(generation=await self._described(job))
+
+    async def DeleteGeneration(
+        self, request: render_pb2.DeleteGenerationRequest, context: object
+    ) -> render_pb2.DeleteGenerationResponse:
+        await asyncio.to_thread(self._generations.delete, request.id)
+        return render_pb2.DeleteGenerationResponse()
 
     async def WatchGeneration(
         self, request: render_pb2.WatchGenerationRequest, context: object
     ) -> AsyncIterator[render_pb2.WatchGenerationResponse]:
         async for job in calls.watch(self._store, KIND, request.id):
-            yield render_pb2.WatchGenerationResponse(generation=self._generations.describe(job))
+            yield render_pb2.WatchGenerationResponse(generation=await self._described(job))
 
     async def ReadGenerationFile(
         self, request: render_pb2.ReadGenerationFileRequest, context: object

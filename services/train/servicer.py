@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,16 +22,16 @@ from services.common.errors import InvalidInput
 from services.common.files import receive_file, send_file, too_large
 from services.common.jobs import calls, process
 from services.common.jobs.runner import LocalRunner
-from services.common.jobs.store import JobStore
+from services.common.jobs.store import Job, JobStore
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
+from services.common.tidying import tidy
 from services.train import engines, parameters
 from services.train.recordings import Recordings
 from services.train.settings import TrainSettings
 from services.train.trainings import KIND, Trainings
 
-logger = logging.getLogger(__name__)
 LIST_LIMIT = 100
 EXPIRE_EVERY_S = 3600.0
 VIDEOS = ("true_video", "generated_video")
@@ -69,7 +68,7 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     async def start(self) -> None:
         """Begin taking jobs and forgetting what is kept too long."""
         self._runner.start()
-        self._expiring = asyncio.create_task(self._expire())
+        self._expiring = asyncio.create_task(tidy(self._trainings.expire, EXPIRE_EVERY_S))
 
     async def close(self) -> None:
         """Put running jobs back; they go on from their checkpoint."""
@@ -77,16 +76,6 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
             self._expiring.cancel()
         await self._runner.close()
         self._store.close()
-
-    async def _expire(self) -> None:
-        while True:
-            try:
-                count = await asyncio.to_thread(self._trainings.expire)
-                if count:
-                    logger.info("recordings and traces forgotten", extra={"fields": {"count": count}})
-            except Exception:  # noqa: BLE001 - tidying must go on tomorrow whatever broke today
-                logger.exception("tidying stumbled")
-            await asyncio.sleep(EXPIRE_EVERY_S)
 
     async def GetInfo(self, request: train_pb2.GetInfoRequest, context: object) -> train_pb2.GetInfoResponse:
         described = [
@@ -126,7 +115,10 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self, request: train_pb2.CreateTrainingRequest, context: object
     ) -> train_pb2.CreateTrainingResponse:
         job = await asyncio.to_thread(self._trainings.create, request)
-        return train_pb2.CreateTrainingResponse(training=self._trainings.describe(job))
+        return train_pb2.CreateTrainingResponse(training=await self._described(job))
+
+    async def _described(self, job: Job) -> train_pb2.Training:
+        return await asyncio.to_thread(self._trainings.describe, job)
 
     async def SetTranscript(
         self, request: train_pb2.SetTranscriptRequest, context: object
@@ -138,25 +130,25 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self, request: train_pb2.GetTrainingRequest, context: object
     ) -> train_pb2.GetTrainingResponse:
         job = await asyncio.to_thread(self._store.get, request.id, KIND)
-        return train_pb2.GetTrainingResponse(training=self._trainings.describe(job))
+        return train_pb2.GetTrainingResponse(training=await self._described(job))
 
     async def ListTrainings(
         self, request: train_pb2.ListTrainingsRequest, context: object
     ) -> train_pb2.ListTrainingsResponse:
-        jobs = await asyncio.to_thread(self._store.list, KIND, request.limit_count or LIST_LIMIT)
-        return train_pb2.ListTrainingsResponse(trainings=[self._trainings.describe(job) for job in jobs])
+        trainings = await asyncio.to_thread(self._trainings.list, request.limit_count or LIST_LIMIT)
+        return train_pb2.ListTrainingsResponse(trainings=trainings)
 
     async def CancelTraining(
         self, request: train_pb2.CancelTrainingRequest, context: object
     ) -> train_pb2.CancelTrainingResponse:
         job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
-        return train_pb2.CancelTrainingResponse(training=self._trainings.describe(job))
+        return train_pb2.CancelTrainingResponse(training=await self._described(job))
 
     async def WatchTraining(
         self, request: train_pb2.WatchTrainingRequest, context: object
     ) -> AsyncIterator[train_pb2.WatchTrainingResponse]:
         async for job in calls.watch(self._store, KIND, request.id):
-            yield train_pb2.WatchTrainingResponse(training=self._trainings.describe(job))
+            yield train_pb2.WatchTrainingResponse(training=await self._described(job))
 
     async def ReadPreview(
         self, request: train_pb2.ReadPreviewRequest, context: object

@@ -118,6 +118,10 @@ class Trainings:
             raise NotFound("There is no preview yet.", reason="PREVIEW_NOT_FOUND", field="id")
         return key
 
+    def list(self, limit: int) -> list[train_pb2.Training]:
+        """The latest ones, newest first."""
+        return [self.describe(job) for job in self._store.list(KIND, limit)]
+
     def describe(self, job: Job) -> train_pb2.Training:
         """A job as a message."""
         spec = job.spec

@@ -1,7 +1,7 @@
 """The registered voices, in storage.
 
-`voices/<name>/` holds `voice.json` (the manifest), `reference.wav` (the whole recording, 24 kHz mono) and one folder for
-each engine that has analysed it. An engine that meets a voice for the first time analyses it then.
+`voices/<name>/` holds `voice.json` (the manifest), `reference.wav` (the whole recording, 24 kHz mono) and one folder
+for each engine that has analysed it. An engine that meets a voice for the first time analyses it then.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import shutil
@@ -22,6 +23,8 @@ from visavis.render.v1 import render_pb2, render_pb2_grpc
 
 from services.common.jobs.store import JobStore, State
 from services.common.server import Server
+from services.common.storage import Storage
+from services.render import servicer
 from services.render.servicer import RenderServicer
 from services.render.settings import RenderSettings
 
@@ -420,9 +423,104 @@ def test_a_full_disk_is_told_plainly(call: Call, monkeypatch: pytest.MonkeyPatch
 
     async def work(stub: Stub) -> tuple[Any, ...]:
         job = await create(stub)
-        return await refused(stub.SupplyGeneration(supply(job.job.id, tone(0.5, 16_000), rate=16_000)))
+        answer = await refused(stub.SupplyGeneration(supply(job.job.id, tone(0.5, 16_000), rate=16_000)))
+        return answer, (await finished(stub, job.job.id))[-1].job
 
-    assert call(work)[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+    answer, job = call(work)
+    assert answer[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+    assert (job.state, job.error.reason) == (job_pb2.JOB_STATE_FAILED, "STORAGE_FULL")
+
+
+def test_a_disk_that_fills_up_ends_the_waiting(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Storage, "put_file", full)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        answer = await refused(stub.SupplyGeneration(supply(job.job.id, tone(0.5, 16_000), rate=16_000)))
+        return answer, (await finished(stub, job.job.id))[-1].job
+
+    answer, job = call(work)
+    assert answer[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+    assert (job.state, job.error.reason) == (job_pb2.JOB_STATE_FAILED, "STORAGE_FULL")
+
+
+def test_speech_too_large_fails_the_job(call: Call) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        answer = await refused(stub.SupplyGeneration(supply(job.job.id, tone(5, 16_000), rate=16_000)))
+        return answer, (await finished(stub, job.job.id))[-1].job
+
+    answer, job = call(work, max_upload_bytes=100_000)
+    assert answer[:2] == (INVALID, "FILE_TOO_LARGE")
+    assert (job.state, job.error.reason) == (job_pb2.JOB_STATE_FAILED, "FILE_TOO_LARGE")
+
+
+def test_cancelling_ends_the_bringing_of_speech(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servicer, "TOUCH_EVERY_S", 0.0)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+
+        async def endless() -> AsyncIterator[Supply]:
+            yield supply(job.job.id, b"", rate=16_000)[0]
+            while True:
+                yield Supply(data=tone(0.1, 16_000))
+                await asyncio.sleep(0.02)
+
+        bringing = stub.SupplyGeneration(endless(), timeout=10)
+        await asyncio.sleep(0.2)
+        await stub.CancelGeneration(render_pb2.CancelGenerationRequest(id=job.job.id))
+        return await refused(bringing)
+
+    assert call(work) == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_WAITING", "id")
+
+
+def test_a_video_is_forgotten_when_it_is_told_to(call: Call, settings: RenderSettings) -> None:
+    store = JobStore(settings.database_url)
+    folders = Path(settings.storage_url.removeprefix("file://")) / "generations"
+    delete = render_pb2.DeleteGenerationRequest
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        made = await create(stub, request_id="r")
+        early = await refused(stub.DeleteGeneration(delete(id=made.job.id)))
+        (folders / made.job.id).mkdir(parents=True)
+        for name in ("video.mp4", "subtitles.vtt", "manifest.json"):
+            (folders / made.job.id / name).write_bytes(b"something")
+        store.finish(made.job.id, State.SUCCEEDED, result={"files": ["video.mp4"], "duration_s": 1.0})
+        await stub.DeleteGeneration(delete(id=made.job.id))
+        gone = await refused(stub.GetGeneration(render_pb2.GetGenerationRequest(id=made.job.id)))
+        again = await refused(stub.DeleteGeneration(delete(id=made.job.id)))
+        return early, gone, again, await create(stub, request_id="r")
+
+    early, gone, again, anew = call(work)
+    assert early == (grpc.StatusCode.FAILED_PRECONDITION, "JOB_NOT_ENDED", "id")
+    assert gone == again == (MISSING, "JOB_NOT_FOUND", "id")
+    assert anew.job.state == job_pb2.JOB_STATE_QUEUED
+    assert not list(folders.iterdir())
+
+
+def test_speech_is_not_kept_of_what_came_to_nothing(call: Call, settings: RenderSettings) -> None:
+    store = JobStore(settings.database_url)
+    folders = Path(settings.storage_url.removeprefix("file://")) / "generations"
+    ends = (State.FAILED, State.CANCELLED, State.SUCCEEDED, State.WAITING)
+    jobs = {state: store.create("generation", {"avatar": NAME}, waiting=True) for state in ends}
+    for state, job in jobs.items():
+        store.update(job.id, state=state)
+        (folders / job.id).mkdir(parents=True)
+        (folders / job.id / "input").write_bytes(b"a recording of someone")
+
+    async def work(stub: Stub) -> None:
+        for _ in range(100):
+            if len(list(folders.iterdir())) == 2:
+                return
+            await asyncio.sleep(0.05)
+
+    call(work)
+    kept = {path.name for path in folders.iterdir()}
+    assert kept == {jobs[State.SUCCEEDED].id, jobs[State.WAITING].id}
 
 
 def test_a_service_that_loads_says_so(settings: RenderSettings, monkeypatch: pytest.MonkeyPatch) -> None:

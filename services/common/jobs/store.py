@@ -154,11 +154,13 @@ class JobStore:
 
     def queue_index(self, job: Job) -> int:
         """How many jobs of the kind wait before this one."""
+        if job.state is not State.QUEUED:
+            return 0
         ahead = sa.select(sa.func.count()).where(
             _jobs.c.kind == job.kind, _jobs.c.state == State.QUEUED.value, _jobs.c.created_at < job.created_at
         )
         with self._engine.connect() as connection:
-            return connection.execute(ahead).scalar_one() if job.state is State.QUEUED else 0
+            return connection.execute(ahead).scalar_one()
 
     def update(self, job_id: str, *, only: tuple[State, ...] = (), held_by: str = "", **changes: Any) -> bool:
         """Change a job if it is in one of the states `only` and in the hands of the runner `held_by`; tells whether."""
@@ -228,6 +230,13 @@ class JobStore:
             "attempt": job.attempt if counts else max(0, job.attempt - 1),
         }
         return self.update(job.id, only=(State.RUNNING,), held_by=held_by, **changes)
+
+    def delete(self, job_id: str) -> bool:
+        """Forget a job that has ended; tells whether it did."""
+        ended = [state.value for state in State if state.is_final]
+        gone = _jobs.delete().where(_jobs.c.id == job_id, _jobs.c.state.in_(ended))
+        with self._engine.begin() as connection:
+            return connection.execute(gone).rowcount == 1
 
     def _select(self, *conditions: Any, order: Any = None, limit: int | None = None) -> list[Job]:
         query = sa.select(_jobs).where(*conditions).order_by(order).limit(limit)
