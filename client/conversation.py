@@ -7,23 +7,25 @@ ending them all: closing the iterator of events.
 from __future__ import annotations
 
 import contextlib
-import queue
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
 from client import speech
-from client.errors import CallError, translate
+from client.errors import CallError, from_failure, translate
+from client.hop import Cancelled, Hop
 from client.services import Services
+
+logger = logging.getLogger(__name__)
 
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
-QUEUE_LENGTH = 32  # per hop: enough to overlap, little enough that a slow reader slows the writer
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Conversation:
         self.size = size
         self.messages: list[dict[str, str]] = []
         self.next_frame_index = 0  # of the avatar's footage, so that one reply goes on where the last one ended
-        self._last: _Reply | None = None
+        self._last: Reply | None = None
 
     def listen(self, audio: BinaryIO) -> str:
         """What a recording of the user says.
@@ -102,65 +104,26 @@ class Conversation:
         """
         return speech.transcribe(self._services, audio, self.language)["text"]
 
-    def reply(self, text: str) -> Iterator[Event]:
-        """Answer the user. Closing the iterator cancels whatever still runs; what was sent by then is remembered."""
+    def reply(self, text: str) -> Reply:
+        """Answer the user."""
         self.messages.append({"role": "user", "text": text})
-        reply = self._last = _Reply(self)
-        try:
-            yield from reply.events()
-        finally:
-            reply.cancel()
-            self._remember(reply, reply.sent_text())
-
-    def interrupt(self) -> None:
-        """Cancel the reply that runs, from any thread; its iterator then ends."""
-        if self._last:
-            self._last.cancel()
+        self._last = Reply(self)
+        return self._last
 
     def heard(self, seconds: float) -> None:
         """The user heard only so much of the last reply: forget the rest of it."""
         if self._last:
-            self._remember(self._last, self._last.text_until(seconds))
+            self.remember(self._last, self._last.text_until(seconds))
 
-    def _remember(self, reply: _Reply, text: str) -> None:
+    def remember(self, reply: Reply, text: str) -> None:
+        """Note what of a reply was said; one that another has followed has been noted already."""
+        if reply is not self._last:
+            return
         if self.messages and self.messages[-1]["role"] == "assistant":
             self.messages.pop()
         if text:
             self.messages.append({"role": "assistant", "text": text})
         self.next_frame_index = reply.next_frame_index
-
-
-class _Cancelled(Exception):  # noqa: N818 - a signal, not an error
-    """The reply was cancelled while a thread waited on a queue."""
-
-
-class _Hop:
-    """A bounded queue between two threads that gives up when the reply is cancelled."""
-
-    _END = object()
-
-    def __init__(self, cancelled: threading.Event) -> None:
-        self._items: queue.Queue = queue.Queue(QUEUE_LENGTH)
-        self._cancelled = cancelled
-
-    def put(self, item: Any) -> None:
-        while not self._cancelled.is_set():
-            with contextlib.suppress(queue.Full):
-                return self._items.put(item, timeout=0.1)
-        raise _Cancelled
-
-    def end(self) -> None:
-        self.put(self._END)
-
-    def __iter__(self) -> Iterator[Any]:
-        while not self._cancelled.is_set():
-            try:
-                item = self._items.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            if item is self._END:
-                return
-            yield item
 
 
 @dataclass
@@ -174,14 +137,17 @@ class _Timeline:
         self.marks.setdefault(name, round(time.monotonic() - self.began, 4))
 
 
-class _Reply:
-    """The three overlapping calls of one reply."""
+class Reply:
+    """The three overlapping calls of one reply. Iterate over it, once, for what they bring.
+
+    Any thread may cancel it, also before it has begun; the iterator then ends. What was sent by then is remembered.
+    """
 
     def __init__(self, conversation: Conversation) -> None:
         self._talk = conversation
         self._services = conversation._services
         self._cancelled = threading.Event()
-        self._text, self._rate, self._audio, self._events = (_Hop(self._cancelled) for _ in range(4))
+        self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
         self._endings: list[Callable[[], object]] = []
         self._sentences: list[speech.SpokenSentence] = []
         self._fps = 25.0
@@ -190,9 +156,24 @@ class _Reply:
         self._written = ""
         self._timeline = _Timeline()
         self.next_frame_index = conversation.next_frame_index
+        self._told = self._tell()
 
-    def events(self) -> Iterator[Event]:
-        """Run the calls, each in its own thread, and yield what they bring."""
+    def __iter__(self) -> Iterator[Event]:
+        return self._told
+
+    def close(self) -> None:
+        """Cancel it, in the thread that iterates."""
+        self.cancel()
+        self._told.close()
+
+    def _tell(self) -> Generator[Event, None, None]:
+        try:
+            yield from self._run_calls()
+        finally:
+            self.cancel()
+            self._talk.remember(self, self.sent_text())
+
+    def _run_calls(self) -> Iterator[Event]:
         for stage in (self._write, self._speak, self._show):
             threading.Thread(target=self._run, args=(stage,), daemon=True).start()
         for event in self._events:
@@ -205,7 +186,13 @@ class _Reply:
     def cancel(self) -> None:
         """End every call that still runs."""
         self._cancelled.set()
-        for end in self._endings:
+        for end in list(self._endings):
+            end()
+
+    def _register(self, end: Callable[[], object]) -> None:
+        """Note how to end a call. One that is opened after the cancelling ends at once."""
+        self._endings.append(end)
+        if self._cancelled.is_set():
             end()
 
     def sent_text(self) -> str:
@@ -229,12 +216,17 @@ class _Reply:
         try:
             with translate():
                 stage()
-        except _Cancelled:
+        except Cancelled:
             return
         except CallError as error:
-            if not self._cancelled.is_set():
-                with contextlib.suppress(_Cancelled):
-                    self._events.put(error)
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, whoever waits for the reply must learn of it
+            logger.exception("a stage of a reply broke")
+            self._fail(from_failure(error))
+
+    def _fail(self, error: CallError) -> None:
+        with contextlib.suppress(Cancelled):
+            self._events.put(error)
 
     def _write(self) -> None:
         talk = self._talk
@@ -246,7 +238,7 @@ class _Reply:
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
         call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
-        self._endings.append(call.cancel)
+        self._register(call.cancel)
         for reply in call:
             if reply.WhichOneof("response") == "delta":
                 self._timeline.mark("llm_first_token")
@@ -257,7 +249,7 @@ class _Reply:
 
     def _speak(self) -> None:
         spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
-        self._endings.append(spoken.close)
+        self._register(spoken.close)
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)
         for event in spoken.events():
@@ -271,7 +263,7 @@ class _Reply:
 
     def _show(self) -> None:
         call = self._services.render.StreamingRender(self._render_requests(), timeout=STREAM_TIMEOUT_S)
-        self._endings.append(call.cancel)
+        self._register(call.cancel)
         for reply in call:
             kind = reply.WhichOneof("response")
             if kind == "header":

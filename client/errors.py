@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 
 import grpc
@@ -15,7 +16,7 @@ _PLAIN = {
     grpc.StatusCode.CANCELLED: ("CANCELLED", "This was cancelled."),
     grpc.StatusCode.RESOURCE_EXHAUSTED: ("BUSY", "A service is at its limit. Try again in a moment."),
 }
-_BROKEN = ("INTERNAL", "A service broke; its log has the details.")
+_BROKEN = ("INTERNAL", "Something broke; the log has the details.")
 
 
 class CallError(Exception):
@@ -40,6 +41,14 @@ class CallError(Exception):
         super().__init__(message)
         self.code, self.reason, self.message, self.field = code, reason, message, field
         self.values = values or {}
+
+
+def from_failure(error: Exception) -> CallError:
+    """What is told when our own side fails: a full disk by its name, all else as something broken."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message = "The disk is full. Delete avatars, voices or videos you no longer need and try again."
+        return CallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", message)
+    return CallError(grpc.StatusCode.INTERNAL, *_BROKEN)
 
 
 def from_rpc(error: grpc.RpcError) -> CallError:

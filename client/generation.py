@@ -63,6 +63,7 @@ def generate(
     )
     if audio is None:
         spoken = speech.say(services, text, voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones)
+        spoken.sample_rate  # noqa: B018 - waits until the speech begins, so that what is refused is refused here
         job = _create(services, request)
         background.start(_quietly, _supply_speech, services, job.id, spoken, subtitles != "none")
         return job

@@ -6,6 +6,7 @@ import io
 import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, BinaryIO
 
 from visavis.asr.v1 import asr_pb2
@@ -37,9 +38,17 @@ class Speech:
     def __init__(self, call: Any) -> None:
         self._call = call
         self._replies = iter(call)
-        with translate():
-            self.sample_rate: int = next(self._replies).header.sample_rate_hertz
         self.sentences: list[SpokenSentence] = []
+
+    @cached_property
+    def sample_rate(self) -> int:
+        """Of the PCM. Waits until the speech begins.
+
+        Raises:
+            CallError: the text, the voice or the language is refused.
+        """
+        with translate():
+            return next(self._replies).header.sample_rate_hertz
 
     def __iter__(self) -> Iterator[bytes]:
         """Signed 16-bit little-endian mono PCM."""
@@ -50,18 +59,19 @@ class Speech:
     def events(self) -> Iterator[bytes | SpokenSentence]:
         """PCM, and each sentence just before its first PCM."""
         try:
+            rate = self.sample_rate
             with translate():
                 for reply in self._replies:
-                    yield self._event(reply)
+                    yield self._event(reply, rate)
             self._complete_last()
         finally:
             self.close()
 
-    def _event(self, reply: tts_pb2.StreamingSynthesizeResponse) -> bytes | SpokenSentence:
+    def _event(self, reply: tts_pb2.StreamingSynthesizeResponse, rate: int) -> bytes | SpokenSentence:
         if reply.WhichOneof("response") == "sentence":
             started = reply.sentence
             self._complete_last()
-            sentence = SpokenSentence(started.sentence_index, started.text, started.sample_index / self.sample_rate)
+            sentence = SpokenSentence(started.sentence_index, started.text, started.sample_index / rate)
             self.sentences.append(sentence)
             return sentence
         self.sentences[-1].words += [timed_word(word) for word in reply.audio.words]

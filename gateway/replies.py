@@ -7,6 +7,8 @@ appends sentence after sentence to one SourceBuffer.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from client.conversation import Conversation, Delta, Done, Event, Media, MediaType, Sentence
-from client.errors import CallError
+from client.errors import CallError, from_failure
 from gateway.sse import HEARTBEAT_S
+
+logger = logging.getLogger(__name__)
 
 JOIN_S = 5.0
 
@@ -33,7 +37,7 @@ class Reply:
     """A reply being written, spoken and shown by a thread; any number of readers follow it."""
 
     def __init__(self, conversation: Conversation, text: str, path: Path) -> None:
-        self._conversation, self._text, self.path = conversation, text, path
+        self._reply, self.path = conversation.reply(text), path
         self._changed = threading.Condition()
         self._events: list[Event | CallError] = []
         self._pieces: list[_Piece] = []
@@ -79,7 +83,7 @@ class Reply:
     def cancel(self) -> None:
         """Stop all calls of the reply and wait until they have stopped."""
         if not self._is_over:
-            self._conversation.interrupt()
+            self._reply.cancel()
             self._thread.join(JOIN_S)
 
     def discard(self) -> None:
@@ -94,12 +98,15 @@ class Reply:
 
     def _run(self) -> None:
         try:
-            with self.path.open("wb") as file:
-                for event in self._conversation.reply(self._text):
+            with contextlib.closing(self._reply), self.path.open("wb") as file:
+                for event in self._reply:
                     self._keep(event, file)
                     self._note(event)
         except CallError as error:
             self._note(error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the page must learn of it
+            logger.exception("a reply broke")
+            self._note(from_failure(error))
         finally:
             with self._changed:
                 self._is_over = True

@@ -66,10 +66,12 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
 
 
 class Speaker(tts_pb2_grpc.TtsServiceServicer):
-    """Speaks each sentence in words of 0.4 s. `fail_at` is the sentence that it breaks at."""
+    """Speaks each sentence in words of 0.4 s, once it may `go`. `fail_at` is the sentence that it breaks at."""
 
     def __init__(self) -> None:
         self.fail_at: int | None = None
+        self.go = threading.Event()
+        self.go.set()
         self.configs: list[tts_pb2.SynthesisConfig] = []
         self.ended = threading.Event()
         self.transcripts: dict[str, str] = {}
@@ -79,6 +81,7 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
     ) -> Iterator[tts_pb2.StreamingSynthesizeResponse]:
         context.add_callback(self.ended.set)
         self.configs.append(next(requests).config)
+        self.go.wait(10)
         yield tts_pb2.StreamingSynthesizeResponse(header=tts_pb2.SynthesisHeader(sample_rate_hertz=RATE))
         begin = 0.0
         for index, sentence in enumerate(_sentences(request.text for request in requests)):
@@ -238,6 +241,7 @@ def rooms() -> Iterator[Rooms]:
     server.start()
     yield rooms
     rooms.painter.go.set()
+    rooms.speaker.go.set()
     rooms.services.close()
     server.stop(0).wait()
 

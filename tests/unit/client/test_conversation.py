@@ -8,8 +8,9 @@ import time
 import pytest
 from visavis.llm.v1 import llm_pb2
 
-from client.conversation import QUEUE_LENGTH, Conversation, Delta, Done, Media, MediaType, Sentence, _Cancelled, _Hop
+from client.conversation import Conversation, Delta, Done, Media, MediaType, Reply, Sentence
 from client.errors import CallError
+from client.hop import QUEUE_LENGTH, Cancelled, Hop
 
 REPLY = "Hello there. How are you?"
 
@@ -98,17 +99,44 @@ def test_closing_ends_all_three_calls(talk, rooms) -> None:
 
 def test_another_thread_may_interrupt(talk, rooms) -> None:
     rooms.writer.endless = True
-    seen = []
-    for event in talk.reply("Hi"):
+    seen, reply = [], talk.reply("Hi")
+    for event in reply:
         seen.append(event)
         if isinstance(event, Media):
-            talk.interrupt()
+            reply.cancel()
     assert not any(isinstance(event, Done) for event in seen)
     assert rooms.painter.ended.wait(5)
 
 
+def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
+    rooms.speaker.go.clear()
+    reply = talk.reply("Hi")
+    reader = threading.Thread(target=lambda: list(reply))
+    reader.start()
+    while not rooms.speaker.configs:
+        time.sleep(0.01)
+    reply.cancel()
+    assert rooms.speaker.ended.wait(5), "the voice was not told"
+    reader.join(5)
+    assert not reader.is_alive()
+
+
+def test_a_reply_that_is_cancelled_before_it_begins_says_nothing(talk, rooms) -> None:
+    old, new = talk.reply("Hi"), talk.reply("No, this")
+    old.cancel()
+    assert list(old) == []
+    assert isinstance(list(new)[-1], Done), "another reply was cancelled"
+
+
+def test_a_stage_that_breaks_ends_the_reply(talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reply, "_speak", lambda _: 1 / 0)
+    with pytest.raises(CallError) as caught:
+        list(talk.reply("Hi"))
+    assert caught.value.reason == "INTERNAL"
+
+
 def test_a_hop_holds_only_so_much() -> None:
-    hop, put = _Hop(threading.Event()), []
+    hop, put = Hop(threading.Event()), []
 
     def fill() -> None:
         for number in range(3 * QUEUE_LENGTH):
@@ -126,12 +154,12 @@ def test_a_hop_holds_only_so_much() -> None:
 
 def test_cancelling_frees_both_ends_of_a_hop() -> None:
     cancelled = threading.Event()
-    full, empty = _Hop(cancelled), _Hop(cancelled)
+    full, empty = Hop(cancelled), Hop(cancelled)
     for number in range(QUEUE_LENGTH):
         full.put(number)
     threading.Timer(0.2, cancelled.set).start()
     assert list(empty) == []
-    with pytest.raises(_Cancelled):
+    with pytest.raises(Cancelled):
         full.put("one too many")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,29 +33,42 @@ WAIT_S = 5
 class ScriptedConversation:
     """Says its script; stops before the event `pause_at` until told to go on, or interrupted."""
 
-    def __init__(self, script: tuple[Event | CallError, ...] = SCRIPT, pause_at: int | None = None) -> None:
+    def __init__(self, script: tuple[Event | Exception, ...] = SCRIPT, pause_at: int | None = None) -> None:
         self._script, self._pause_at = script, pause_at
         self.go_on, self.interrupted = threading.Event(), threading.Event()
         self.messages: list[dict[str, str]] = []
         self.heard_s: list[float] = []
 
-    def reply(self, text: str) -> Iterator[Event]:
+    def reply(self, text: str) -> ScriptedReply:
         self.messages.append({"role": "user", "text": text})
+        return ScriptedReply(self)
+
+    def events(self) -> Iterator[Event]:
         for index, event in enumerate(self._script):
             if index == self._pause_at:
                 self.go_on.wait(WAIT_S)
             if self.interrupted.is_set():
                 return
-            if isinstance(event, CallError):
+            if isinstance(event, Exception):
                 raise event
             yield event
 
-    def interrupt(self) -> None:
-        self.interrupted.set()
-        self.go_on.set()
-
     def heard(self, seconds: float) -> None:
         self.heard_s.append(seconds)
+
+
+class ScriptedReply:
+    def __init__(self, talk: ScriptedConversation) -> None:
+        self._talk = talk
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._talk.events()
+
+    def cancel(self) -> None:
+        self._talk.interrupted.set()
+        self._talk.go_on.set()
+
+    close = cancel
 
 
 def chats(folder: Path, **settings: object) -> Chats:
@@ -92,6 +106,16 @@ def test_a_failure_comes_last(tmp_path: Path) -> None:
     reply = Reply(ScriptedConversation((*SCRIPT[:4], failure)), "hi", tmp_path / "1.mp4")
     assert list(reply.events())[-1] is failure
     assert reply.is_over
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"), [(OSError(errno.ENOSPC, "full"), "STORAGE_FULL"), (ValueError("a name"), "INTERNAL")]
+)
+def test_what_nobody_expected_is_told_too(tmp_path: Path, failure: Exception, reason: str) -> None:
+    talk = ScriptedConversation((*SCRIPT[:4], failure))
+    told = list(Reply(talk, "hi", tmp_path / "1.mp4").events())[-1]
+    assert (told.reason, "a name" in told.message) == (reason, False)
+    assert talk.interrupted.is_set(), "its calls go on"
 
 
 def test_interrupting_stops_the_calls_and_then_tells_what_was_heard(tmp_path: Path) -> None:
