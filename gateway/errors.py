@@ -10,7 +10,7 @@ import grpc
 from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from client.errors import CallError
+from client.errors import CallError, from_failure
 from gateway import i18n
 from gateway.context import context
 from gateway.refusal import Refusal
@@ -97,9 +97,12 @@ def handle_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> tuple[Response | str, int]:
-        logger.exception("unexpected", exc_info=error)
-        message = i18n.error_text("INTERNAL", "The gateway broke; its log has the details.", {})
-        return _answer({"code": "INTERNAL", "message": message, "field": None}, 500)
+        failure = from_failure(error)
+        if failure.reason == "STORAGE_FULL":
+            _drain()
+        else:
+            logger.exception("unexpected", exc_info=error)
+        return _answer(body_of(failure), status_of(failure))
 
 
 def _answer(error: dict[str, Any], status: int) -> tuple[Response | str, int]:

@@ -11,17 +11,20 @@ export class ApiError extends Error {
   }
 }
 
-const networkError = () => new ApiError({ code: "NETWORK", message: t("error.network"), field: null });
+export const networkError = () => new ApiError({ code: "NETWORK", message: t("error.network"), field: null });
 
 export const path = (...parts) => BASE + parts.map(encodeURIComponent).join("/");
 
-async function answer(request) {
-  let response;
+async function received(promise) {
   try {
-    response = await request;
+    return await promise;
   } catch (error) {
     throw error.name === "AbortError" ? error : networkError();
   }
+}
+
+async function answer(request) {
+  const response = await received(request);
   if (response.ok) return response;
   const body = await response.json().catch(() => null);
   throw body?.error ? new ApiError(body.error, response.status) : networkError();
@@ -60,7 +63,7 @@ export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await received(reader.read());
     if (done) return;
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();

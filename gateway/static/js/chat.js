@@ -1,5 +1,5 @@
 // Chat: a face that listens, thinks and answers.
-import { events, get, path, post, remove } from "./api.js";
+import { events, get, networkError, path, post, remove } from "./api.js";
 import { avatarFile, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, el, fillSelect, templateCopy } from "./dom.js";
 import { watchServices } from "./notice.js";
@@ -65,6 +65,7 @@ class Turn {
     say(this.question ? "thinking" : "understanding");
     const response = await post(path("chats", chatId, "messages"), body, { signal: this.abort.signal });
     for await (const [name, data] of events(response)) this.#hear(name, data);
+    if (turn === this && !this.timeline) this.#fail(networkError()); // neither done nor an error: it was cut off
   }
 
   #hear(name, data) {

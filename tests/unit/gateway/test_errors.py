@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable
 
@@ -60,6 +61,16 @@ def test_a_broken_view_shows_no_trace(gateway: Flask) -> None:
 
     answer = gateway.test_client().get("/api/v1/broken")
     assert answer.status_code == 500
+    assert "secret" not in answer.text
+
+
+def test_a_full_disk_says_what_to_do(gateway: Flask) -> None:
+    @gateway.post("/api/v1/full")
+    def full() -> str:
+        raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+
+    answer = gateway.test_client().post("/api/v1/full", headers={"Accept-Language": "zh"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (507, "STORAGE_FULL")
     assert "secret" not in answer.text
 
 
