@@ -18,6 +18,9 @@ class TtsSettings(ServiceSettings):
     engine: str = "espeak"
     """Which engine speaks; see docs/adding-an-engine.md."""
 
+    espeak_variant: str = "f3"
+    """Variant of espeak-ng's own voice, for text that names no voice: f1 to f5, m1 to m8; empty for the plain one."""
+
     max_text_characters: int = 50_000
     """Longest text of one call."""
 

@@ -31,6 +31,7 @@ class Engine(TtsEngine):
     sample_rate = world.SAMPLE_RATE
 
     def __init__(self, settings: TtsSettings) -> None:
+        self._variant = settings.espeak_variant
         self._learning = threading.Lock()
         self._banks: list[list[world.Frames]] = []
         self._open_model = lru_cache(maxsize=32)(_open_model)
@@ -92,7 +93,7 @@ class Engine(TtsEngine):
         index = -1
         for index, sentence in enumerate(sentences.split(text)):
             spoken = languages.espeak_language(language or sentences.language_of(sentence))
-            samples, words = _say(sentence, spoken, model, prosody)
+            samples, words = _say(sentence, spoken, model or self._variant, prosody)
             yield Speech(samples, self.sample_rate, index, sentence, words)
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
@@ -104,11 +105,15 @@ def _open_model(folder: Path, stamp: int) -> cloning.VoiceModel:
 
 
 def _say(
-    sentence: str, language: str, model: cloning.VoiceModel | None, prosody: Prosody
+    sentence: str, language: str, who: cloning.VoiceModel | str, prosody: Prosody
 ) -> tuple[np.ndarray, tuple[SpokenWord, ...]]:
-    """One sentence, levelled, with the pause that follows it and its word times."""
+    """One sentence in a registered voice or a variant of espeak's, levelled, with its pause and its word times."""
     text, voice = sentences.without_symbols(sentence), languages.voice_for(language, sentence)
-    utterance = espeak_ng.speak(text, voice, _tempo(model) if model else espeak_ng.NORMAL_WORDS_PER_MINUTE)
+    model = None if isinstance(who, str) else who
+    if model:
+        utterance = espeak_ng.speak(text, voice, _tempo(model))
+    else:
+        utterance = espeak_ng.speak(text, f"{voice}+{who}" if who else voice)
     samples = world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
     start, end = loudness.sounding_span(samples, world.SAMPLE_RATE)
     samples = samples[start:end]
