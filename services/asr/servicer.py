@@ -9,7 +9,6 @@ from contextlib import aclosing
 from typing import IO
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
 from visavis.common.v1 import media_pb2
 
@@ -19,7 +18,7 @@ from services.asr.engine import SAMPLE_RATE, AsrEngine, Word
 from services.asr.settings import AsrSettings
 from services.asr.subtitles import joined, to_srt, to_webvtt
 from services.asr.transcription import Interim, LiveEvent, LiveTranscription, Utterance, transcribe
-from services.common.audio import decode_blocks, to_pcm
+from services.common.audio import decode_blocks, to_pcm, too_long
 from services.common.describe import service_info
 from services.common.engine import import_engine
 from services.common.errors import InvalidInput
@@ -27,6 +26,7 @@ from services.common.files import receive_file
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.streams import in_thread
+from services.common.times import duration
 
 RATES_HERTZ = range(8000, 48_001)
 HANGOVERS_MS = range(100, 5001)
@@ -73,7 +73,7 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             webvtt=to_webvtt(words),
             srt=to_srt(words),
             language=language,
-            duration=_duration(blocks.seconds),
+            duration=duration(blocks.seconds),
         )
 
     async def StreamingRecognize(
@@ -82,12 +82,12 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         config, messages = await open_stream(request_iterator)
         language = await asyncio.to_thread(self._language, config.language)
         rate, hangover_ms = _rate(config), self._hangover_ms(config)
-        header = asr_pb2.StreamingRecognizeHeader(language=language, hangover=_duration(hangover_ms / 1000))
+        header = asr_pb2.StreamingRecognizeHeader(language=language, hangover=duration(hangover_ms / 1000))
         yield asr_pb2.StreamingRecognizeResponse(header=header)
         live = LiveTranscription(self._engine, config.language, rate, self._endpointer(hangover_ms))
         try:
             async for message in messages:
-                async with aclosing(in_thread(live.push(_whole_samples(message.audio)))) as events:
+                async with aclosing(in_thread(live.push(message.audio))) as events:
                     async for event in events:
                         yield _response(event)
             async with aclosing(in_thread(live.finish())) as events:
@@ -130,9 +130,7 @@ class _Blocks:
         for block in decode_blocks(self._recording, SAMPLE_RATE, "data"):
             self.seconds += len(block) / SAMPLE_RATE
             if self.seconds > self._max_seconds:
-                limit = f"{self._max_seconds / 60:g}"
-                message = f"This recording is longer than {limit} minutes. Cut it and try again."
-                raise InvalidInput(message, reason="TOO_LONG", field="data", values={"max_minutes": limit})
+                raise too_long(self._max_seconds, "data")
             yield to_pcm(block)
 
 
@@ -143,21 +141,15 @@ def _rate(config: asr_pb2.StreamingRecognizeConfig) -> int:
     return config.sample_rate_hertz
 
 
-def _whole_samples(pcm: bytes) -> bytes:
-    if len(pcm) % 2:
-        raise InvalidInput("A piece of audio ends in the middle of a sample.", reason="PCM_ODD_LENGTH", field="audio")
-    return pcm
-
-
 def _response(event: LiveEvent) -> asr_pb2.StreamingRecognizeResponse:
     match event:
         case SpeechStarted(sample):
-            started = asr_pb2.SpeechStarted(offset=_duration(sample / SAMPLE_RATE))
+            started = asr_pb2.SpeechStarted(offset=duration(sample / SAMPLE_RATE))
             return asr_pb2.StreamingRecognizeResponse(speech_started=started)
         case Interim(text):
             return asr_pb2.StreamingRecognizeResponse(interim=asr_pb2.InterimResult(text=text))
         case SpeechEnded(sample):
-            ended = asr_pb2.SpeechEnded(offset=_duration(sample / SAMPLE_RATE))
+            ended = asr_pb2.SpeechEnded(offset=duration(sample / SAMPLE_RATE))
             return asr_pb2.StreamingRecognizeResponse(speech_ended=ended)
         case Utterance():
             return asr_pb2.StreamingRecognizeResponse(final=_utterance(event))
@@ -166,13 +158,13 @@ def _response(event: LiveEvent) -> asr_pb2.StreamingRecognizeResponse:
 def _utterance(utterance: Utterance) -> asr_pb2.Utterance:
     return asr_pb2.Utterance(
         text=utterance.text,
-        start_offset=_duration(utterance.start_s),
-        end_offset=_duration(utterance.end_s),
+        start_offset=duration(utterance.start_s),
+        end_offset=duration(utterance.end_s),
         words=[
             media_pb2.TimedWord(
                 text=word.text,
-                start_offset=_duration(word.start_s),
-                end_offset=_duration(word.end_s),
+                start_offset=duration(word.start_s),
+                end_offset=duration(word.end_s),
                 confidence=word.confidence,
             )
             for word in utterance.words
@@ -183,9 +175,3 @@ def _utterance(utterance: Utterance) -> asr_pb2.Utterance:
 def _as_word(utterance: Utterance) -> Word:
     """An utterance whose engine gives no word times still gets its place in the text and the subtitles."""
     return Word(utterance.text, utterance.start_s, utterance.end_s, 1.0)
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration

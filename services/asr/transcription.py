@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
-import av
-import numpy as np
-
 from services.asr.endpointing import Endpointer, Speech, SpeechEnded, SpeechStarted
 from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition, Word
+from services.common.audio import Resampler, from_pcm, to_pcm
 
 
 @dataclass(frozen=True)
@@ -42,20 +40,24 @@ class LiveTranscription:
     def __init__(self, engine: AsrEngine, language: str, sample_rate: int, endpointer: Endpointer) -> None:
         self._engine, self._language = engine, language
         self._endpointer = endpointer
-        self._resampler = _Resampler(sample_rate)
+        self._resampler = Resampler(sample_rate, SAMPLE_RATE)
         self._recognition: Recognition | None = None
         self._offset_s = 0.0  # of the utterance's first sample
         self._started_s = 0.0
         self._shown = ""
 
     def push(self, pcm: bytes) -> Generator[LiveEvent, None, None]:
-        """Take signed 16-bit mono audio, whole samples; yield what became known."""
-        for event in self._endpointer.push(self._resampler.push(pcm)):
+        """Take signed 16-bit mono audio; yield what became known.
+
+        Raises:
+            InvalidInput: half a sample is missing.
+        """
+        for event in self._endpointer.push(to_pcm(self._resampler.push(from_pcm(pcm)))):
             yield from self._follow(event)
 
     def finish(self) -> Generator[LiveEvent, None, None]:
         """The audio is over; an utterance that is still open ends."""
-        rest = self._endpointer.push(self._resampler.flush())
+        rest = self._endpointer.push(to_pcm(self._resampler.flush()))
         for event in [*rest, *self._endpointer.flush()]:
             yield from self._follow(event)
 
@@ -132,24 +134,3 @@ def _utterance(hypothesis: Hypothesis, offset_s: float, start_s: float, end_s: f
         replace(word, start_s=offset_s + word.start_s, end_s=offset_s + word.end_s) for word in hypothesis.words
     )
     return Utterance(hypothesis.text, start_s, end_s, words)
-
-
-class _Resampler:
-    """Brings audio of any rate to 16 kHz, piece by piece without seams."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE) if rate != SAMPLE_RATE else None
-
-    def push(self, pcm: bytes) -> bytes:
-        if self._resampler is None or not pcm:
-            return pcm
-        frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm, np.int16).reshape(1, -1), "s16", "mono")
-        frame.sample_rate = self._rate
-        return self._bytes(frame)
-
-    def flush(self) -> bytes:
-        return self._bytes(None) if self._resampler else b""
-
-    def _bytes(self, frame: av.AudioFrame | None) -> bytes:
-        return b"".join(piece.to_ndarray().tobytes() for piece in self._resampler.resample(frame))

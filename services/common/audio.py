@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +18,7 @@ SILENCE_PEAK = 10 ** (-50 / 20)  # of full scale; what never gets louder cannot 
 
 def to_pcm(samples: np.ndarray) -> bytes:
     """Float samples in [-1, 1] as signed 16-bit little-endian PCM; louder ones are clipped."""
-    return (np.clip(samples, -1, 1) * (FULL_SCALE - 1)).astype("<i2").tobytes()
+    return np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2").tobytes()
 
 
 def from_pcm(pcm: bytes, field: str = "audio") -> np.ndarray:
@@ -29,6 +30,32 @@ def from_pcm(pcm: bytes, field: str = "audio") -> np.ndarray:
     if len(pcm) % 2:
         raise InvalidInput("A piece of audio ends in the middle of a sample.", reason="PCM_ODD_LENGTH", field=field)
     return np.frombuffer(pcm, "<i2").astype(np.float32) / FULL_SCALE
+
+
+class Resampler:
+    """Changes the rate of a stream of float32 mono samples, without delay and without seams between pieces."""
+
+    def __init__(self, source_rate: int, target_rate: int) -> None:
+        self._rate, self._same = source_rate, source_rate == target_rate
+        self._resampler = av.AudioResampler("flt", "mono", target_rate)
+        self._count = 0
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Take some samples; returns those that became certain."""
+        if self._same or not len(samples):
+            return samples
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "flt", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._count, Fraction(1, self._rate)
+        self._count += len(samples)
+        return _joined(self._resampler.resample(frame))
+
+    def flush(self) -> np.ndarray:
+        """The rest."""
+        return np.zeros(0, np.float32) if self._same or not self._count else _joined(self._resampler.resample(None))
+
+
+def _joined(frames: list[av.AudioFrame]) -> np.ndarray:
+    return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames] or [np.zeros(0, np.float32)])
 
 
 def decode_blocks(source: str | Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[np.ndarray]:

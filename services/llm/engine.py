@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.common.engine import EngineInfo
+from services.llm.persona import Persona
 
 
 class Role(Enum):
@@ -30,7 +31,7 @@ class ReplyOptions:
     """What shapes a reply besides the dialogue itself."""
 
     system_prompt: str  # already complete: persona, style of speech, retrieved passages
-    persona: str  # whose documents the embedded engine answers from
+    persona: Persona  # whose documents the embedded engine answers from
     language: str  # BCP 47; empty lets the engine follow the user
     max_tokens: int = 400
     temperature: float = 0.7

@@ -38,7 +38,8 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
 
     def load(self) -> None:
         self._engine.load()
-        self._personas.get(self._settings.default_persona)  # a default that is not there must show at once
+        for name in {self._settings.default_persona, *self._personas.names()}:
+            self._personas.get(name)  # indexes its documents; a default that is not there shows at once
 
     async def close(self) -> None:
         self._engine.close()
@@ -72,7 +73,7 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
     def _options(self, persona: Persona, dialogue: list[Message], language: str) -> ReplyOptions:
         return ReplyOptions(
             system_prompt=prompting.system_prompt(persona, language, passages_for(persona, dialogue, language)),
-            persona=persona.name,
+            persona=persona,
             language=language,
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature,

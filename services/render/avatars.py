@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 from visavis.common.v1 import media_pb2
 from visavis.render.v1 import render_pb2
 
 from services.common.errors import InvalidInput, NotFound
 from services.common.names import checked_name
 from services.common.storage import Storage
+from services.common.times import timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +74,8 @@ class Avatars:
             height=int(manifest.get("height", size)),
             fps=float(manifest.get("fps", 25)),
             voice=manifest.get("voice", ""),
-            consent=media_pb2.Consent(given_by=consent.get("given_by", ""), time=_timestamp(consent.get("time"))),
-            create_time=_timestamp(manifest.get("created_at")),
+            consent=media_pb2.Consent(given_by=consent.get("given_by", ""), time=timestamp(consent.get("time", ""))),
+            create_time=timestamp(manifest.get("created_at", "")),
             report=report,
             files=[kind for kind in FILES if self._key(name, kind)],
         )
@@ -106,11 +105,3 @@ class Avatars:
     def _key(self, name: str, kind: int) -> str:
         keys = (f"{FOLDER}/{name}/{file}" for file in FILES.get(kind, ()))
         return next((key for key in keys if self._storage.exists(key)), "")
-
-
-def _timestamp(text: str | None) -> Timestamp | None:
-    if not text:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(datetime.fromisoformat(text))
-    return timestamp

@@ -13,7 +13,6 @@ import wave
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
 from visavis.common.v1 import job_pb2
 from visavis.render.v1 import render_pb2
 
@@ -23,6 +22,7 @@ from services.common.errors import Conflict, NotFound
 from services.common.jobs import calls
 from services.common.jobs.store import Job, JobStore, State
 from services.common.storage import Storage
+from services.common.times import duration
 from services.render import webvtt
 from services.render.avatars import Avatars
 from services.render.cast import check_size
@@ -134,7 +134,7 @@ class Generations:
             names = job.result["files"]
             generation.files.extend(kind for kind, name in FILES.items() if name in names)
         if seconds := (job.result or job.spec).get("duration_s"):
-            generation.duration.CopyFrom(Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)))
+            generation.duration.CopyFrom(duration(seconds))
         return generation
 
     def file(self, job_id: str, kind: int) -> tuple[str, str]:

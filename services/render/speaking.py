@@ -6,10 +6,10 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
+from services.common.audio import Resampler
 from services.render.encoding import SOUND_RATE, Fragment, LiveMovie, MovieFile
 from services.render.engine import SAMPLE_RATE, Performance
 from services.render.overlay import Draw
-from services.render.sound import Resampler
 
 PIECE_S = 0.2  # speech taken at once: what is computed before a caller that went away is noticed
 

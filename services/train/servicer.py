@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Struct
 from visavis.common.v1 import job_pb2
 from visavis.train.v1 import train_pb2, train_pb2_grpc
@@ -27,6 +26,7 @@ from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
 from services.common.tidying import tidy
+from services.common.times import duration
 from services.train import engines, parameters
 from services.train.recordings import Recordings
 from services.train.settings import TrainSettings
@@ -187,10 +187,9 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
 
 
 def _recording(recording_id: str, facts: dict[str, Any]) -> train_pb2.Recording:
-    seconds = facts["duration_s"]
     return train_pb2.Recording(
         id=recording_id,
-        duration=Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)),
+        duration=duration(facts["duration_s"]),
         width=facts["width"],
         height=facts["height"],
         fps=facts["fps"],

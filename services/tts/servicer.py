@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from visavis.common.v1 import media_pb2
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
@@ -22,6 +19,7 @@ from services.common.files import receive_file, send_file
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
+from services.common.times import duration, timestamp
 from services.tts import engines
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.sentences import SentenceSplitter, language_of
@@ -146,8 +144,8 @@ def _audio_pieces(piece: Speech, position: int) -> list[tts_pb2.AudioPiece]:
     words = [
         media_pb2.TimedWord(
             text=word.text,
-            start_offset=_duration(start_s + word.start_s),
-            end_offset=_duration(start_s + word.end_s),
+            start_offset=duration(start_s + word.start_s),
+            end_offset=duration(start_s + word.end_s),
             confidence=1,
         )
         for word in piece.words
@@ -161,22 +159,12 @@ def _audio_pieces(piece: Speech, position: int) -> list[tts_pb2.AudioPiece]:
 
 
 def _message(voice: Voice) -> tts_pb2.Voice:
-    consent = media_pb2.Consent(given_by=voice.consent_by, time=_timestamp(voice.consent_at))
+    consent = media_pb2.Consent(given_by=voice.consent_by, time=timestamp(voice.consent_at))
     return tts_pb2.Voice(
         name=voice.name,
         engine=voice.engine,
-        duration=_duration(voice.duration_s),
+        duration=duration(voice.duration_s),
         transcript=voice.transcript,
         consent=consent,
-        create_time=_timestamp(voice.created_at),
+        create_time=timestamp(voice.created_at),
     )
-
-
-def _timestamp(seconds: float) -> Timestamp:
-    result = Timestamp()
-    result.FromDatetime(datetime.fromtimestamp(seconds, UTC))
-    return result
-
-
-def _duration(seconds: float) -> Duration:
-    return Duration(seconds=int(seconds), nanos=round(seconds % 1 * 1e9) % 1_000_000_000)

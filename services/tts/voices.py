@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import tempfile
 import threading
 import time
@@ -24,6 +25,7 @@ from services.common.names import checked_name
 from services.common.storage import Storage
 from services.tts.engine import TtsEngine
 
+logger = logging.getLogger(__name__)
 REFERENCE_RATE = 24_000
 TARGET_RMS = 10 ** (-23 / 20)
 _SILENCE_DB = 40  # quieter than the loudest moment by so much counts as silence at the ends
@@ -56,16 +58,23 @@ class Voices:
         """Raises:
         NotFound: there is no such voice.
         """
-        key = f"{self._key(name)}/{_MANIFEST}"
-        if not self._storage.exists(key):
+        try:
+            return Voice(**json.loads(self._storage.read(f"{self._key(name)}/{_MANIFEST}")))
+        except FileNotFoundError as error:
             message = f"There is no voice '{name}'. Choose one from the list of voices, or register it first."
-            raise NotFound(message, reason="VOICE_NOT_FOUND", field="voice", values={"name": name})
-        return Voice(**json.loads(self._storage.read(key)))
+            raise NotFound(message, reason="VOICE_NOT_FOUND", field="voice", values={"name": name}) from error
 
     def list(self) -> list[Voice]:
-        """Every voice that is whole, by name."""
-        names = self._storage.folders("voices")
-        return [self.get(name) for name in names if self._storage.exists(f"voices/{name}/{_MANIFEST}")]
+        """Every voice that is whole, by name. One whose manifest cannot be read is left out."""
+        voices = []
+        for name in self._storage.folders("voices"):
+            try:
+                voices.append(self.get(name))
+            except (NotFound, InvalidInput):
+                continue  # being made or forgotten, or no voice at all
+            except (ValueError, TypeError, OSError):
+                logger.warning("a voice's manifest cannot be read")
+        return voices
 
     def create(self, recording: BinaryIO, name: str, transcript: str, consent_by: str) -> Voice:
         """Register a voice; the same recording under the same name is answered with the voice that exists.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from visavis.common.v1 import job_pb2
 
 from services.common.jobs.store import Job, JobStore, State
+from services.common.times import duration, timestamp
 
 WATCH_POLL_S = 0.3
 
@@ -62,16 +61,12 @@ def message(store: JobStore, job: Job) -> job_pb2.Job:
         loss=details.get("loss"),
         preview_index=details.get("preview", 0),
         queue_index=store.queue_index(job),
-        create_time=_timestamp(job.created_at),
-        start_time=_timestamp(job.started_at),
-        end_time=_timestamp(job.ended_at),
+        create_time=timestamp(job.created_at),
+        start_time=timestamp(job.started_at),
+        end_time=timestamp(job.ended_at),
     )
     if job.eta_s is not None:
-        result.eta.CopyFrom(Duration(seconds=int(job.eta_s)))
+        result.eta.CopyFrom(duration(int(job.eta_s)))
     if job.error:
         result.error.CopyFrom(job_pb2.Error(**job.error))
     return result
-
-
-def _timestamp(seconds: float) -> Timestamp | None:
-    return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1e9)) if seconds else None

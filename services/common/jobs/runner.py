@@ -79,8 +79,8 @@ class LocalRunner:
                 if job:
                     await self._run(job)
                     continue
-            except (sa.exc.SQLAlchemyError, OSError, ValueError):
-                logger.exception("slot stumbled")  # a table or disk that fails for a moment must not end the slot
+            except Exception:  # noqa: BLE001 - a table or disk that fails for a moment must not end the slot
+                logger.exception("slot stumbled")
                 await asyncio.sleep(HEARTBEAT_S)
             await asyncio.sleep(POLL_S)
 
@@ -91,7 +91,7 @@ class LocalRunner:
                     logger.warning("lost job queued again", extra={"fields": {"job": job_id}})
                 await asyncio.to_thread(self._fail_abandoned)
                 await asyncio.to_thread(self._clean)
-            except (sa.exc.SQLAlchemyError, OSError):
+            except Exception:  # noqa: BLE001 - nor the sweep
                 logger.exception("sweep stumbled")
             await asyncio.sleep(HEARTBEAT_S)
 
@@ -124,8 +124,9 @@ class LocalRunner:
             outcome = await self._follow(job, process)
             self._conclude(job, outcome)
         except BaseException as error:
-            # Told to stop, or no process could be had: no fault of the job's. A ValueError is: it spoke nonsense.
-            self._store.requeue(job.id, held_by=self._name, counts=isinstance(error, ValueError))
+            # Told to stop, or no table, disk or process could be had: no fault of the job's. Anything else is.
+            blameless = not isinstance(error, Exception) or isinstance(error, OSError | sa.exc.SQLAlchemyError)
+            self._store.requeue(job.id, held_by=self._name, counts=not blameless)
             raise
         finally:
             if watcher:
@@ -168,7 +169,7 @@ class LocalRunner:
                     if (await asyncio.to_thread(self._store.get, job.id)).cancel_requested:
                         return await terminate(process)
                     await asyncio.sleep(POLL_S)
-            except sa.exc.SQLAlchemyError:
+            except Exception:  # noqa: BLE001 - silence would have the job taken for lost
                 logger.exception("heartbeat stumbled")
                 await asyncio.sleep(POLL_S)
 

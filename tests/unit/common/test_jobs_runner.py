@@ -187,6 +187,35 @@ def test_a_job_whose_input_never_comes_fails(store: JobStore, settings: ServiceS
     assert asyncio.run(scenario()).error["reason"] == "INPUT_MISSING"
 
 
+def test_slots_and_sweep_survive_what_nobody_foresaw(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = {"claim": 1, "requeue_lost": 1}
+
+    def fail_once(name: str) -> Callable[..., Any]:
+        real = getattr(JobStore, name)
+
+        def method(self: JobStore, *arguments: Any, **options: Any) -> Any:
+            if failures[name]:
+                failures[name] -= 1
+                raise KeyError("nobody foresaw this")
+            return real(self, *arguments, **options)
+
+        return method
+
+    for name in failures:
+        monkeypatch.setattr(JobStore, name, fail_once(name))
+
+    async def scenario() -> tuple[Job, Job]:
+        job, orphan = store.create("training", {"do": "succeed"}), store.create("training", {}, waiting=True)
+        async with running(store, settings, input_timeout_s=0.2):
+            return await until(store, job, ended), await until(store, orphan, ended)
+
+    job, orphan = asyncio.run(scenario())
+    assert (job.state, orphan.state) == (State.SUCCEEDED, State.FAILED)
+    assert {"slot stumbled", "sweep stumbled"} <= {record.message for record in caplog.records}
+
+
 def test_folders_of_jobs_that_are_gone_are_swept(store: JobStore, settings: ServiceSettings) -> None:
     stale, other = settings.work_folder / "training-gone", settings.work_folder / "generation-x"
     stale.mkdir(parents=True)

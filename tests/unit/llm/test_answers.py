@@ -190,7 +190,7 @@ def test_the_engine_streams_what_the_answer_says():
     engine.load()
 
     async def pieces(text: str, language: str) -> list[str]:
-        options = ReplyOptions(system_prompt="", persona="visavis", language=language)
+        options = ReplyOptions(system_prompt="", persona=Personas(SHIPPED).get("visavis"), language=language)
         return [piece async for piece in engine.reply([Message(Role.USER, text)], options)]
 
     english = asyncio.run(pieces("Hello", "en"))

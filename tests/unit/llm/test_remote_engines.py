@@ -11,9 +11,11 @@ import pytest
 
 from services.common.errors import Busy, InvalidInput, ServiceError, Unavailable
 from services.llm.engine import LlmEngine, Message, ReplyOptions, Role
+from services.llm.persona import SHIPPED, Personas
 from services.llm.settings import LlmSettings
 
-OPTIONS = ReplyOptions(system_prompt="Be brief.", persona="visavis", language="en", max_tokens=99, temperature=0.5)
+VISAVIS = Personas(SHIPPED).get("visavis")
+OPTIONS = ReplyOptions(system_prompt="Be brief.", persona=VISAVIS, language="en", max_tokens=99, temperature=0.5)
 DIALOGUE = [Message(Role.USER, "Hi"), Message(Role.ASSISTANT, "Hello."), Message(Role.USER, "What is two plus two?")]
 
 pytestmark = pytest.mark.parametrize("name", ["zhipu", "openai"])
