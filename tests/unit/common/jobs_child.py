@@ -30,7 +30,7 @@ def _fail(task: child.Task, report: child.Report) -> dict[str, Any]:
 
 
 def _break(task: child.Task, report: child.Report) -> dict[str, Any]:
-    raise RuntimeError("a secret path")
+    raise RuntimeError(f"cannot read {task.spec.get('secret')}")
 
 
 def _crash(task: child.Task, report: child.Report) -> dict[str, Any]:

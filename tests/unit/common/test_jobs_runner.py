@@ -101,7 +101,7 @@ def test_a_failure_is_told_in_plain_words(
     store: JobStore, settings: ServiceSettings, do: str, reason: str, field: str
 ) -> None:
     async def scenario() -> Job:
-        job = store.create("training", {"do": do})
+        job = store.create("training", {"do": do, "secret": "a secret path"})
         async with running(store, settings):
             return await until(store, job, ended)
 
