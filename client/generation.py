@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 import grpc
@@ -23,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 30
 SUPPLY_TIMEOUT_S = 3600
+PAUSES_S = (1.0, 4.0, 15.0, 30.0)  # between attempts to reach a service that is away
+WAITS_FOR_SPEECH, NOT_WAITING = "input", "NOT_WAITING"
+Say = Callable[[], speech.Speech]
 SUBTITLES = ("none", "vtt", "burn")
 
 
@@ -46,7 +53,7 @@ def generate(
     Speech from text, and recognition for subtitles, go on in the background after this returns.
 
     Args:
-        audio: a recording in any container; or
+        audio: a recording in any container, which may be read twice; or
         text: what to say, in `voice` (empty for the engine's own).
         subtitles: "none", "vtt" (a file) or "burn" (in the picture, and a file).
 
@@ -61,16 +68,33 @@ def generate(
         burn_subtitles=subtitles == "burn",
         device=device,
     )
-    if audio is None:
-        spoken = speech.say(services, text, voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones)
-        spoken.sample_rate  # noqa: B018 - waits until the speech begins, so that what is refused is refused here
-        job = _create(services, request)
-        background.start(_quietly, _supply_speech, services, job.id, spoken, subtitles != "none")
-        return job
     job = _create(services, request)
-    if subtitles == "none":
-        return _supply(services, _file_requests(job.id, audio))
-    background.start(_quietly, _supply_subtitled, services, job.id, _copy(audio), language)
+    if job.is_final or job.stage != WAITS_FOR_SPEECH:
+        return job  # the same request came before
+    how = {"voice": voice, "language": language, "rate": rate, "pitch_semitones": pitch_semitones}
+    say = partial(speech.say, services, text, **how) if audio is None else None
+    try:
+        return _feed(services, job, say, audio, subtitles != "none", language)
+    except (CallError, OSError) as error:
+        if isinstance(error, CallError) and error.reason == NOT_WAITING:
+            return jobs.get(services, job.id)
+        _withdraw(services, job.id)
+        raise
+
+
+def _feed(
+    services: Services, job: Job, say: Say | None, audio: BinaryIO | None, with_subtitles: bool, language: str
+) -> Job:
+    """Bring the job its speech: from text if `say` is given; at once if that needs no other service."""
+    if say:
+        spoken = say()
+        spoken.sample_rate  # noqa: B018 - waits until the speech begins, so that what is refused is refused now
+        work = partial(_speak, services, job.id, spoken, say, with_subtitles)
+    elif with_subtitles:
+        work = partial(_subtitle, services, job.id, _copy(audio), language)
+    else:
+        return _persist(lambda: _supply(services, _file_requests(job.id, audio)))
+    background.start(_bring, services, job.id, work)
     return job
 
 
@@ -95,12 +119,33 @@ def _supply(services: Services, requests: Iterator[render_pb2.SupplyGenerationRe
         return jobs.from_generation(services.render.SupplyGeneration(requests, timeout=SUPPLY_TIMEOUT_S).generation)
 
 
+def _persist(attempt: Callable[[], Job]) -> Job:
+    """Try again while the service is away: it may only be restarting, and its job waits."""
+    pauses = iter(PAUSES_S)
+    while True:
+        try:
+            return attempt()
+        except CallError as error:
+            pause_s = next(pauses, None)
+            if error.code is not grpc.StatusCode.UNAVAILABLE or pause_s is None:
+                raise
+        time.sleep(pause_s)
+
+
+def _withdraw(services: Services, job_id: str) -> None:
+    """A request that is refused leaves no job."""
+    with contextlib.suppress(CallError):
+        jobs.cancel(services, job_id)
+        jobs.delete(services, job_id)
+
+
 def _config(job_id: str, rate: int = 0) -> render_pb2.SupplyGenerationRequest:
     config = render_pb2.SupplyConfig(id=job_id, sample_rate_hertz=rate)
     return render_pb2.SupplyGenerationRequest(config=config)
 
 
 def _file_requests(job_id: str, audio: BinaryIO, webvtt: str = "") -> Iterator[render_pb2.SupplyGenerationRequest]:
+    audio.seek(0)
     yield _config(job_id)
     for data in chunks(audio):
         yield render_pb2.SupplyGenerationRequest(data=data)
@@ -130,19 +175,33 @@ def _failure(error: CallError) -> render_pb2.SupplyGenerationRequest:
     return render_pb2.SupplyGenerationRequest(error=told)
 
 
-def _supply_speech(services: Services, job_id: str, spoken: speech.Speech, with_subtitles: bool) -> None:
-    _supply(services, _speech_requests(job_id, spoken, with_subtitles))
+def _speak(services: Services, job_id: str, spoken: speech.Speech, say: Say, with_subtitles: bool) -> None:
+    takes = itertools.chain([spoken], iter(say, None))
+
+    def attempt() -> Job:
+        with contextlib.closing(next(takes)) as take:
+            return _supply(services, _speech_requests(job_id, take, with_subtitles))
+
+    _persist(attempt)
 
 
-def _supply_subtitled(services: Services, job_id: str, audio: BinaryIO, language: str) -> None:
+def _subtitle(services: Services, job_id: str, audio: BinaryIO, language: str) -> None:
     with audio:
-        try:
-            heard = speech.transcribe(services, audio, language)
-        except CallError as error:
-            _supply(services, iter([_config(job_id), _failure(error)]))
+        heard = speech.transcribe(services, audio, language)
+        _persist(lambda: _supply(services, _file_requests(job_id, audio, heard["webvtt"])))
+
+
+def _bring(services: Services, job_id: str, work: Callable[[], None]) -> None:
+    """Do the work in the background; a failure becomes the job's, so that who waits for it learns why."""
+    try:
+        work()
+    except CallError as error:
+        logger.info("speech not brought", extra={"fields": {"reason": error.reason}})
+        if error.reason == NOT_WAITING or error.code is grpc.StatusCode.NOT_FOUND:
             return
-        audio.seek(0)
-        _supply(services, _file_requests(job_id, audio, heard["webvtt"]))
+        told = [_config(job_id), _failure(error)]
+        with contextlib.suppress(CallError):  # then the job ends when its time to wait is over
+            _persist(lambda: _supply(services, iter(told)))
 
 
 def _copy(file: BinaryIO) -> Any:
@@ -150,11 +209,3 @@ def _copy(file: BinaryIO) -> Any:
     shutil.copyfileobj(file, copy)
     copy.seek(0)
     return copy
-
-
-def _quietly(work: Any, *arguments: Any) -> None:
-    try:
-        work(*arguments)
-    except CallError as error:
-        # The job's own row tells the user; a cancelled job ends here too.
-        logger.info("speech not brought", extra={"fields": {"reason": error.reason}})

@@ -214,6 +214,19 @@ def cancel(services: Services, job_id: str) -> Job:
     return kind.job(kind.call(services, "Cancel", TIMEOUT_S, id=job_id))
 
 
+def delete(services: Services, job_id: str) -> None:
+    """Forget a generation that has ended, its video with it.
+
+    Raises:
+        CallError: there is no such job, it has not ended, or it is a training.
+    """
+    kind = _KINDS[kind_of(job_id)]
+    if kind.noun != "Generation":
+        message = "A training cannot be deleted. Delete the avatar and the voice that came of it."
+        raise CallError(grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_STAYS", message, "id")
+    kind.call(services, "Delete", TIMEOUT_S, id=job_id)
+
+
 def watch(services: Services, job_id: str) -> Iterator[Job]:
     """A snapshot now and at each change until the job has ended. Closing the iterator ends the call.
 

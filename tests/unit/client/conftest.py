@@ -125,6 +125,9 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.created: list[render_pb2.CreateGenerationRequest] = []
         self.supplied: list[render_pb2.SupplyGenerationRequest] = []
         self.complete = threading.Event()
+        self.stage_at_creation = "input"
+        self.refusals: list[tuple[int, str, str]] = []  # of the first supplies
+        self.deleted: list[str] = []
         self.snapshots: list[render_pb2.Generation] = []
         self.breaks: list[grpc.StatusCode] = []  # what the first watches end with, after one snapshot
         self.generations: list[render_pb2.Generation] = []
@@ -153,14 +156,29 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         if request.avatar == "nobody":
             refuse(context, code_pb2.NOT_FOUND, "AVATAR_NOT_FOUND", "There is no avatar of that name.", "avatar")
         self.created.append(request)
-        return render_pb2.CreateGenerationResponse(generation=generation(job_pb2.JOB_STATE_QUEUED))
+        return render_pb2.CreateGenerationResponse(
+            generation=generation(job_pb2.JOB_STATE_QUEUED, stage=self.stage_at_creation)
+        )
 
     def SupplyGeneration(
         self, requests: Iterator[render_pb2.SupplyGenerationRequest], context: grpc.ServicerContext
     ) -> render_pb2.SupplyGenerationResponse:
         self.supplied += list(requests)
+        if self.refusals:
+            refuse(context, *self.refusals.pop(0))
         self.complete.set()
         return render_pb2.SupplyGenerationResponse(generation=generation(job_pb2.JOB_STATE_QUEUED))
+
+    def CancelGeneration(
+        self, request: render_pb2.CancelGenerationRequest, context: grpc.ServicerContext
+    ) -> render_pb2.CancelGenerationResponse:
+        return render_pb2.CancelGenerationResponse(generation=generation(job_pb2.JOB_STATE_CANCELLED))
+
+    def DeleteGeneration(
+        self, request: render_pb2.DeleteGenerationRequest, context: grpc.ServicerContext
+    ) -> render_pb2.DeleteGenerationResponse:
+        self.deleted.append(request.id)
+        return render_pb2.DeleteGenerationResponse()
 
     def ListGenerations(
         self, request: render_pb2.ListGenerationsRequest, context: grpc.ServicerContext

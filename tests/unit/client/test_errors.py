@@ -32,5 +32,5 @@ def test_a_service_that_is_down_is_named_plainly(make) -> None:
 
 def test_an_unknown_call_is_no_riddle(rooms) -> None:
     with pytest.raises(CallError, match="log has the details") as caught:
-        jobs.cancel(rooms.services, "generation-1")  # the painter does not know this call
+        jobs.get(rooms.services, "generation-1")  # the painter does not know this call
     assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.UNIMPLEMENTED, "INTERNAL")

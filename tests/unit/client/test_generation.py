@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from google.rpc import code_pb2
 
 from client import background, generation
 from client.errors import CallError
@@ -66,3 +67,45 @@ def test_an_unknown_avatar_is_refused_at_once(rooms) -> None:
     with pytest.raises(CallError) as caught:
         generation.generate(rooms.services, avatar="nobody", text="Hi.")
     assert (caught.value.reason, caught.value.field) == ("AVATAR_NOT_FOUND", "avatar")
+
+
+@pytest.mark.parametrize("subtitles", ["none", "vtt"])
+def test_a_repeated_request_brings_no_second_speech(rooms, subtitles: str) -> None:
+    rooms.painter.stage_at_creation = ""  # it has its speech already
+    job = generation.generate(rooms.services, avatar="Ann", text="Hi.", subtitles=subtitles, request_id="once")
+    background.finish()
+    assert (job.state, rooms.painter.supplied, rooms.speaker.configs) == ("queued", [], [])
+    assert generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"x"), request_id="once").id == job.id
+    assert rooms.painter.supplied == []
+
+
+def test_a_refused_request_leaves_no_job(rooms) -> None:
+    rooms.painter.refusals = [(code_pb2.INVALID_ARGUMENT, "SILENT", "Nothing is said.")]
+    with pytest.raises(CallError, match="Nothing is said"):
+        generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"x"))
+    assert rooms.painter.deleted == ["generation-1"]
+
+
+def test_a_renderer_that_restarts_gets_the_speech_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "PAUSES_S", (0.01,))
+    away = [(code_pb2.UNAVAILABLE, "UNAVAILABLE", "restarting")]
+    for source in ({"audio": io.BytesIO(b"RIFF")}, {"text": "Hello."}):
+        rooms.painter.refusals, rooms.painter.supplied = away * 4, []  # four times gRPC tries by itself
+        rooms.painter.complete.clear()
+        generation.generate(rooms.services, avatar="Ann", **source)
+        background.finish()
+        assert rooms.painter.complete.is_set()
+
+
+def test_a_failure_in_the_background_becomes_the_jobs(rooms) -> None:
+    rooms.painter.refusals = [(code_pb2.RESOURCE_EXHAUSTED, "STORAGE_FULL", "The disk is full.")]
+    generation.generate(rooms.services, avatar="Ann", text="Hello.")
+    (error,) = _supplied(rooms)["errors"]
+    assert error.reason == "STORAGE_FULL"
+
+
+def test_a_job_that_was_cancelled_is_told_nothing(rooms) -> None:
+    rooms.painter.refusals = [(code_pb2.FAILED_PRECONDITION, "NOT_WAITING", "It was cancelled.")]
+    generation.generate(rooms.services, avatar="Ann", text="Hello.")
+    assert _supplied(rooms)["errors"] == []
+    assert rooms.speaker.ended.wait(5)
