@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -88,19 +89,27 @@ class RunningProgram:
         self._process.wait()
 
     def last_words(self) -> str:
-        """The last line that says something, without what follows the sentence in a validation error."""
+        """The last line that tells of trouble; empty when there is none."""
         self._reader.join(1)
-        for line in reversed(self._last_lines):
-            words = re.sub(r" \[type=.*", "", line).strip()
-            if words and not words.startswith("For further information"):
-                return words[:300]
-        return ""
+        return next(filter(None, map(_trouble, reversed(self._last_lines))), "")[:300]
 
     def _keep_log(self) -> None:
         with self._process.stdout as pipe:
             for line in iter(lambda: pipe.readline(READ_BYTES), b""):
                 self._log.write(line)
                 self._last_lines.append(line.decode(errors="replace"))
+
+
+def _trouble(line: str) -> str:
+    """What a line says: the whole of plain text, without what follows the sentence in a validation error; of our own
+    JSON lines only errors."""
+    with contextlib.suppress(ValueError):
+        entry = json.loads(line)
+        if isinstance(entry, dict):
+            trace = entry.get("trace", "").splitlines()
+            return (trace or [entry.get("event", "")])[-1] if entry.get("level") in ("ERROR", "CRITICAL") else ""
+    words = re.sub(r" \[type=.*", "", line).strip()
+    return "" if words.startswith("For further information") else words
 
 
 def _tied_to_us() -> list[str]:

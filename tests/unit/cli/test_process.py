@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.local.process import Log, RunningProgram, in_words
+from cli.local.process import Log, RunningProgram, _trouble, in_words
 from cli.local.programs import Program
 
 
@@ -102,6 +102,21 @@ def test_no_process_outlives_us(tmp_path: Path) -> None:
         parent.kill()
     gone, _ = psutil.wait_procs([server], timeout=10)
     assert gone or server.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"level": "INFO", "event": "call", "outcome": "OK"}', ""),
+        ('{"level": "ERROR", "event": "no room left"}', "no room left"),
+        ('{"level": "ERROR", "event": "broke", "trace": "Traceback\\nOSError: no room left"}', "OSError: no room left"),
+        ("ModuleNotFoundError: No module named 'torch'", "ModuleNotFoundError: No module named 'torch'"),
+        ("42", "42"),
+        ("    For further information visit a page", ""),
+    ],
+)
+def test_only_trouble_is_told(line: str, words: str) -> None:
+    assert _trouble(line) == words
 
 
 @pytest.mark.parametrize(
