@@ -16,6 +16,7 @@ from rich.console import Console
 NAME = "Vera"
 TARGET = Path(__file__).parent / "avatar"
 MAX_BYTES = 8 * 2**20
+WIDTH, LOOP_S = 0.7, 10  # a drawn face needs less, and the avatar must stay small enough to ship
 ABOUT = {
     "voice": "",  # the speech engine's own, which is hers
     "consent": {"given_by": "nobody is shown: drawn by the code in demo/", "time": "2026-11-20T00:00:00+00:00"},
@@ -24,16 +25,18 @@ ABOUT = {
 }
 
 
-def build(target: Path, seconds: float, quality: str) -> None:
-    """Make the clip, train, and leave the avatar in `target`."""
+def build(target: Path, recording: Path | None, seconds: float, quality: str) -> None:
+    """Draw the clip (unless there is one), train, and leave the avatar in `target`."""
     import portrait
     from demo import clip
 
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        recording, made = Path(folder) / "vera.mp4", Path(folder) / "avatar"
-        clip.make(recording, seconds=seconds)
-        parameters = portrait.TrainingParameters(quality=quality, loop_seconds=12)
+        made = Path(folder) / "avatar"
+        if recording is None:
+            recording = Path(folder) / "vera.mp4"
+            clip.make(recording, seconds=seconds)
+        parameters = portrait.TrainingParameters(quality=quality, width=WIDTH, loop_seconds=LOOP_S)
         with console.status("drawing and training") as status:
             report = portrait.train(
                 recording,
@@ -57,11 +60,12 @@ def build(target: Path, seconds: float, quality: str) -> None:
 def main() -> None:
     """Read the command line and build."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clip", type=Path, help="train from this clip instead of drawing one")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--quality", choices=("draft", "standard", "high"), default="standard")
     parser.add_argument("--out", type=Path, default=TARGET / NAME)
     options = parser.parse_args()
-    build(options.out, options.seconds, options.quality)
+    build(options.out, options.clip, options.seconds, options.quality)
 
 
 if __name__ == "__main__":

@@ -73,11 +73,9 @@ class Avatar:
             if card.get("format") != FORMAT:
                 raise AvatarError(f"{folder.name}: avatar format {card.get('format')} is not {FORMAT}")
             person, track = load_file(folder / PERSON), load_file(folder / TRACK)
-            net = FaceNet()
-            net.load_state_dict({k: v.float() for k, v in load_weights(folder / FACE).items()})
             return cls(
-                folder, int(card["size"]), _canon(person), _shape(person), Motion(load_file(folder / MOTION)),
-                net.eval(), person["rest"], track["matrices"], track["poses"], card,
+                folder, int(card["size"]), _canon(person), _shape(person), Motion(_full(load_file(folder / MOTION))),
+                FaceNet.of(load_weights(folder / FACE)), person["rest"], track["matrices"], track["poses"], card,
             )  # fmt: skip
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise AvatarError(f"{folder.name}: not a complete avatar") from error
@@ -87,7 +85,7 @@ class Avatar:
         self.folder.mkdir(parents=True, exist_ok=True)
         weights = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
         save_weights({k: v.contiguous().cpu() for k, v in weights.items()}, self.folder / FACE)
-        save_file(_contiguous(self.motion.state), self.folder / MOTION)
+        save_file(_contiguous(_halved(self.motion.state)), self.folder / MOTION)
         save_file(_contiguous(_person(self.canon, self.shape, self.rest)), self.folder / PERSON)
         save_file(_contiguous({"matrices": self.matrices, "poses": self.poses}), self.folder / TRACK)
         for file in self.folder.glob("*.safetensors"):
@@ -115,6 +113,18 @@ def _canon(person: dict[str, NDArray[Any]]) -> Canon:
 
 def _shape(person: dict[str, NDArray[Any]]) -> Shape:
     return Shape(person["mean"], person["components"], person["deviation"])
+
+
+HALVED = ("net", "kernel_axes", "kernel_rows")
+"""Arrays of the motion model whose precision half as many bits can carry."""
+
+
+def _halved(state: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {k: v.astype(np.float16) if k.startswith(HALVED) else v for k, v in state.items()}
+
+
+def _full(state: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in state.items()}
 
 
 def _contiguous(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

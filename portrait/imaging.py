@@ -19,16 +19,16 @@ from torch.nn import functional as F
 
 from portrait.dataset import FaceData
 from portrait.device import Crew, bfloat16_is_quick
-from portrait.network import Critic, FaceNet
+from portrait.network import Critic, FaceNet, widths
 
 RATE = 1e-3
 CRITIC_RATE = 4e-4
 CONTOUR_NOISE = 0.07
 SKIN_WEIGHT, MOUTH_WEIGHT = 0.55, 3.3
 DETAIL_WEIGHT = 1.0
-CRITIC_FROM = 0.5
+CRITIC_FROM = 0.45
 """Part of the run after which the critic joins: before, there is nothing worth judging."""
-CRITIC_WEIGHT, MATCH_WEIGHT = 0.03, 1.0
+CRITIC_WEIGHT, MATCH_WEIGHT = 0.06, 2.0
 AVERAGING = 0.998
 CHECKPOINT_EVERY_S = 20.0
 
@@ -67,10 +67,12 @@ class Moment:
 class FaceTrainer:
     """Trains a FaceNet with a late patch critic; everything needed to continue lies in one safetensors checkpoint."""
 
-    def __init__(self, data: FaceData, budget: Budget, *, seed: int, device: torch.device, key: str) -> None:
+    def __init__(
+        self, data: FaceData, budget: Budget, *, seed: int, device: torch.device, key: str, width: float = 1.0
+    ) -> None:
         torch.manual_seed(seed)
         self._data, self._budget, self._seed, self._device, self._key = data, budget, seed, device, key
-        self._net = FaceNet().to(device, memory_format=torch.channels_last)
+        self._net = FaceNet(widths(width)).to(device, memory_format=torch.channels_last)
         self._average = copy.deepcopy(self._net).requires_grad_(False)
         self._critic = Critic().to(device, memory_format=torch.channels_last)
         self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=RATE, weight_decay=1e-3)

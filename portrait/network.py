@@ -30,6 +30,11 @@ class _Residual(nn.Module):
         return F.relu(x + self.body(x))
 
 
+def widths(factor: float) -> tuple[int, int, int, int]:
+    """Channels of the four levels, the usual ones times `factor`, in steps of eight that processors like."""
+    return tuple(max(8, 8 * round(width * factor / 8)) for width in WIDTHS)
+
+
 class FaceNet(nn.Module):
     """U-Net between space-to-depth and pixel-shuffle, so that its body runs at half the crop's resolution."""
 
@@ -40,6 +45,13 @@ class FaceNet(nn.Module):
         self.bottom = nn.Sequential(_convs(c, d), _Residual(d), _Residual(d))
         self.up3, self.up2, self.up1 = _convs(d + c, c), _convs(c + b, b), _convs(b + a, a)
         self.out = nn.Conv2d(a, 12, 3, padding=1)
+
+    @classmethod
+    def of(cls, weights: dict[str, Tensor]) -> FaceNet:
+        """The network that these weights belong to, in eval mode; its widths are read off them."""
+        net = cls(tuple(len(weights[f"{level}.0.weight"]) for level in ("down1", "down2", "down3", "bottom.0")))
+        net.load_state_dict({name: value.float() for name, value in weights.items()})
+        return net.eval()
 
     def forward(self, masked: Tensor, contours: Tensor) -> Tensor:
         """Masked crops (B, 3, S, S) and contours (B, 3, S/2, S/2), both in [0, 1], to crops (B, 3, S, S)."""

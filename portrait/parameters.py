@@ -36,6 +36,9 @@ class TrainingParameters:
         minimum=1,
         maximum=5000,
     )
+    width: float = _parameter(
+        1.0, "Width of the image network; narrower is quicker to show and smaller on disk.", minimum=0.25, maximum=2.0
+    )
     size: int = _parameter(512, "Width and height of the avatar's video in pixels.", minimum=128, maximum=1024, step=16)
     seconds: float = _parameter(
         300.0, "How much of the recording is used at most, from its beginning.", minimum=10.0, maximum=3600.0

@@ -160,7 +160,7 @@ class _Run:
         budget = Budget(self._parameters.face_steps, self._parameters.face_seconds, self._parameters.least_face_steps)
         trainer = FaceTrainer(FaceData(canon, crops, arrays["mouths"], spread, usable), budget,
                               seed=self._parameters.seed, device=choose(self._parameters.device),
-                              key=self._keys["face"])  # fmt: skip
+                              key=self._keys["face"], width=self._parameters.width)  # fmt: skip
         trainer.run(self._work.path(CHECKPOINT), lambda moment: self._on_moment(moment, trainer))
         self._work.save(FACE_WEIGHTS, {k: v.cpu().numpy() for k, v in trainer.net.state_dict().items()})
         return {"steps": trainer.step}
@@ -191,9 +191,7 @@ class _Run:
         return self._tail.drawn_by(net, device=self._parameters.device)
 
     def _net(self) -> FaceNet:
-        net = FaceNet()
-        net.load_state_dict(load_weights(self._work.path(FACE_WEIGHTS)))
-        return net.eval()
+        return FaceNet.of(load_weights(self._work.path(FACE_WEIGHTS)))
 
     def _evaluate(self) -> Mapping[str, object]:
         held_out = self._held_out(self._net())
