@@ -120,11 +120,12 @@ def say(
 def speech_wav(services: Services, text: str, **how: Any) -> bytes:
     """Speak text into a WAV file; keywords as `say`."""
     speech = say(services, text, **how)
+    rate = speech.sample_rate
     file = io.BytesIO()
     with wave.open(file, "wb") as wav:
         wav.setnchannels(1)
         wav.setsampwidth(2)
-        wav.setframerate(speech.sample_rate)
+        wav.setframerate(rate)
         wav.writeframes(b"".join(speech))
     return file.getvalue()
 
