@@ -78,3 +78,14 @@ def cancel_job(job_id: str) -> None:
     click.echo(
         f"{job.id} has {job.state} already." if job.is_final and job.state != "cancelled" else f"{job.id} cancelled."
     )
+
+
+@jobs.command("delete")
+@click.argument("job_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete_job(job_id: str, yes: bool) -> None:
+    """Forget a generation that has ended, and its video."""
+    if not yes:
+        click.confirm(f"Delete {job_id} and its video for good?", abort=True)
+    client_jobs.delete(connect(), job_id)
+    click.echo(f"Deleted {job_id}.")

@@ -54,12 +54,21 @@ def show_avatar(name: str, as_json: bool) -> None:
 
 @avatars.command("delete")
 @click.argument("name")
+@click.option("--voice", "with_voice", is_flag=True, help="Its voice too, with the sound of the whole recording.")
 @_YES
-def delete_avatar(name: str, yes: bool) -> None:
-    """Forget an avatar and everything kept of it."""
-    _confirm(f"Delete avatar '{name}' for good?", yes)
-    library.delete_avatar(connect(), name)
+def delete_avatar(name: str, with_voice: bool, yes: bool) -> None:
+    """Forget an avatar. Its voice stays unless --voice is given."""
+    services = connect()
+    voice = library.avatar(services, name)["voice"]
+    is_there = voice in [one["name"] for one in library.voices(services)]
+    _confirm(f"Delete avatar '{name}'{' and its voice' if with_voice else ''} for good?", yes)
+    library.delete_avatar(services, name)
     click.echo(f"Deleted avatar '{name}'.")
+    if is_there and with_voice:
+        library.delete_voice(services, voice)
+        click.echo(f"Deleted voice '{voice}'.")
+    elif is_there:
+        click.echo(f"Its voice is still there. Delete it with: visavis voices delete '{voice}'")
 
 
 @click.group(cls=Commands, invoke_without_command=True)

@@ -53,6 +53,12 @@ def one(job_id: str) -> Response:
     return jsonify(shown(jobs.get(services(), job_id)))
 
 
+@blueprint.delete("/api/v1/jobs/<job_id>")
+def delete(job_id: str) -> Response:
+    jobs.delete(services(), job_id)
+    return Response(status=204)
+
+
 @blueprint.post("/api/v1/jobs/<job_id>/cancel")
 def cancel(job_id: str) -> Response:
     return jsonify(shown(jobs.cancel(services(), job_id)))

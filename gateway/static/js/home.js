@@ -1,6 +1,6 @@
 // Home: avatars, services and machine, live.
 import { get, path, remove } from "./api.js";
-import { avatarFile, listAvatars, noAvatars } from "./avatars.js";
+import { avatarFile, listAvatars, listVoices, noAvatars } from "./avatars.js";
 import { $, confirmed, el, icon, repeatedly } from "./dom.js";
 import { t } from "./words.js";
 
@@ -25,8 +25,19 @@ function tile(avatar) {
 
 async function deleteAvatar(avatar) {
   if (!(await confirmed(t("home.confirm_delete_avatar", { name: avatar.name })))) return;
-  await remove(path("avatars", avatar.name)).catch((error) => { $("#notice").textContent = error.message; $("#notice").hidden = false; });
+  try {
+    await remove(path("avatars", avatar.name));
+    await offerToDeleteVoice(avatar.voice);
+  } catch (error) {
+    $("#notice").textContent = error.message;
+    $("#notice").hidden = false;
+  }
   await showAvatars();
+}
+
+async function offerToDeleteVoice(name) {
+  const isThere = name && (await listVoices()).some((voice) => voice.name === name);
+  if (isThere && (await confirmed(t("home.confirm_delete_voice", { name })))) await remove(path("voices", name));
 }
 
 async function showAvatars() {

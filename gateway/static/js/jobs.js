@@ -1,6 +1,6 @@
 // Jobs: all of them, live.
-import { get, path } from "./api.js";
-import { $, el, repeatedly, templateCopy } from "./dom.js";
+import { get, path, remove } from "./api.js";
+import { $, confirmed, el, icon, repeatedly, templateCopy } from "./dom.js";
 import { JobProgress, cancelButton, downloads, isFinal, jobTitle } from "./job-card.js";
 import { watchServices } from "./notice.js";
 import { t } from "./words.js";
@@ -11,14 +11,30 @@ let isBusy = false;
 
 function actionsOf(job) {
   if (!isFinal(job)) return el("div", { class: "actions" }, link(job, t("job.show")), cancelButton(job));
-  if (job.state !== "succeeded") return null;
-  if (job.kind === "generation") {
-    const row = downloads(job.result);
-    row.prepend(link(job, t("job.show")));
-    return row;
+  const row = job.state === "succeeded" ? resultOf(job) : el("div", { class: "actions" });
+  if (job.kind === "generation") row.append(deleteButton(job));
+  return row.children.length ? row : null;
+}
+
+function resultOf(job) {
+  const row = job.kind === "generation" ? downloads(job.result) : el("div", { class: "actions" }, talkLink(job.result.avatar));
+  row.prepend(link(job, t("job.show")));
+  return row;
+}
+
+function talkLink(name) {
+  return el("a", { class: "button small", href: `/chat?avatar=${encodeURIComponent(name)}`, textContent: t("job.talk", { name }) });
+}
+
+function deleteButton(job) {
+  const words = { "aria-label": t("job.delete", { name: jobTitle(job) }), title: t("dialog.delete") };
+  const button = el("button", { class: "button danger small", type: "button", ...words, onclick: forget }, icon("delete"));
+  async function forget() {
+    if (!(await confirmed(t("job.confirm_delete", { name: job.subject })))) return;
+    button.disabled = true;
+    await remove(path("jobs", job.id)).then(() => button.closest("article").remove()).catch(() => { button.disabled = false; });
   }
-  const talk = el("a", { class: "button small", href: `/chat?avatar=${encodeURIComponent(job.result.avatar)}`, textContent: t("job.talk", { name: job.result.avatar }) });
-  return el("div", { class: "actions" }, link(job, t("job.show")), talk);
+  return button;
 }
 
 function link(job, text) {

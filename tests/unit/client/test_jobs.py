@@ -98,6 +98,14 @@ def test_closing_the_watch_ends_the_call(rooms, make) -> None:
     assert rooms.painter.ended.wait(5), "the service still sends to a reader that left"
 
 
+def test_only_a_generation_can_be_deleted(rooms) -> None:
+    jobs.delete(rooms.services, "generation-1")
+    assert rooms.painter.deleted == ["generation-1"]
+    with pytest.raises(CallError) as caught:
+        jobs.delete(rooms.services, "training-1")
+    assert caught.value.reason == "TRAINING_STAYS"
+
+
 def test_newest_first_over_both_kinds(rooms) -> None:
     def created(job_id: str, second: int) -> job_pb2.Job:
         return job_pb2.Job(id=job_id, state=job_pb2.JOB_STATE_QUEUED, create_time=Timestamp(seconds=second))
