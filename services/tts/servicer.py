@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import grpc
@@ -65,14 +66,16 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         position, count = 0, 0
         async for sentence in self._sentences(messages):
             language = config.language or language_of(sentence)
-            async for piece in self._engine.synthesize(sentence, language=language, voice=voice, prosody=prosody):
-                if piece.is_first:
-                    started = tts_pb2.SentenceStarted(sentence_index=count, text=piece.sentence, sample_index=position)
-                    yield tts_pb2.StreamingSynthesizeResponse(sentence=started)
-                    count += 1
-                for audio in _audio_pieces(piece, position):
-                    yield tts_pb2.StreamingSynthesizeResponse(audio=audio)
-                position += len(piece.samples)
+            speech = self._engine.synthesize(sentence, language=language, voice=voice, prosody=prosody)
+            async with aclosing(speech) as pieces:
+                async for piece in pieces:
+                    if piece.is_first:
+                        said = tts_pb2.SentenceStarted(sentence_index=count, text=piece.sentence, sample_index=position)
+                        yield tts_pb2.StreamingSynthesizeResponse(sentence=said)
+                        count += 1
+                    for audio in _audio_pieces(piece, position):
+                        yield tts_pb2.StreamingSynthesizeResponse(audio=audio)
+                    position += len(piece.samples)
         if not count:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 

@@ -1,0 +1,285 @@
+"""The speech service, called as its callers call it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from scipy.signal import lfilter
+from visavis.common.v1 import media_pb2
+from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
+
+from services.common.audio import from_pcm, to_pcm
+from services.common.server import Server
+from services.tts import espeak_ng
+from services.tts.servicer import TtsServicer
+from services.tts.settings import TtsSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")  # by pydub
+Stub = tts_pb2_grpc.TtsServiceStub
+Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
+Register = tts_pb2.CreateVoiceRequest
+Call = Callable[..., Any]
+NAME = "Ada 测试"
+INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+TEXT = "Some call me nature, others call me mother nature. I have been here for over four and a half billion years."
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> TtsSettings:
+    return TtsSettings(port=0, storage_url=(tmp_path / "storage").as_uri(), work_folder=tmp_path / "work")
+
+
+@pytest.fixture
+def call(serving: Any, settings: TtsSettings) -> Call:
+    """Run one coroutine function with a stub of a fresh service."""
+
+    def run(work: Callable[[Stub], Awaitable[Any]], **changes: Any) -> Any:
+        chosen = settings.model_copy(update=changes)
+
+        async def serve() -> Any:
+            async with serving(TtsServicer(chosen), chosen) as channel:
+                return await work(Stub(channel))
+
+        return asyncio.run(serve())
+
+    return run
+
+
+def wav(samples: np.ndarray, rate: int) -> bytes:
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(to_pcm(samples))
+    return target.getvalue()
+
+
+def recording(variant: str) -> bytes:
+    """Some seconds of a made-up person, as a WAV file."""
+    spoken = espeak_ng.speak(TEXT, f"gmw/en+{variant}", 160).samples
+    return wav(lfilter([1, -0.4], [1], spoken).astype(np.float32) * 0.5, espeak_ng.SAMPLE_RATE)
+
+
+@pytest.fixture(scope="module")
+def person() -> bytes:
+    return recording("f3")
+
+
+def say(*texts: str, **config: Any) -> list[Say]:
+    return [Say(config=Config(**config)), *(Say(text=text) for text in texts)]
+
+
+def register(data: bytes, *, name: str = NAME, given_by: str = "Ada L.", transcript: str = TEXT) -> list[Register]:
+    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=media_pb2.Consent(given_by=given_by))
+    pieces = [data[at : at + 200_000] for at in range(0, len(data), 200_000)]
+    return [Register(config=config), *(Register(data=piece) for piece in pieces)]
+
+
+async def refused(awaited: Any) -> tuple[grpc.StatusCode, str, str]:
+    """The status, reason and field of a call that must fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        if hasattr(awaited, "__aiter__"):
+            async for _ in awaited:
+                pass
+        else:
+            await awaited
+    status = rpc_status.from_call(failure.value)
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details if status else ():
+        detail.Unpack(info) if detail.Is(info.DESCRIPTOR) else detail.Unpack(request)
+    field = request.field_violations[0].field if request.field_violations else ""
+    return failure.value.code(), info.reason, field
+
+
+async def spoken(stub: Stub, messages: list[Say]) -> list[tts_pb2.StreamingSynthesizeResponse]:
+    return [reply async for reply in stub.StreamingSynthesize(messages, timeout=60)]
+
+
+# Speaking
+
+
+def test_sentences_come_in_order_on_one_clock(call: Call) -> None:
+    text = "Good morning. How are you today? " + "It is a long story, " * 15
+    pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
+    header, *replies = call(lambda stub: spoken(stub, say(*pieces)))
+    assert header.header.sample_rate_hertz > 0
+    sentences = [reply.sentence for reply in replies if reply.HasField("sentence")]
+    assert [sentence.sentence_index for sentence in sentences] == list(range(len(sentences)))
+    assert [sentence.text for sentence in sentences[:2]] == ["Good morning.", "How are you today?"]
+    audio = [reply.audio for reply in replies if reply.HasField("audio")]
+    assert all(len(piece.pcm) <= 32 * 1024 for piece in audio)
+    assert audio[0].sample_index == 0
+    assert all(b.sample_index == a.sample_index + len(a.pcm) // 2 for a, b in pairwise(audio))
+    assert {sentence.sample_index for sentence in sentences} <= {piece.sample_index for piece in audio}
+    assert np.abs(from_pcm(b"".join(piece.pcm for piece in audio))).max() > 0.1
+    times = [word.start_offset.ToMilliseconds() for piece in audio for word in piece.words]
+    assert times == sorted(times)
+    assert len(times) > 10
+
+
+def test_rate_is_honoured(call: Call) -> None:
+    async def work(stub: Stub) -> list[int]:
+        both = [await spoken(stub, say("One, two, three, four, five.", rate=rate)) for rate in (1.0, 2.0)]
+        return [sum(len(reply.audio.pcm) for reply in replies) for replies in both]
+
+    slow, fast = call(work)
+    assert fast / slow == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([], (INVALID, "CONFIG_FIRST", "config")),
+        ([Say(text="Hello.")], (INVALID, "CONFIG_FIRST", "config")),
+        (say() + say(), (INVALID, "CONFIG_ONCE", "config")),
+        ([*say("Hello."), Say()], (INVALID, "EMPTY_MESSAGE", "")),
+        (say(), (INVALID, "NOTHING_TO_SAY", "text")),
+        (say(" \n"), (INVALID, "NOTHING_TO_SAY", "text")),
+        (say("word " * 30), (INVALID, "TEXT_TOO_LONG", "text")),
+        (say("Hello.", rate=3.0), (INVALID, "RATE_OUT_OF_RANGE", "rate")),
+        (say("Hello.", pitch_semitones=13), (INVALID, "PITCH_OUT_OF_RANGE", "pitch")),
+        (say("Hello.", voice="nobody"), (MISSING, "VOICE_NOT_FOUND", "voice")),
+        (say("Hello.", voice="../up"), (INVALID, "NAME_FORBIDDEN", "voice")),
+        (say("Hello.", language="tlh"), (grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", "language")),
+    ],
+)
+def test_what_cannot_be_said_is_refused(call: Call, messages: list[Say], expected: tuple[Any, ...]) -> None:
+    work = call(lambda stub: refused(stub.StreamingSynthesize(messages, timeout=10)), max_text_characters=100)
+    assert work == expected
+
+
+async def endless() -> AsyncIterator[Say]:
+    yield say()[0]
+    while True:
+        yield Say(text="And then it went on and on. ")
+        await asyncio.sleep(0.05)
+
+
+def test_cancel_and_deadline_free_the_call(call: Call) -> None:
+    async def work(stub: Stub) -> list[Any]:
+        for _ in range(3):  # one call at a time: one that stayed would block the next
+            stream = stub.StreamingSynthesize(endless())
+            async for reply in stream:
+                if reply.HasField("audio"):
+                    break
+            stream.cancel()
+            await asyncio.sleep(0.5)
+            code, *_ = await refused(stub.StreamingSynthesize(endless(), timeout=0.5))
+            assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+            await asyncio.sleep(0.5)
+        return await spoken(stub, say("Hello."))
+
+    assert call(work, max_concurrent_calls=1)[-1].HasField("audio")
+
+
+def test_speech_in_flight_finishes_while_the_service_drains(settings: TtsSettings) -> None:
+    async def work() -> list[str]:
+        server = Server(TtsServicer(settings), settings)
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            stream = Stub(channel).StreamingSynthesize()
+            for message in say("Good morning. "):
+                await stream.write(message)
+            assert (await stream.read()).HasField("header")
+            stopping = asyncio.create_task(server.stop())
+            await asyncio.sleep(0.3)
+            await stream.write(Say(text="How are you?"))
+            await stream.done_writing()
+            said = []
+            while (reply := await stream.read()) is not grpc.aio.EOF:
+                said += [reply.sentence.text] if reply.HasField("sentence") else []
+        await stopping
+        return said
+
+    assert asyncio.run(work()) == ["Good morning.", "How are you?"]
+
+
+# Voices
+
+
+def test_a_voice_is_registered_once_spoken_in_read_and_forgotten(call: Call, person: bytes) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        made = (await stub.CreateVoice(register(person))).voice
+        again = (await stub.CreateVoice(register(person))).voice
+        taken = await refused(stub.CreateVoice(register(recording("m3"))))
+        own = await spoken(stub, say("Hello there."))
+        in_voice = await spoken(stub, say("Hello there.", voice=NAME))
+        noted = tts_pb2.SetVoiceTranscriptRequest(name=NAME, transcript="Something else.")
+        await stub.SetVoiceTranscript(noted)
+        listed = (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices
+        header, *data = [reply async for reply in stub.ReadVoice(tts_pb2.ReadVoiceRequest(name=NAME))]
+        await stub.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=NAME))
+        gone = [
+            await refused(stub.StreamingSynthesize(say("Hello.", voice=NAME))),
+            await refused(stub.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=NAME))),
+            await refused(stub.ReadVoice(tts_pb2.ReadVoiceRequest(name=NAME))),
+            await refused(stub.SetVoiceTranscript(noted)),
+        ]
+        return made, again, taken, (own, in_voice), listed, (header.header, data), gone
+
+    made, again, taken, (own, in_voice), listed, (header, data), gone = call(work)
+    assert made == again
+    assert (made.name, made.engine, made.transcript, made.consent.given_by) == (NAME, "espeak", TEXT, "Ada L.")
+    assert 4 < made.duration.ToTimedelta().total_seconds() < 15
+    assert taken == (grpc.StatusCode.ALREADY_EXISTS, "VOICE_EXISTS", "name")
+    assert [voice.transcript for voice in listed] == ["Something else."]
+    assert [reply.audio.pcm for reply in own] != [reply.audio.pcm for reply in in_voice]
+    assert header.content_type in ("audio/wav", "audio/x-wav")
+    assert b"".join(reply.data for reply in data)[:4] == b"RIFF"
+    assert gone == [(MISSING, "VOICE_NOT_FOUND", "voice")] * 4
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ([], (INVALID, "CONFIG_FIRST", "config")),
+        ([Register(data=b"12")], (INVALID, "CONFIG_FIRST", "config")),
+        (register(b"") + register(b""), (INVALID, "CONFIG_ONCE", "config")),
+        (register(b""), (INVALID, "FILE_EMPTY", "audio")),
+        (register(b"no sound at all" * 99), (INVALID, "UNREADABLE_MEDIA", "audio")),
+        (register(wav(np.zeros(96_000, np.float32), 24_000)), (INVALID, "SILENT", "audio")),
+        (register(bytes(2_000_000)), (INVALID, "FILE_TOO_LARGE", "audio")),
+        (register(b"12", name=""), (INVALID, "NAME_EMPTY", "name")),
+        (register(b"12", name="../up"), (INVALID, "NAME_FORBIDDEN", "name")),
+        (register(b"12", given_by=" "), (INVALID, "CONSENT_MISSING", "consent")),
+    ],
+)
+def test_voices_that_cannot_be_made_are_refused_and_not_kept(
+    call: Call, messages: list[Register], expected: tuple[Any, ...]
+) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        answer = await refused(stub.CreateVoice(messages, timeout=20))
+        return answer, len((await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices)
+
+    assert call(work, max_reference_bytes=1_500_000) == (expected, 0)
+
+
+def test_one_unreadable_voice_does_not_hide_the_others(call: Call, settings: TtsSettings, person: bytes) -> None:
+    voices = Path(settings.storage_url.removeprefix("file://")) / "voices"
+    for name, manifest in (("broken", "{"), ("strange", '{"name": "strange"}'), (".hidden", "{}"), ("half", None)):
+        (voices / name).mkdir(parents=True)
+        if manifest:
+            (voices / name / "voice.json").write_text(manifest)
+
+    async def work(stub: Stub) -> list[str]:
+        await stub.CreateVoice(register(person))
+        return [voice.name for voice in (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices]
+
+    assert call(work) == [NAME]
+
+
+def test_describes_itself(call: Call) -> None:
+    info = call(lambda stub: stub.GetInfo(tts_pb2.GetInfoRequest())).info
+    assert info.engine.name == "espeak"
+    assert "cloning" in info.engine.capabilities
+    assert "espeak" in info.available_engines
