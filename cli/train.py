@@ -54,6 +54,8 @@ def train(
             services, file, file_name=video.name, name=name, consent_by=consent_by,
             language=language, engine=engine, parameters=parameters, device=device,
         )  # fmt: skip
+    for warning in job.warnings:
+        screen.print(f"Could be better: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
     screen.print(f"Job {job.id}", soft_wrap=True)
     try:
         if wait:

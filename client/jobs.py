@@ -53,6 +53,7 @@ class Job:
     loss: float | None = None
     preview: int = 0
     device: str = ""
+    warnings: tuple[dict[str, Any], ...] = ()  # of a recording that is not ideal; told once, to who brought it
 
     @property
     def is_final(self) -> bool:
@@ -78,6 +79,8 @@ class Job:
             "steps": self.steps,
             "loss": self.loss,
         }
+        if self.warnings:
+            shown["warnings"] = list(self.warnings)
         if self.preview:
             shown["preview_url"] = f"/api/v1/jobs/{self.id}/preview?{self.preview}"
         return shown
@@ -106,11 +109,17 @@ def from_generation(generation: render_pb2.Generation) -> Job:
     return _job(generation.job, generation.avatar, result)
 
 
+def problem(error: job_pb2.Error) -> dict[str, Any]:
+    """What is wrong, as a dictionary; `values` is what a translation fills in."""
+    return {
+        "code": error.reason,
+        "message": error.message,
+        "field": error.field or None,
+        "values": dict(error.values),
+    }
+
+
 def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None) -> Job:
-    error = None
-    if job.HasField("error"):
-        error = {"code": job.error.reason, "message": job.error.message, "field": job.error.field or None}
-        error["values"] = dict(job.error.values)
     return Job(
         id=job.id,
         kind=kind_of(job.id),
@@ -118,7 +127,7 @@ def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None) -> Job:
         stage=job.stage,
         progress=job.progress,
         eta_s=job.eta.ToTimedelta().total_seconds() if job.HasField("eta") else None,
-        error=error,
+        error=problem(job.error) if job.HasField("error") else None,
         result=result,
         subject=subject,
         created_s=job.create_time.ToMilliseconds() / 1000,
@@ -151,8 +160,9 @@ class _Kind:
         """The job that an answer holds."""
         return self.read(getattr(reply, self.noun.lower()))
 
-    def jobs(self, reply: Any) -> list[Job]:
-        """The jobs that an answer lists."""
+    def list(self, services: Services, limit: int) -> list[Job]:
+        """The latest jobs of this kind."""
+        reply = self.call(services, "List", TIMEOUT_S, "s", limit_count=limit)
         return [self.read(one) for one in getattr(reply, f"{self.noun.lower()}s")]
 
 
@@ -180,6 +190,11 @@ def get(services: Services, job_id: str) -> Job:
     return kind.job(kind.call(services, "Get", TIMEOUT_S, id=job_id))
 
 
+def trainings(services: Services, limit: int = 1000) -> list[Job]:
+    """The latest trainings, newest first."""
+    return _KINDS["training"].list(services, limit)
+
+
 @dataclass(frozen=True)
 class Listing:
     """Jobs, newest first, and the services that could not be asked for theirs."""
@@ -198,7 +213,7 @@ def list_jobs(services: Services, limit: int = 100) -> Listing:
     lost: dict[str, CallError] = {}
     for kind in _KINDS.values():
         try:
-            jobs += kind.jobs(kind.call(services, "List", TIMEOUT_S, "s", limit_count=limit))
+            jobs += kind.list(services, limit)
         except CallError as error:
             if error.code not in _AWAY:
                 raise

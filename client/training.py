@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 import uuid
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import grpc
@@ -45,18 +47,24 @@ def train(
         language: BCP 47 tag of what is spoken; empty for the recogniser's default.
         parameters: engine parameters as text, e.g. {"quality": "draft"}.
 
+    Returns:
+        The job; its `warnings` say what in the recording could be better.
+
     Raises:
         CallError: the recording, the name, a parameter or the consent is refused; `field` says which.
     """
-    _check_parameters_early(services, engine, parameters or {})
-    recording_id = _upload(services, video, file_name)
+    name = unicodedata.normalize("NFC", name).strip()  # as the services spell it
+    typed = _typed(services, engine, parameters or {})  # this and the name before the upload, which may take minutes
+    if not request_id:
+        _check_name(services, name)
+    recording = _upload(services, video, file_name)
     voice, is_new = _register_voice(services, video, name, consent_by)
     request = train_pb2.CreateTrainingRequest(
         request_id=request_id or uuid.uuid4().hex,
-        recording_id=recording_id,
+        recording_id=recording.id,
         name=name,
         engine=engine,
-        parameters=_typed(services, engine, parameters or {}),
+        parameters=typed,
         consent=media_pb2.Consent(given_by=consent_by),
         voice=voice,
         device=device,
@@ -70,33 +78,70 @@ def train(
         raise
     if voice:
         background.start(_subtitle, services, job.id, voice, language)
-    return job
+    return replace(job, warnings=tuple(jobs.problem(warning) for warning in recording.warnings))
 
 
-def _check_parameters_early(services: Services, engine: str, parameters: dict[str, str]) -> None:
-    # Before the upload, which may take minutes.
-    _typed(services, engine, parameters)
+def _check_name(services: Services, name: str) -> None:
+    """Refuse at once a name that would be refused after the upload."""
+    try:
+        is_taken = _is_taken(services, name)
+    except CallError as error:
+        if error.code is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        is_taken = False  # training needs no renderer, which knows the avatars; it checks the name itself later
+    if is_taken:
+        message = "There is an avatar of that name already, or one in the making. Choose another name."
+        raise CallError(grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", message, "name")
+    if _has_voice(services, name) and not _came_to_nothing(services, name):
+        message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
+        raise CallError(grpc.StatusCode.ALREADY_EXISTS, "VOICE_EXISTS", message, "name", {"name": name})
 
 
-def _upload(services: Services, video: BinaryIO, file_name: str) -> str:
+def _is_taken(services: Services, name: str) -> bool:
+    in_the_making = [job.subject for job in jobs.trainings(services) if not job.is_final]
+    return name in in_the_making or name in [avatar["name"] for avatar in library.avatars(services)]
+
+
+def _has_voice(services: Services, name: str) -> bool:
+    return name in [voice["name"] for voice in library.voices(services)]
+
+
+def _came_to_nothing(services: Services, name: str) -> bool:
+    """Whether the latest training of that name failed or was cancelled: then its voice serves nobody."""
+    latest = next((job.state for job in jobs.trainings(services) if job.subject == name), "")
+    return latest in ("failed", "cancelled") and not _is_taken(services, name)
+
+
+def _upload(services: Services, video: BinaryIO, file_name: str) -> train_pb2.Recording:
     config = train_pb2.RecordingConfig(file_name=file_name)
     with translate():
         requests = upload(config, train_pb2.UploadRecordingRequest, video)
-        return services.train.UploadRecording(requests, timeout=UPLOAD_TIMEOUT_S).recording.id
+        return services.train.UploadRecording(requests, timeout=UPLOAD_TIMEOUT_S).recording
 
 
 def _register_voice(services: Services, video: BinaryIO, name: str, consent_by: str) -> tuple[str, bool]:
     """The voice's name (empty when the recording holds too little speech for one), and whether it is new."""
-    known = {voice["name"] for voice in library.voices(services)}
-    video.seek(0)
+    is_new = not _has_voice(services, name)
     try:
-        voice = library.create_voice(services, video, name, "", consent_by)["name"]
+        return _create_voice(services, video, name, consent_by), is_new
     except CallError as error:
         if error.field != "audio":
             raise
         logger.info("no voice from this recording", extra={"fields": {"reason": error.reason}})
         return "", False
-    return voice, voice not in known
+
+
+def _create_voice(services: Services, video: BinaryIO, name: str, consent_by: str) -> str:
+    """Register the voice, in place of one that a training which came to nothing left."""
+    video.seek(0)
+    try:
+        return library.create_voice(services, video, name, "", consent_by)["name"]
+    except CallError as error:
+        if error.reason != "VOICE_EXISTS" or not _came_to_nothing(services, name):
+            raise
+    library.delete_voice(services, name)
+    video.seek(0)
+    return library.create_voice(services, video, name, "", consent_by)["name"]
 
 
 def _typed(services: Services, engine: str, parameters: dict[str, str]) -> list[info_pb2.ParameterValue]:

@@ -19,12 +19,18 @@ LIST_LIMIT = 100
 
 
 def shown(job: Job) -> dict[str, Any]:
-    """A job as REST shows it, its error in the language of this request."""
+    """A job as REST shows it, its error and warnings in the language of this request."""
     result = job.as_dict()
     if job.error:
-        message = i18n.error_text(job.error["code"], job.error["message"], job.error.get("values", {}))
-        result["error"] = {"code": job.error["code"], "message": message, "field": job.error["field"]}
+        result["error"] = _problem(job.error)
+    if job.warnings:
+        result["warnings"] = [_problem(warning) for warning in job.warnings]
     return result
+
+
+def _problem(told: dict[str, Any]) -> dict[str, Any]:
+    message = i18n.error_text(told["code"], told["message"], told["values"])
+    return {"code": told["code"], "message": message, "field": told["field"]}
 
 
 def accepted(job: Job) -> tuple[Response, int, dict[str, str]]:

@@ -92,7 +92,7 @@ function show(job) {
   const caption = el("p", { class: "help", textContent: t("job.preview"), hidden: true });
   const lost = el("p", { class: "help", role: "status", textContent: t("job.lost"), hidden: true });
   const actions = el("div", { class: "actions" }, cancelButton(job));
-  body.replaceChildren(progress.element, preview, caption, lost, actions);
+  body.replaceChildren(...warnings(job), progress.element, preview, caption, lost, actions);
   follow(job.id, (now) => {
     progress.update(now);
     if (now.preview_url && preview.src !== new URL(now.preview_url, location).href) {
@@ -101,6 +101,13 @@ function show(job) {
     }
     if (isFinal(now)) finish(now, actions);
   }, (isLost) => { lost.hidden = !isLost; });
+}
+
+/** What in the recording could be better; known only when it has just been brought. */
+function warnings(job) {
+  if (!job.warnings) return [];
+  const items = job.warnings.map((warning) => el("li", { textContent: warning.message }));
+  return [el("div", { class: "warnings" }, el("p", { textContent: t("train.warnings") }), el("ul", {}, ...items))];
 }
 
 function finish(job, actions) {

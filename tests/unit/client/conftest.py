@@ -74,7 +74,7 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
         self.go.set()
         self.configs: list[tts_pb2.SynthesisConfig] = []
         self.ended = threading.Event()
-        self.transcripts: dict[str, str] = {}
+        self.voices: dict[str, bytes] = {}
 
     def StreamingSynthesize(
         self, requests: Iterator[tts_pb2.StreamingSynthesizeRequest], context: grpc.ServicerContext
@@ -93,6 +93,25 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
             for word in sentence.split():
                 yield self._word(word, begin)
                 begin += WORD_S
+
+    def ListVoices(
+        self, request: tts_pb2.ListVoicesRequest, context: grpc.ServicerContext
+    ) -> tts_pb2.ListVoicesResponse:
+        return tts_pb2.ListVoicesResponse(voices=[tts_pb2.Voice(name=name) for name in self.voices])
+
+    def CreateVoice(
+        self, requests: Iterator[tts_pb2.CreateVoiceRequest], context: grpc.ServicerContext
+    ) -> tts_pb2.CreateVoiceResponse:
+        name, recording = next(requests).config.name, b"".join(request.data for request in requests)
+        if self.voices.setdefault(name, recording) != recording:
+            refuse(context, code_pb2.ALREADY_EXISTS, "VOICE_EXISTS", "There is one.", "name")
+        return tts_pb2.CreateVoiceResponse(voice=tts_pb2.Voice(name=name))
+
+    def DeleteVoice(
+        self, request: tts_pb2.DeleteVoiceRequest, context: grpc.ServicerContext
+    ) -> tts_pb2.DeleteVoiceResponse:
+        del self.voices[request.name]
+        return tts_pb2.DeleteVoiceResponse()
 
     @staticmethod
     def _word(word: str, begin: float) -> tts_pb2.StreamingSynthesizeResponse:
@@ -128,6 +147,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.stage_at_creation = "input"
         self.refusals: list[tuple[int, str, str]] = []  # of the first supplies
         self.deleted: list[str] = []
+        self.avatars: list[str] = []
         self.snapshots: list[render_pb2.Generation] = []
         self.breaks: list[grpc.StatusCode] = []  # what the first watches end with, after one snapshot
         self.generations: list[render_pb2.Generation] = []
@@ -169,6 +189,11 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.complete.set()
         return render_pb2.SupplyGenerationResponse(generation=generation(job_pb2.JOB_STATE_QUEUED))
 
+    def ListAvatars(
+        self, request: render_pb2.ListAvatarsRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ListAvatarsResponse:
+        return render_pb2.ListAvatarsResponse(avatars=[render_pb2.Avatar(name=name) for name in self.avatars])
+
     def CancelGeneration(
         self, request: render_pb2.CancelGenerationRequest, context: grpc.ServicerContext
     ) -> render_pb2.CancelGenerationResponse:
@@ -198,11 +223,13 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
 
 
 class Trainer(train_pb2_grpc.TrainServiceServicer):
-    """Lists what `trainings` holds."""
+    """Takes every recording, with a warning; lists what `trainings` holds."""
 
     def __init__(self) -> None:
         self.trainings: list[train_pb2.Training] = []
         self.is_down = False
+        self.uploads: list[bytes] = []
+        self.created: list[train_pb2.CreateTrainingRequest] = []
 
     def ListTrainings(
         self, request: train_pb2.ListTrainingsRequest, context: grpc.ServicerContext
@@ -210,6 +237,20 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
         if self.is_down:
             context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         return train_pb2.ListTrainingsResponse(trainings=self.trainings[: request.limit_count])
+
+    def UploadRecording(
+        self, requests: Iterator[train_pb2.UploadRecordingRequest], context: grpc.ServicerContext
+    ) -> train_pb2.UploadRecordingResponse:
+        self.uploads.append(b"".join(request.data for request in requests))
+        warning = job_pb2.Error(reason="QUIET", message="Rather quiet (-40 dB).", values={"level": "-40"})
+        return train_pb2.UploadRecordingResponse(recording=train_pb2.Recording(id="r1", warnings=[warning]))
+
+    def CreateTraining(
+        self, request: train_pb2.CreateTrainingRequest, context: grpc.ServicerContext
+    ) -> train_pb2.CreateTrainingResponse:
+        self.created.append(request)
+        row = job_pb2.Job(id="training-9", state=job_pb2.JOB_STATE_QUEUED)
+        return train_pb2.CreateTrainingResponse(training=train_pb2.Training(job=row, avatar=request.name))
 
     def GetTraining(
         self, request: train_pb2.GetTrainingRequest, context: grpc.ServicerContext

@@ -1,0 +1,73 @@
+"""One recording becomes an avatar and a voice, or is refused before it is brought."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from visavis.common.v1 import job_pb2
+from visavis.train.v1 import train_pb2
+
+from client import background, training
+from client.errors import CallError
+from client.jobs import Job
+
+TAKE = b"a better take"
+
+
+def _train(rooms, name: str = "Ann", **how: str) -> Job:
+    video = io.BytesIO(TAKE)
+    job = training.train(rooms.services, video, file_name="a.mp4", name=name, consent_by="Ann", **how)
+    background.finish()
+    return job
+
+
+def _earlier(rooms, state: int) -> None:
+    """A training of Ann that left her voice."""
+    row = job_pb2.Job(id="training-1", state=state)
+    rooms.trainer.trainings = [train_pb2.Training(job=row, avatar="Ann")]
+    rooms.speaker.voices["Ann"] = b"a first take"
+
+
+def test_the_voice_bears_the_avatars_name(rooms) -> None:
+    assert _train(rooms).id == "training-9"
+    assert rooms.speaker.voices == {"Ann": TAKE}
+    assert (rooms.trainer.created[0].recording_id, rooms.trainer.created[0].voice) == ("r1", "Ann")
+
+
+def test_what_could_be_better_is_told(rooms) -> None:
+    told = {"code": "QUIET", "message": "Rather quiet (-40 dB).", "field": None, "values": {"level": "-40"}}
+    assert _train(rooms).as_dict()["warnings"] == [told]
+
+
+@pytest.mark.parametrize("name", ["Ann", " Ann "])
+def test_a_taken_name_is_refused_before_the_upload(rooms, name: str) -> None:
+    rooms.painter.avatars = ["Ann"]
+    with pytest.raises(CallError) as caught:
+        _train(rooms, name)
+    assert (caught.value.reason, caught.value.field, rooms.trainer.uploads) == ("NAME_TAKEN", "name", [])
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(job_pb2.JOB_STATE_RUNNING, "NAME_TAKEN"), (job_pb2.JOB_STATE_SUCCEEDED, "VOICE_EXISTS")],
+)
+def test_a_voice_that_may_serve_is_not_replaced(rooms, state: int, reason: str) -> None:
+    _earlier(rooms, state)
+    with pytest.raises(CallError) as caught:
+        _train(rooms)
+    assert (caught.value.reason, rooms.trainer.uploads) == (reason, [])
+    assert rooms.speaker.voices == {"Ann": b"a first take"}
+
+
+@pytest.mark.parametrize("state", [job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED])
+def test_the_voice_of_a_training_that_came_to_nothing_makes_room(rooms, state: int) -> None:
+    _earlier(rooms, state)
+    assert _train(rooms).id == "training-9"
+    assert rooms.speaker.voices == {"Ann": TAKE}
+
+
+def test_a_repeated_request_is_left_to_the_service(rooms) -> None:
+    _earlier(rooms, job_pb2.JOB_STATE_RUNNING)
+    rooms.speaker.voices["Ann"] = TAKE
+    assert _train(rooms, request_id="once").id == "training-9"
