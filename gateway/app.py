@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,7 @@ from gateway.context import KEY, Context
 from gateway.flows import chat, docs, generate, home, jobs, older, session, speech, train, voices
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
+from gateway.sweeping import delete_older_than, sweep_forever
 from gateway.watches import Watches
 
 FLOWS = (home, chat, generate, train, voices, speech, jobs, older, session, docs)
@@ -31,13 +33,10 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     folder = settings.data_folder.resolve()
     app.request_class = _request_spooling_to(folder / "uploads")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
-    app.extensions[KEY] = Context(
-        settings=settings,
-        services=services,
-        chats=Chats(settings, folder / "chats"),
-        watches=Watches(services),
-        recordings=Recordings(folder / "audios", settings.keep_hours),
-    )
+    chats = Chats(settings, folder / "chats")
+    recordings = Recordings(folder / "audios", settings.keep_hours)
+    app.extensions[KEY] = Context(settings, services, chats, Watches(services), recordings)
+    sweep_forever(chats.sweep, recordings.sweep, partial(delete_older_than, folder / older.VIDEOS, settings.keep_hours))
     logs.log_requests(app)
     errors.handle_errors(app)
     auth.guard(app)

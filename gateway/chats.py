@@ -16,7 +16,6 @@ from gateway.replies import Reply
 from gateway.settings import GatewaySettings
 
 MESSAGES_KEPT = 60
-SWEEP_S = 30.0
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -97,7 +96,6 @@ class Chats:
         self._lock = threading.Lock()
         self._chats: dict[str, Chat] = {}
         shutil.rmtree(folder, ignore_errors=True)
-        threading.Thread(target=self._sweep_forever, daemon=True).start()
 
     def create(self, conversation: Conversation) -> Chat:
         """A new chat.
@@ -139,8 +137,3 @@ class Chats:
         for chat_id, chat in list(self._chats.items()):
             if chat.idle_s > limit and self._chats.pop(chat_id, None):
                 chat.close()
-
-    def _sweep_forever(self) -> None:
-        while True:
-            time.sleep(SWEEP_S)
-            self.sweep()

@@ -6,11 +6,11 @@ import re
 import secrets
 import shutil
 import threading
-import time
 from pathlib import Path
 from typing import BinaryIO
 
 from gateway.refusal import Refusal
+from gateway.sweeping import delete_older_than
 
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 
@@ -30,7 +30,6 @@ class Recordings:
 
     def save(self, source: BinaryIO, *, by_script: bool) -> str:
         """Keep a recording; returns its id."""
-        delete_older_than(self._folder, self._keep_hours)
         audio_id = secrets.token_urlsafe(24)
         with self._path(audio_id).open("wb") as file:
             shutil.copyfileobj(source, file, 2**20)
@@ -38,6 +37,10 @@ class Recordings:
             with self._lock:
                 self.latest_of_scripts = audio_id
         return audio_id
+
+    def sweep(self) -> None:
+        """Forget the recordings that are kept too long."""
+        delete_older_than(self._folder, self._keep_hours)
 
     def find(self, audio_id: str) -> Path:
         """The file of a recording.
@@ -58,10 +61,3 @@ class Recordings:
     def _path(self, audio_id: str) -> Path:
         # Whatever the container, the older routes call it WAV; the services look inside.
         return self._folder / f"{audio_id}.wav"
-
-
-def delete_older_than(folder: Path, hours: float) -> None:
-    """Delete the files of a folder that are older than so many hours."""
-    for path in folder.iterdir():
-        if path.stat().st_mtime < time.time() - hours * 3600:
-            path.unlink(missing_ok=True)

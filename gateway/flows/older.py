@@ -21,12 +21,12 @@ from client.jobs import Job
 from gateway import auth, i18n
 from gateway.context import context, services
 from gateway.fields import Fields
-from gateway.recordings import delete_older_than
 from gateway.refusal import Refusal
 from gateway.settings import is_loopback
 from gateway.spellings import avatar_of, device_of, parameters_of
 
 blueprint = Blueprint("older", __name__)
+VIDEOS = "videos"
 AUDIO_COOKIE = "visavis_audio"
 UNSTATED_CONSENT = "not stated (sent by an older script)"
 NO = ("", "false", "0", "no", "off", "none")
@@ -101,7 +101,7 @@ def chat_system() -> Response:
 
 @blueprint.get("/static/videos/<file_name>")
 def kept_video(file_name: str) -> Response:
-    return send_from_directory(_folder("videos"), file_name)
+    return send_from_directory(_folder(VIDEOS), file_name)
 
 
 @blueprint.get("/static/audios/<file_name>")
@@ -198,8 +198,7 @@ def _keep(download: Download) -> str:
 
 def _keep_blocks(blocks: Iterable[bytes]) -> str:
     """Write a video under a name that nobody can guess; returns its path as older scripts spell it."""
-    folder, name = _folder("videos"), f"{secrets.token_urlsafe(16)}.mp4"
-    delete_older_than(folder, context().settings.keep_hours)
+    folder, name = _folder(VIDEOS), f"{secrets.token_urlsafe(16)}.mp4"
     with (folder / name).open("wb") as file:
         file.writelines(blocks)
     return f"static/videos/{name}"

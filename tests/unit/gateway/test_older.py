@@ -12,6 +12,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from gateway import sweeping
+
 BROWSER = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 MINE = "/static/audios/input.wav"
 
@@ -57,12 +59,21 @@ def test_a_container_published_on_loopback_counts_its_callers_as_here(make_gatew
     assert script.get(MINE, environ_overrides={"REMOTE_ADDR": "172.18.0.1"}).data == b"script"
 
 
-def test_recordings_expire(gateway: Flask, tmp_path: Path) -> None:
-    client = gateway.test_client(use_cookies=False)
-    path = tmp_path / "audios" / f"{save(client, b'old')['audio_id']}.wav"
-    os.utime(path, (time.time() - 25 * 3600,) * 2)
-    save(client, b"new")
-    assert not path.exists()
+@pytest.mark.parametrize("folder", ["audios", "videos"])
+def test_recordings_and_videos_expire_though_nobody_comes(
+    make_gateway: Callable[..., Flask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setattr(sweeping, "SWEEP_S", 0.02)
+    old, new = tmp_path / folder / "old", tmp_path / folder / "new"
+    old.parent.mkdir()
+    old.write_bytes(b"someone's voice")
+    new.write_bytes(b"someone's voice")
+    os.utime(old, (time.time() - 25 * 3600,) * 2)
+    make_gateway()
+    until = time.monotonic() + 5
+    while old.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [path.name for path in old.parent.iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize("audio_id", ["../../etc/passwd", "..%2F..%2Fsecret", "x" * 32, "", "a/b"])
