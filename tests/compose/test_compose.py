@@ -1,4 +1,4 @@
-"""What Compose users count on: healthy containers, flows through the published port, scaling, survival, nothing lost."""
+"""What Compose users count on: healthy containers, flows through the published port, scaling, survival, no loss."""
 
 from __future__ import annotations
 
