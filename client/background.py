@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from client import request_id
+
 _threads: set[threading.Thread] = set()
 _lock = threading.Lock()
 
@@ -20,7 +22,7 @@ def start(work: Callable[..., None], *arguments: Any) -> None:
             with _lock:
                 _threads.discard(threading.current_thread())
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=request_id.kept(run), daemon=True)
     with _lock:
         _threads.add(thread)
     thread.start()

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
-from client import speech
+from client import request_id, speech
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
 from client.services import Services
@@ -175,7 +175,7 @@ class Reply:
 
     def _run_calls(self) -> Iterator[Event]:
         for stage in (self._write, self._speak, self._show):
-            threading.Thread(target=self._run, args=(stage,), daemon=True).start()
+            threading.Thread(target=request_id.kept(self._run), args=(stage,), daemon=True).start()
         for event in self._events:
             if isinstance(event, CallError):
                 raise event

@@ -10,13 +10,15 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from client import request_id
+
 _PLAIN = {
     grpc.StatusCode.UNAVAILABLE: ("UNAVAILABLE", "A service cannot be reached. Is it running? `visavis doctor` tells."),
     grpc.StatusCode.DEADLINE_EXCEEDED: ("TIMEOUT", "A service took too long to answer. Try again."),
     grpc.StatusCode.CANCELLED: ("CANCELLED", "This was cancelled."),
     grpc.StatusCode.RESOURCE_EXHAUSTED: ("BUSY", "A service is at its limit. Try again in a moment."),
 }
-_BROKEN = ("INTERNAL", "Something broke; the log has the details.")
+_BROKEN = "Something broke; the log has the details."
 
 
 class CallError(Exception):
@@ -48,7 +50,13 @@ def from_failure(error: Exception) -> CallError:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         message = "The disk is full. Delete avatars, voices or videos you no longer need and try again."
         return CallError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL", message)
-    return CallError(grpc.StatusCode.INTERNAL, *_BROKEN)
+    return _broken(grpc.StatusCode.INTERNAL, _BROKEN)
+
+
+def _broken(code: grpc.StatusCode, message: str) -> CallError:
+    """Nobody who reads it can mend it, but with the id someone can find it in the log."""
+    values = {"request_id": request_id.current()}
+    return CallError(code, "INTERNAL", f"{message} Request id: {values['request_id']}.", values=values)
 
 
 def from_rpc(error: grpc.RpcError) -> CallError:
@@ -56,10 +64,12 @@ def from_rpc(error: grpc.RpcError) -> CallError:
     code = error.code()
     status = rpc_status.from_call(error)
     if status is None:
-        return CallError(code, *_PLAIN.get(code, _BROKEN))
+        return CallError(code, *_PLAIN[code]) if code in _PLAIN else _broken(code, _BROKEN)
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
         detail.Unpack(info) if detail.Is(info.DESCRIPTOR) else detail.Unpack(request)
+    if info.reason == "INTERNAL":
+        return _broken(code, status.message)
     field = request.field_violations[0].field if request.field_violations else ""
     return CallError(code, info.reason, status.message, field, dict(info.metadata))
 

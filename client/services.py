@@ -14,6 +14,7 @@ from visavis.render.v1 import render_pb2_grpc
 from visavis.train.v1 import train_pb2_grpc
 from visavis.tts.v1 import tts_pb2_grpc
 
+from client import request_id
 from client.settings import ClientSettings
 
 NAMES = ("asr", "llm", "tts", "render", "train")
@@ -70,7 +71,8 @@ class Services:
         with self._lock:
             if name not in self._channels:
                 address = getattr(self._settings, f"{name}_address")
-                self._channels[name] = grpc.insecure_channel(address, options=_OPTIONS)
+                channel = grpc.insecure_channel(address, options=_OPTIONS)
+                self._channels[name] = grpc.intercept_channel(channel, request_id.Sender())
             return self._channels[name]
 
     def health(self) -> dict[str, str]:

@@ -58,7 +58,8 @@ def body_of(error: CallError | Refusal) -> dict[str, Any]:
     if reason in NOT_READY:
         reason, (message, values) = "UNAVAILABLE", _who_is_missing(message, values)
     field = FIELDS.get(error.field, error.field.removeprefix("config."))
-    return {"code": reason, "message": i18n.error_text(reason, message, values), "field": field or None}
+    body = {"code": reason, "message": i18n.error_text(reason, message, values), "field": field or None}
+    return body | {name: values[name] for name in ("request_id",) if name in values}
 
 
 def _who_is_missing(message: str, values: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 import time
-import uuid
 from datetime import UTC, datetime
 
 from flask import Flask, Response, g, request
+
+from client import request_id
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "service": "gateway",
             "event": record.getMessage(),
+            "request_id": request_id.current(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -42,7 +44,7 @@ def log_requests(app: Flask) -> None:
 
     @app.before_request
     def start() -> None:
-        g.started, g.request_id = time.monotonic(), uuid.uuid4().hex[:16]
+        g.started, g.request_id = time.monotonic(), request_id.begin()
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -53,8 +55,7 @@ def log_requests(app: Flask) -> None:
             "route": request.url_rule.rule if request.url_rule else None,
             "status": response.status_code,
             "ms": round((time.monotonic() - g.get("started", time.monotonic())) * 1000),
-            "request_id": g.get("request_id", ""),
         }
         logger.info("request", extra={"fields": fields})
-        response.headers["X-Request-Id"] = fields["request_id"]
+        response.headers["X-Request-Id"] = g.get("request_id", "")
         return response

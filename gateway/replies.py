@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from client import request_id
 from client.conversation import Conversation, Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError, from_failure
 from gateway.sse import HEARTBEAT_S
@@ -43,7 +44,7 @@ class Reply:
         self._pieces: list[_Piece] = []
         self._init_bytes = 0
         self._is_over = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=request_id.kept(self._run), daemon=True)
         self._thread.start()
 
     @property

@@ -267,6 +267,17 @@ def _duration(seconds: float) -> Duration:
     return Duration(seconds=int(seconds), nanos=round(seconds % 1 * 1e9))
 
 
+class IdsSeen(grpc.ServerInterceptor):
+    """The request ids that calls came with, by method."""
+
+    def __init__(self) -> None:
+        self.by_method: dict[str, str] = {}
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        self.by_method[details.method.rpartition("/")[2]] = dict(details.invocation_metadata)["x-request-id"]
+        return continuation(details)
+
+
 @dataclass
 class Rooms:
     """The small services, and a client of them."""
@@ -276,6 +287,7 @@ class Rooms:
     speaker: Speaker = field(default_factory=Speaker)
     painter: Painter = field(default_factory=Painter)
     trainer: Trainer = field(default_factory=Trainer)
+    ids: IdsSeen = field(default_factory=IdsSeen)
 
     def register(self, server: grpc.Server) -> None:
         """Add them to a server."""
@@ -293,9 +305,10 @@ def client_of(port: int) -> Services:
 @pytest.fixture
 def rooms() -> Iterator[Rooms]:
     """The services on a port of their own, for one test."""
-    server = grpc.server(ThreadPoolExecutor(8))
+    ids = IdsSeen()
+    server = grpc.server(ThreadPoolExecutor(8), interceptors=[ids])
     port = server.add_insecure_port("127.0.0.1:0")
-    rooms = Rooms(client_of(port))
+    rooms = Rooms(client_of(port), ids=ids)
     rooms.register(server)
     server.start()
     yield rooms

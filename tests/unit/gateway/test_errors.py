@@ -62,6 +62,9 @@ def test_a_broken_view_shows_no_trace(gateway: Flask) -> None:
     answer = gateway.test_client().get("/api/v1/broken")
     assert answer.status_code == 500
     assert "secret" not in answer.text
+    error = answer.get_json()["error"]
+    assert error["request_id"] == answer.headers["X-Request-Id"]
+    assert error["request_id"] in error["message"]
 
 
 def test_a_full_disk_says_what_to_do(gateway: Flask) -> None:
