@@ -20,6 +20,7 @@ from cli.settings import LocalSettings
 from client.settings import ClientSettings
 
 STEP_S = 0.2
+AGAIN_S = 1.0  # signals closer than this are one: `make` and `timeout` send theirs to us as well as to our group
 
 
 @click.command()
@@ -105,13 +106,13 @@ def _welcome(supervisor: Supervisor, screen: Console, data: Path, seconds: float
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that fills when we are asked to stop; asking a second time raises KeyboardInterrupt."""
-    asked: list[int] = []
+def _stop_signals() -> Iterator[list[float]]:
+    """A list that fills when we are asked to stop; asking again later raises KeyboardInterrupt."""
+    asked: list[float] = []
 
-    def note(number: int, _frame: object) -> None:
-        asked.append(number)
-        if len(asked) > 1:
+    def note(_number: int, _frame: object) -> None:
+        asked.append(time.monotonic())
+        if asked[-1] - asked[0] > AGAIN_S:
             raise KeyboardInterrupt
 
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
