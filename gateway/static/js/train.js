@@ -12,6 +12,7 @@ const panel = $("[data-job-panel]");
 const body = $("[data-job-body]", panel);
 const drop = new FileDrop($("[data-drop=video]"), { onChange: suggestName });
 const maxBytes = Number(form.dataset.maxBytes);
+const FIRST = ["quality"]; // parameters that everybody should see
 let engines = [];
 
 function suggestName(file) {
@@ -44,8 +45,11 @@ function control(parameter, id) {
 
 function showParameters() {
   const engine = engines.find((one) => one.name === form.elements.engine.value) ?? engines[0];
-  $("[data-parameters]").replaceChildren(...(engine?.parameters ?? []).map(parameterField));
-  $("[data-more]").hidden = !engine?.parameters.length && engines.length < 2;
+  const parameters = engine?.parameters ?? [];
+  const advanced = parameters.filter((one) => !FIRST.includes(one.name));
+  $("[data-first-parameters]").replaceChildren(...parameters.filter((one) => FIRST.includes(one.name)).map(parameterField));
+  $("[data-parameters]").replaceChildren(...advanced.map(parameterField));
+  $("[data-more]").hidden = !advanced.length && engines.length < 2;
 }
 
 async function showEngines() {
