@@ -71,10 +71,11 @@ def generate(
     job = _create(services, request)
     if job.is_final or job.stage != WAITS_FOR_SPEECH:
         return job  # the same request came before
-    how = {"voice": voice, "language": language, "rate": rate, "pitch_semitones": pitch_semitones}
-    say = partial(speech.say, services, text, **how) if audio is None else None
+    say = partial(
+        speech.say, services, text, voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones
+    )
     try:
-        return _feed(services, job, say, audio, subtitles != "none", language)
+        return _feed(services, job, audio, say, subtitles != "none", language)
     except (CallError, OSError) as error:
         if isinstance(error, CallError) and error.reason == NOT_WAITING:
             return jobs.get(services, job.id)
@@ -82,11 +83,10 @@ def generate(
         raise
 
 
-def _feed(
-    services: Services, job: Job, say: Say | None, audio: BinaryIO | None, with_subtitles: bool, language: str
-) -> Job:
-    """Bring the job its speech: from text if `say` is given; at once if that needs no other service."""
-    if say:
+def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, with_subtitles: bool, language: str) -> Job:
+    """Bring the job its speech: now if it is all there, in the background if another service has to work first."""
+    work: Callable[[], None]
+    if audio is None:
         spoken = say()
         spoken.sample_rate  # noqa: B018 - waits until the speech begins, so that what is refused is refused now
         work = partial(_speak, services, job.id, spoken, say, with_subtitles)
