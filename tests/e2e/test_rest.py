@@ -205,6 +205,16 @@ def test_a_second_training_waits_and_both_can_be_cancelled(api: httpx.Client, de
         api.delete(f"/voices/{name}")
 
 
+def test_a_deleted_video_is_gone(api: httpx.Client, avatar: str) -> None:
+    asked = api.post("/generations", json={"avatar": avatar, "text": "Soon forgotten.", "size": 64}).json()
+    path = f"/jobs/{asked['id']}"
+    early = api.delete(path)
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "JOB_NOT_ENDED")
+    assert ended(api, asked)["state"] == "succeeded"
+    assert api.delete(path).status_code == 204
+    assert [api.get(path).status_code, api.get(f"{path}/video").status_code] == [404, 404]
+
+
 @pytest.mark.parametrize(
     ("content", "code"), [(b"", "FILE_EMPTY"), (b"just some text", "NOT_A_VIDEO"), (bytes(100_000), "NOT_A_VIDEO")]
 )
