@@ -1,0 +1,367 @@
+"""What every engine of every service must do. A new file in `engines/` is tried here by itself.
+
+An engine that needs a key or a model which is not there must say so plainly; all others are served for real.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import importlib
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
+from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
+from visavis.render.v1 import render_pb2, render_pb2_grpc
+from visavis.train.v1 import train_pb2, train_pb2_grpc
+from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
+
+from services.asr.engine import AsrEngine
+from services.asr.servicer import AsrServicer
+from services.asr.settings import AsrSettings
+from services.common.engine import available, import_engine
+from services.common.errors import ServiceError
+from services.common.server import Server, Service
+from services.common.settings import ServiceSettings
+from services.llm.engine import LlmEngine
+from services.llm.servicer import LlmServicer
+from services.llm.settings import LlmSettings
+from services.render.engine import RenderEngine
+from services.render.servicer import RenderServicer
+from services.render.settings import RenderSettings
+from services.train.engine import TrainEngine
+from services.train.servicer import TrainServicer
+from services.train.settings import TrainSettings
+from services.tts.engine import TtsEngine
+from services.tts.servicer import TtsServicer
+from services.tts.settings import TtsSettings
+
+OUTSIDE = {"grpc", "visavis", "google"}
+AVATAR = "Ada"
+INVALID, DEADLINE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.DEADLINE_EXCEEDED
+PLAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND}
+
+
+@dataclass(frozen=True)
+class Room:
+    """A service, and how a caller works with the engine in it: `opening`, any number of `more`, and its end."""
+
+    contract: type
+    settings: type[ServiceSettings]
+    servicer: Callable[[Any], Service]
+    call: Callable[[grpc.aio.Channel], Any]
+    opening: Any
+    more: Any = None  # None: one request, answered by a stream
+    wrong: list[tuple[list[Any], str]] = field(default_factory=list)
+    answered: grpc.StatusCode = grpc.StatusCode.OK  # how a call that is complete ends
+
+
+def _with_config(room: Room) -> Room:
+    orders = [
+        ([], "CONFIG_FIRST"),
+        ([room.more, room.opening], "CONFIG_FIRST"),
+        ([room.opening, room.opening], "CONFIG_ONCE"),
+        ([room.opening, type(room.opening)()], "EMPTY_MESSAGE"),
+    ]
+    room.wrong.extend(orders)
+    return room
+
+
+Heard, Said = asr_pb2.StreamingRecognizeRequest, tts_pb2.StreamingSynthesizeRequest
+Shown, Sent = render_pb2.StreamingRenderRequest, train_pb2.UploadRecordingRequest
+QUIET = bytes(3200)  # a tenth of a second at 16 kHz
+ASKED = llm_pb2.ReplyRequest(messages=[llm_pb2.Message(role=llm_pb2.ROLE_USER, text="Hello, who are you?")])
+
+ROOMS = {
+    "asr": _with_config(
+        Room(
+            AsrEngine,
+            AsrSettings,
+            AsrServicer,
+            lambda channel: asr_pb2_grpc.AsrServiceStub(channel).StreamingRecognize,
+            Heard(config=asr_pb2.StreamingRecognizeConfig(sample_rate_hertz=16_000)),
+            Heard(audio=QUIET),
+        )
+    ),
+    "llm": Room(
+        LlmEngine,
+        LlmSettings,
+        LlmServicer,
+        lambda channel: llm_pb2_grpc.LlmServiceStub(channel).Reply,
+        ASKED,
+        wrong=[([llm_pb2.ReplyRequest()], "USER_LAST")],
+    ),
+    "tts": _with_config(
+        Room(
+            TtsEngine,
+            TtsSettings,
+            TtsServicer,
+            lambda channel: tts_pb2_grpc.TtsServiceStub(channel).StreamingSynthesize,
+            Said(config=tts_pb2.SynthesisConfig()),
+            Said(text="One, two, three. "),
+        )
+    ),
+    "render": _with_config(
+        Room(
+            RenderEngine,
+            RenderSettings,
+            RenderServicer,
+            lambda channel: render_pb2_grpc.RenderServiceStub(channel).StreamingRender,
+            Shown(config=render_pb2.StreamingRenderConfig(avatar=AVATAR, sample_rate_hertz=16_000)),
+            Shown(audio=QUIET),
+        )
+    ),
+    "train": _with_config(
+        Room(
+            TrainEngine,
+            TrainSettings,
+            TrainServicer,
+            lambda channel: train_pb2_grpc.TrainServiceStub(channel).UploadRecording,
+            Sent(config=train_pb2.RecordingConfig(file_name="clip.mp4")),
+            Sent(data=b"no video"),
+            answered=INVALID,
+        )
+    ),
+}
+
+
+def _engines(service: str) -> Any:
+    return importlib.import_module(f"services.{service}.engines")
+
+
+EVERY = [(service, name) for service in ROOMS for name in available(_engines(service))]
+every_engine = pytest.mark.parametrize(("service", "name"), EVERY, ids=[f"{service}-{name}" for service, name in EVERY])
+
+
+# By itself
+
+
+@every_engine
+def test_it_keeps_the_engines_contract(service: str, name: str) -> None:
+    engine_class = import_engine(_engines(service), name)
+    assert issubclass(engine_class, ROOMS[service].contract)
+    info = engine_class(ROOMS[service].settings()).info()
+    assert info.name == name
+    assert info.version
+    assert engine_class.__doc__
+
+
+@every_engine
+def test_it_knows_neither_grpc_nor_generated_code(service: str, name: str) -> None:
+    source = Path(importlib.import_module(f"services.{service}.engines.{name}").__file__)
+    imported = set()
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert not imported & OUTSIDE
+
+
+@every_engine
+def test_the_service_can_be_set_to_it_and_says_so(service: str, name: str) -> None:
+    room = ROOMS[service]
+    assert room.settings(engine=name).engine == name
+    with pytest.raises(ValueError, match=name):  # the refusal of a name that is none lists it
+        import_engine(_engines(service), "none-such")
+
+
+# Served
+
+
+@dataclass
+class Served:
+    """A service with one engine, whose calls are made one at a time: what a call leaves behind blocks the next."""
+
+    room: Room
+    settings: ServiceSettings
+
+    def run(self, work: Callable[[Served, Any], Awaitable[Any]]) -> Any:
+        """Run `work(self, call)` while it is served; skips an engine that plainly lacks its key or model."""
+
+        async def serve() -> Any:
+            server = Server(self.room.servicer(self.settings), self.settings)
+            try:
+                await server.start()
+            except ServiceError as error:
+                assert error.message
+                pytest.skip(f"{error.reason}: {error.message}")
+            self.stop = server.stop
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+                call = self.room.call(channel)
+                try:
+                    if lacking := self._lacks(await self.ended(call, self.whole())):
+                        pytest.skip(lacking)
+                    return await work(self, call)
+                finally:
+                    await server.stop()
+
+        return asyncio.run(serve())
+
+    def _lacks(self, outcome: tuple[grpc.StatusCode, str, str]) -> str:
+        """Why the engine cannot serve here, if it cannot. The default one must."""
+        status, reason, message = outcome
+        if status is self.room.answered:
+            return ""
+        assert status in PLAIN, outcome
+        assert reason not in ("", "INTERNAL", "LOADING", "UNAVAILABLE"), outcome
+        assert message
+        assert self.settings.engine != self.room.settings().engine, outcome
+        return f"{reason}: {message}"
+
+    def whole(self) -> list[Any]:
+        """The requests of a complete call."""
+        return [self.room.opening] + [self.room.more] * 3 * (self.room.more is not None)
+
+    async def endless(self) -> AsyncIterator[Any]:
+        """Requests of a call that never ends."""
+        yield self.room.opening
+        while True:
+            yield self.room.more
+            await asyncio.sleep(0.1)  # grpc.aio's client reports INTERNAL when the deadline falls into a write
+
+    def make(self, call: Any, requests: Any, **options: Any) -> Any:
+        """Begin a call with these requests."""
+        return call(requests[0] if self.room.more is None else requests, **options)
+
+    async def ended(self, call: Any, requests: Any, **options: Any) -> tuple[grpc.StatusCode, str, str]:
+        """How a call ended: status, reason and message."""
+        return await outcome(self.make(call, requests, **({"timeout": 60} | options)))
+
+    async def eventually_serves(self, call: Any) -> None:
+        """The one call that may be open is free again, soon."""
+        for _ in range(100):
+            status, reason, _ = await self.ended(call, self.whole())
+            if status is self.room.answered:
+                return
+            # grpc.aio's client reports INTERNAL, without a reason, when a refusal comes while it writes.
+            assert reason == "BUSY" or (status, reason) == (grpc.StatusCode.INTERNAL, "")
+            await asyncio.sleep(0.1)
+        raise TimeoutError("a call that was left keeps its place")
+
+
+async def outcome(made: Any) -> tuple[grpc.StatusCode, str, str]:
+    """Status, reason and message of a call that has been made."""
+    try:
+        if hasattr(made, "read"):
+            while await made.read() is not grpc.aio.EOF:
+                pass
+        else:
+            await made
+    except grpc.aio.AioRpcError as error:
+        info, status = error_details_pb2.ErrorInfo(), rpc_status.from_call(error)
+        if status:
+            status.details[0].Unpack(info)
+        return error.code(), info.reason, error.details() or ""
+    return grpc.StatusCode.OK, "", ""
+
+
+@pytest.fixture
+def served(service: str, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Served:
+    """The engine in its service, with a storage of its own and, for `render`, an avatar that it can show."""
+    storage = tmp_path / "storage"
+    if service == "render":
+        if name != "portrait":
+            pytest.skip("only the built-in engine can make its own avatar for a test")
+        shutil.copytree(request.getfixturevalue("tiny_avatar"), storage / "avatars" / AVATAR)
+    settings = ROOMS[service].settings(
+        port=0,
+        engine=name,
+        max_concurrent_calls=1,
+        storage_url=storage.as_uri(),
+        database_url=f"sqlite:///{tmp_path / 'jobs.sqlite'}",
+        work_folder=tmp_path / "work",
+    )
+    return Served(ROOMS[service], settings)
+
+
+@every_engine
+def test_it_serves_or_says_plainly_what_it_lacks(served: Served) -> None:
+    async def work(served: Served, call: Any) -> None:
+        await served.eventually_serves(call)
+
+    with contextlib.suppress(pytest.skip.Exception):  # the checks before the skipping are the point here
+        served.run(work)
+
+
+@every_engine
+def test_requests_out_of_order_are_refused(served: Served) -> None:
+    async def work(served: Served, call: Any) -> list[tuple[grpc.StatusCode, str]]:
+        answers = []
+        for requests, _ in served.room.wrong:
+            answers.append((await served.ended(call, requests))[:2])
+            await served.eventually_serves(call)
+        return answers
+
+    assert served.run(work) == [(INVALID, reason) for _, reason in served.room.wrong]
+
+
+@every_engine
+def test_a_caller_who_leaves_frees_the_engine(served: Served) -> None:
+    async def work(served: Served, call: Any) -> None:
+        for _ in range(3):
+            left = served.make(call, served.whole() if served.room.more is None else served.endless())
+            if hasattr(left, "read"):
+                await left.read()
+            await asyncio.sleep(0.3)
+            left.cancel()
+            await served.eventually_serves(call)
+
+    served.run(work)
+
+
+@every_engine
+def test_a_deadline_ends_the_call_and_frees_the_engine(served: Served) -> None:
+    async def work(served: Served, call: Any) -> grpc.StatusCode:
+        if served.room.more is None:
+            made = served.make(call, served.whole(), timeout=1e-3)  # there is no way to keep a reply from ending
+        else:
+            made = served.make(call, served.endless(), timeout=0.5)
+        code, *_ = await outcome(made)
+        await served.eventually_serves(call)
+        return code
+
+    assert served.run(work) is DEADLINE
+
+
+@every_engine
+def test_a_call_in_flight_ends_well_while_the_service_drains(served: Served) -> None:
+    async def work(served: Served, call: Any) -> tuple[grpc.StatusCode, grpc.StatusCode]:
+        reached, draining = asyncio.Event(), asyncio.Event()
+
+        async def requests() -> AsyncIterator[Any]:
+            first, *rest = served.whole()
+            yield first
+            reached.set()
+            await draining.wait()
+            for request in rest:
+                yield request
+
+        if served.room.more is None:
+            made = served.make(call, served.whole())
+            await made.read()
+        else:
+            made = served.make(call, requests())
+            await reached.wait()
+        in_flight = asyncio.create_task(outcome(made))
+        await asyncio.sleep(0.3)
+        stopping = asyncio.create_task(served.stop())
+        await asyncio.sleep(0.3)
+        draining.set()
+        code, *_ = await in_flight
+        await stopping
+        late, *_ = await served.ended(call, served.whole(), timeout=2)
+        return code, late
+
+    code, late = served.run(work)
+    assert code is served.room.answered
+    assert late in (grpc.StatusCode.UNAVAILABLE, DEADLINE)
