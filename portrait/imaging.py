@@ -106,7 +106,7 @@ class FaceTrainer:
         began = saved - self._seconds
         while (spent := self._budget.spent(self._step, self._seconds)) < 1:
             with crew.step():
-                loss = self._learn(spent)
+                loss = self.learn(spent)
             self._step += 1
             now = time.monotonic()
             self._seconds = now - began
@@ -115,7 +115,8 @@ class FaceTrainer:
                 saved = now
             on_step(Moment(self._step, self._budget.spent(self._step, self._seconds), loss, self._seconds))
 
-    def _learn(self, fraction: float) -> float:
+    def learn(self, fraction: float) -> float:
+        """One batch, with the rates and the judge of that part of the run; returns the pixel loss."""
         rng = np.random.default_rng([self._seed, self._step])
         ring, true, contours, mouth = (self._put(a) for a in self._data.batch(self._budget.batch, rng, CONTOUR_NOISE))
         ring, true = (x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for x in (ring, true))
