@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.video import Frame
+if TYPE_CHECKING:
+    from portrait.video import Frame
 
 POINTS = 478
 _BLANK = np.zeros((64, 64, 3), np.uint8)
