@@ -95,7 +95,7 @@ def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Pat
         parameters=PARAMETERS,
     )
     job_id = stub.CreateTraining(request, timeout=10).training.job.id
-    work = tmp_path / "work" / job_id
+    work = tmp_path / "work" / job_id / "engine"
     wait_for(lambda: (work / "face-checkpoint.safetensors").exists() or ended(stub, job_id), 300)
     before = now(stub, job_id)
     assert before.state == job_pb2.JOB_STATE_RUNNING, before.error
@@ -119,4 +119,4 @@ def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Pat
     storage = Storage((tmp_path / "storage").as_uri(), tmp_path)
     assert storage.exists("avatars/Nora/avatar.json")
     assert not storage.folders("recordings")
-    assert not work.exists()
+    assert not work.parent.exists()
