@@ -7,7 +7,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1
-RUN pip install "setuptools<80" wheel
+RUN pip install "setuptools>=77,<80" wheel
 WORKDIR /src
 # Only the list of dependencies: editing code does not install them again.
 COPY pyproject.toml README.md ./
@@ -22,7 +22,7 @@ RUN pip install ".[asr]"
 FROM build AS build-llm
 RUN pip install ".[llm]"
 FROM build AS build-tts
-RUN pip install numpy cython && pip install --no-build-isolation ".[tts]"
+RUN pip install ".[tts]"
 FROM build AS build-portrait
 RUN pip install torch==2.13.0
 RUN pip install ".[render,train]" && pip install --no-deps mediapipe==0.10.21
