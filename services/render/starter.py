@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from services.common.storage import Storage
 from services.render.avatars import FOLDER, MANIFEST
+
+logger = logging.getLogger(__name__)
 
 MARKERS = "starters"
 
@@ -17,8 +20,11 @@ def install(storage: Storage, source: Path) -> list[str]:
         name = folder.name
         if storage.exists(f"{MARKERS}/{name}"):
             continue
-        if not storage.exists(f"{FOLDER}/{name}/{MANIFEST}"):
-            storage.put_folder(folder, f"{FOLDER}/{name}", MANIFEST)
-            installed.append(name)
-        storage.write(f"{MARKERS}/{name}", b"")
+        try:
+            if not storage.exists(f"{FOLDER}/{name}/{MANIFEST}"):
+                storage.put_folder(folder, f"{FOLDER}/{name}", MANIFEST)
+                installed.append(name)
+            storage.write(f"{MARKERS}/{name}", b"")
+        except OSError:
+            logger.exception("no room for a starter avatar")  # next time; the service is useful without it
     return installed

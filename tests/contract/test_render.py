@@ -46,6 +46,7 @@ def settings(tmp_path: Path, tiny_avatar: Path) -> RenderSettings:
         work_folder=tmp_path / "work",
         max_streams=2,
         drain_seconds=20,
+        starter_avatars=tmp_path / "none",
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+
+import pytest
 
 from services.common.storage import Storage
 from services.render import starter
@@ -36,3 +39,18 @@ def test_an_avatar_of_the_user_keeps_its_name(tmp_path: Path) -> None:
 def test_nothing_shipped_is_no_error(tmp_path: Path) -> None:
     storage = Storage((tmp_path / "data").as_uri(), tmp_path / "cache")
     assert starter.install(storage, tmp_path / "nowhere") == []
+
+
+def test_a_full_disk_leaves_the_starter_for_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source" / "Nora").mkdir(parents=True)
+    (tmp_path / "source" / "Nora" / "avatar.json").write_text("{}")
+    storage = Storage((tmp_path / "store").as_uri(), tmp_path / "cache")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "put_file", full)
+        assert starter.install(storage, tmp_path / "source") == []
+    assert starter.install(storage, tmp_path / "source") == ["Nora"]
+    assert starter.install(storage, tmp_path / "source") == []
