@@ -17,6 +17,7 @@ from client.services import NAMES
 from client.settings import ClientSettings
 
 CHECK_TIMEOUT_S = 2.0
+SHARING = {"OMP_WAIT_POLICY": "PASSIVE"}  # five services share the processors: threads that wait must not spin
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _service(name: str, address: str, places: dict[str, str]) -> Program:
     setting = f"VISAVIS_{prefix}_ADDRESS=127.0.0.1:{{port}} visavis up"
     if not _is_loopback(host) or not port.isdigit():
         return Program(name, "", host or address, int(port) if port.isdigit() else 0, setting, {}, is_here=False)
-    environment = {**places, f"{prefix}_HOST": host, f"{prefix}_PORT": port}
+    environment = {**SHARING, **places, f"{prefix}_HOST": host, f"{prefix}_PORT": port}
     return Program(name, f"services.{name}", host, int(port), setting, environment)
 
 
