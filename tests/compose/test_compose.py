@@ -35,7 +35,7 @@ def generate(http: httpx.Client, text: str = "Good morning from a container.") -
 
 
 def chat(http: httpx.Client) -> dict[str, list[dict]]:
-    """Events of one chat turn, by name."""
+    """Events of one chat turn, by name; its video has been fetched."""
     talk = http.post("/api/v1/chats", json={"avatar": first_avatar(http)}).raise_for_status().json()
     events: dict[str, list[dict]] = {}
     name = ""
@@ -45,6 +45,8 @@ def chat(http: httpx.Client) -> dict[str, list[dict]]:
                 name = line.partition(":")[2].strip()
             elif line.startswith("data:"):
                 events.setdefault(name, []).append(json.loads(line.partition(":")[2]))
+    assert "error" not in events, events["error"]
+    assert http.get(events["done"][0]["video_url"]).content[4:8] == b"ftyp"
     http.delete(f"/api/v1/chats/{talk['id']}")
     return events
 
@@ -67,10 +69,7 @@ def test_generate_and_chat_through_the_published_port(composed: Composed) -> Non
         assert video.status_code == 200
         assert video.content[4:8] == b"ftyp"
         assert http.get(job["result"]["subtitles_url"]).text.startswith("WEBVTT")
-        events = chat(http)
-        assert "error" not in events, events["error"]
-        assert events["media"]
-        assert http.get(events["done"][0]["video_url"]).content[4:8] == b"ftyp"
+        assert chat(http)["media"]
 
 
 def test_three_renderers_share_the_calls_and_one_may_die(composed: Composed) -> None:
@@ -91,7 +90,7 @@ def test_three_renderers_share_the_calls_and_one_may_die(composed: Composed) -> 
         composed.containers("render")[0].kill()
         for _ in range(10):
             first_avatar(http)
-        assert "error" not in chat(http)
+        assert chat(http)["media"]
 
 
 def calls(composed: Composed) -> dict[str, int]:
