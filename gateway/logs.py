@@ -6,7 +6,9 @@ import json
 import logging
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Flask, Response, g, request
 
@@ -23,13 +25,17 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "service": "gateway",
-            "event": record.getMessage(),
+            "event": record.getMessage().partition("\n")[0],
             "request_id": request_id.current(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+    def formatException(self, info: Any) -> str:  # noqa: N802 - logging's name
+        """Type and frames. Not what the exception says: it may quote a user or name a person."""
+        return "".join([f"{type(info[1]).__qualname__}\n", *traceback.format_tb(info[2])])
 
 
 def configure(level: str) -> None:
