@@ -10,8 +10,9 @@ from gateway.logs import JsonFormatter
 
 
 def test_what_an_exception_says_does_not_reach_the_log() -> None:
+    path = "voices/Ada Lovelace/reference.wav"
     try:
-        raise FileNotFoundError("voices/Ada Lovelace/reference.wav")
+        raise FileNotFoundError(path)
     except FileNotFoundError:
         record = logging.LogRecord("gateway", logging.ERROR, "here", 1, "broke", (), sys.exc_info())
     line = json.loads(JsonFormatter().format(record))
