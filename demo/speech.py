@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
+import math
+import multiprocessing
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,25 +106,27 @@ class Espeak:
         return Speech(samples, self.rate, tuple(p for p in phonemes if p.end > p.start))
 
 
-@functools.cache
-def _espeak() -> Espeak:
-    return Espeak()
-
-
-@functools.cache
-def _spoken(position: int, sentence: str) -> Speech:
-    """A sentence at its place in the script: kept, because the library's noise runs on from call to call."""
-    return _espeak().say(sentence)
-
-
 def recite(sentences: Iterable[str], seconds: float, lead: float = 0.4, pause: float = 0.35) -> Speech:
     """Speak as many whole sentences as fit, padded with silence to exactly `seconds`; one too long is cut."""
-    espeak = _espeak()
+    enough = itertools.islice(sentences, math.ceil(seconds) + 1)  # each lasts longer than a second
+    return _recite_apart(tuple(enough), seconds, lead, pause)
+
+
+@functools.cache
+def _recite_apart(sentences: tuple[str, ...], seconds: float, lead: float, pause: float) -> Speech:
+    # In a process of its own: espeak-ng has one global state, and its noise runs on from call to call. So the same
+    # samples are spoken every time, and whoever else uses the library in this process is left alone.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_recite, sentences, seconds, lead, pause).result()
+
+
+def _recite(sentences: tuple[str, ...], seconds: float, lead: float, pause: float) -> Speech:
+    espeak = Espeak()
     out = np.zeros(round(seconds * espeak.rate), np.float32)
     phonemes: list[Phoneme] = []
     at = lead
-    for position, sentence in enumerate(sentences):
-        spoken = _spoken(position, sentence)
+    for sentence in sentences:
+        spoken = espeak.say(sentence)
         if phonemes and at + spoken.seconds > seconds - 0.1:
             break
         first = round(at * espeak.rate)

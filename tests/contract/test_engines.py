@@ -323,7 +323,7 @@ def test_a_caller_who_leaves_frees_the_engine(served: Served) -> None:
 def test_a_deadline_ends_the_call_and_frees_the_engine(served: Served) -> None:
     async def work(served: Served, call: Any) -> grpc.StatusCode:
         if served.room.more is None:
-            made = served.make(call, served.whole(), timeout=1e-3)  # there is no way to keep a reply from ending
+            made = served.make(call, served.whole(), timeout=1e-6)  # there is no way to keep a reply from ending
         else:
             made = served.make(call, served.endless(), timeout=0.5)
         code, *_ = await outcome(made)

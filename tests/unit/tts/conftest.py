@@ -24,7 +24,7 @@ REFERENCE_TEXT = (
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The engine, loaded."""
-    engine = Engine(TtsSettings())
+    engine = Engine(TtsSettings(espeak_variant=""))
     engine.load()
     return engine
 
