@@ -18,6 +18,7 @@ from services.render.settings import RenderSettings
 from services.train.settings import TrainSettings
 from services.tts.settings import TtsSettings
 
+ROOT = Path(__file__).resolve().parents[1]
 TARGET = Path(__file__).with_suffix(".md")
 ROOMS: list[tuple[str, type[BaseSettings]]] = [
     ("Recognition (asr)", AsrSettings),
@@ -63,6 +64,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if "Secret" in str(field.annotation):
         return ""
+    if isinstance(field.default, Path) and field.default.is_relative_to(ROOT):
+        return f"`{field.default.relative_to(ROOT)}`"
     return f"`{field.default}`"
 
 

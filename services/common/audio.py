@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +13,11 @@ import av
 import numpy as np
 
 from services.common.errors import InvalidInput
+
+with warnings.catch_warnings():
+    # pydub looks for an ffmpeg program, which WAV does not need, and imports audioop, which is there until Python 3.13.
+    warnings.simplefilter("ignore")
+    from pydub import AudioSegment
 
 FULL_SCALE = 32_768
 SILENCE_PEAK = 10 ** (-50 / 20)  # of full scale; what never gets louder cannot be heard
@@ -135,9 +142,5 @@ def too_long(max_seconds: float, field: str = "audio") -> InvalidInput:
 
 def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
     """Float samples as a 16-bit WAV file."""
-    import io
-
-    from pydub import AudioSegment
-
     segment = AudioSegment(to_pcm(samples), sample_width=2, frame_rate=rate, channels=1)
     return segment.export(io.BytesIO(), format="wav").getvalue()

@@ -25,7 +25,6 @@ from services.tts import espeak_ng
 from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
 
-pytestmark = pytest.mark.filterwarnings("ignore:'audioop' is deprecated:DeprecationWarning")  # by pydub
 Stub = tts_pb2_grpc.TtsServiceStub
 Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
 Register = tts_pb2.CreateVoiceRequest
