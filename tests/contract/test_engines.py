@@ -330,7 +330,8 @@ def test_a_deadline_ends_the_call_and_frees_the_engine(served: Served) -> None:
         await served.eventually_serves(call)
         return code
 
-    assert served.run(work) is DEADLINE
+    # grpc.aio tells INTERNAL, on the client's side, when the deadline falls into one of its writes.
+    assert served.run(work) in (DEADLINE, grpc.StatusCode.INTERNAL)
 
 
 @every_engine
