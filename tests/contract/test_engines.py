@@ -321,11 +321,11 @@ def test_a_caller_who_leaves_frees_the_engine(served: Served) -> None:
 
 @every_engine
 def test_a_deadline_ends_the_call_and_frees_the_engine(served: Served) -> None:
+    if served.room.more is None:
+        pytest.skip("a reply ends by itself; test_llm holds one open")
+
     async def work(served: Served, call: Any) -> tuple[grpc.StatusCode, str]:
-        if served.room.more is None:
-            made = served.make(call, served.whole(), timeout=1e-6)  # there is no way to keep a reply from ending
-        else:
-            made = served.make(call, served.endless(), timeout=0.5)
+        made = served.make(call, served.endless(), timeout=0.5)
         code, reason, _ = await outcome(made)
         await served.eventually_serves(call)
         return code, reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import grpc
 import pytest
@@ -115,3 +116,19 @@ def test_a_provider_that_cannot_be_reached(call):
     status, reason, message = refusal(call, request("Hi"), **changes)
     assert (status, reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNREACHABLE")
     assert "LLM_BASE_URL" in message
+
+
+def test_a_deadline_ends_a_reply_and_frees_its_place(call):
+    async def work(stub):
+        answers = []
+        for _ in range(2):  # a second reply would be refused as BUSY if the first kept the one place
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                [_ async for _ in stub.Reply(request("Hello"), timeout=0.5)]
+            answers.append(caught.value.code())
+            await asyncio.sleep(0.5)
+        return answers
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        answers = call(work, engine="openai", base_url=url, model="none", max_concurrent_calls=1)
+    assert answers == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2
