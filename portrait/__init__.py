@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     from portrait.errors import AvatarError, RecordingError
     from portrait.evaluation import evaluate
     from portrait.parameters import STAGES, TrainingParameters
+    from portrait.split import Split
     from portrait.synthesis import Performance, Synthesizer
     from portrait.training import Progress, Report, train
     from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
 
 __all__ = [
     "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Movie", "Performance", "Progress", "Recording",
-    "RecordingError", "Report", "Synthesizer", "TrainingParameters", "evaluate", "probe", "train",
+    "RecordingError", "Report", "Split", "Synthesizer", "TrainingParameters", "evaluate", "probe", "train",
 ]  # fmt: skip
 
 _HOMES = {
     "Avatar": "avatar", "AvatarError": "errors", "RecordingError": "errors", "evaluate": "evaluation",
     "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis", "Synthesizer": "synthesis",
-    "Progress": "training", "Report": "training", "train": "training", "FRAME_RATE": "video", "SAMPLE_RATE": "video",
-    "Movie": "video", "Recording": "video", "probe": "video",
+    "Split": "split", "Progress": "training", "Report": "training", "train": "training", "FRAME_RATE": "video",
+    "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import aperture, compare, correlation
 from portrait.motion import Motion, Speech
 from portrait.network import FaceNet
-from portrait.preparing import CROPS, FRAMES, LANDMARKS, SPEECH, load_shapes, training_frames
+from portrait.preparing import CROPS, FRAMES, LANDMARKS, SPEECH, load_shapes
 from portrait.shape import inner_gap
 from portrait.synthesis import BATCH, Renderer
 from portrait.tracking import Track, Tracker
@@ -51,15 +51,14 @@ def _pictures(path: Path, start: int = 0) -> Iterator[Frame]:
 
 
 class HeldOut:
-    """The last part of a clip, drawn by an avatar in training from its sound alone, and the baselines beside it."""
+    """The held-out part of a clip, drawn by an avatar in training from its sound alone, and the baselines beside it."""
 
     def __init__(self, work: Workspace, motion: Motion, shift: int) -> None:
         self._work = work
         self._canon, self._shape, self._arrays = load_shapes(work)
-        total = len(self._arrays["matrices"])
-        self._start = training_frames(total)
-        self._count = total - self._start
-        self._points = work.load(LANDMARKS)["points"][self._start :]
+        self._start, self._stop = self._arrays["held_out"].tolist()
+        self._count = self._stop - self._start
+        self._points = work.load(LANDMARKS)["points"][self._start : self._stop]
         windowed = Speech(work.load(SPEECH)["clean"], shift).window(self._start, self._count)
         self._heard = motion.coefficients(windowed)
 
@@ -79,7 +78,7 @@ class HeldOut:
     def baselines(self) -> dict[str, Metrics]:
         """A closed mouth, a looped training mouth and the mean crop, pasted the same way; and the true shapes drawn."""
         crops = np.load(self._work.path(CROPS), mmap_mode="r", allow_pickle=False)
-        usable = np.flatnonzero(self._arrays["usable"][: self._start])
+        usable = np.flatnonzero(self._arrays["training"])
         rest = np.square(self._arrays["coefficients"][usable] - self._arrays["rest"]).sum(axis=1)
         closed = np.asarray(crops[usable[rest.argmin()]])
         mean = np.mean([crops[i] for i in usable[:: max(1, len(usable) // 500)]], axis=0).round().astype(np.uint8)
@@ -88,32 +87,33 @@ class HeldOut:
             "closed_mouth": self._measure(self._pasted(closed for _ in loop)),
             "looped_mouth": self._measure(self._pasted(np.asarray(crops[i]) for i in loop)),
             "mean_crop": self._measure(self._pasted(mean for _ in loop)),
-            "true_shapes": self._measure(self._drawn(self._arrays["coefficients"][self._start :])),
+            "true_shapes": self._measure(self._drawn(self._held("coefficients"))),
         }
 
     def sheet(self, columns: int = 4) -> Frame:
-        """True frames above what is drawn from their sound, spread over the tail."""
+        """True frames above what is drawn from their sound, spread over the stretch."""
         picks = np.linspace(0, self._count - 1, columns).round().astype(int)
         wanted = dict.fromkeys(picks.tolist())
         for index, picture in enumerate(islice(_pictures(self._work.path(FRAMES), self._start), self._count)):
             if index in wanted:
                 wanted[index] = picture
         true = [wanted[i] for i in picks.tolist()]
-        made = self._renderer.render(
-            true, self._arrays["matrices"][self._start :][picks], self._mouths(self._heard)[picks]
-        )
+        made = self._renderer.render(true, self._held("matrices")[picks], self._mouths(self._heard)[picks])
         return np.concatenate([np.concatenate(true, axis=1), np.concatenate(made, axis=1)])
 
+    def _held(self, name: str) -> Floats:
+        return self._arrays[name][self._start : self._stop]
+
     def _mouths(self, coefficients: Floats) -> Floats:
-        return self._shape.expand(coefficients, self._arrays["base"][self._start :])
+        return self._shape.expand(coefficients, self._held("base"))
 
     def _shape_metrics(self) -> Metrics:
         """How well the mouth's opening is heard, before any picture is drawn."""
-        true = inner_gap(self._arrays["mouths"][self._start :])
+        true = inner_gap(self._held("mouths"))
         return {"shape_correlation": correlation(true, inner_gap(self._mouths(self._heard)))}
 
     def _drawn(self, coefficients: Floats) -> Iterator[Frame]:
-        mouths, matrices = self._mouths(coefficients), self._arrays["matrices"][self._start :]
+        mouths, matrices = self._mouths(coefficients), self._held("matrices")
         pictures = _pictures(self._work.path(FRAMES), self._start)
         for first in range(0, self._count, BATCH):
             batch = list(islice(pictures, BATCH))
@@ -122,7 +122,7 @@ class HeldOut:
 
     def _pasted(self, crops: Iterable[Frame]) -> Iterator[Frame]:
         canon: Canon = self._canon
-        triples = zip(_pictures(self._work.path(FRAMES), self._start), crops, self._arrays["matrices"][self._start :],
+        triples = zip(_pictures(self._work.path(FRAMES), self._start), crops, self._held("matrices"),
                       strict=False)  # fmt: skip
         for picture, crop, matrix in triples:
             yield paste(picture, crop, canon.feather, matrix)

@@ -13,8 +13,9 @@ from portrait import audio, video
 from portrait.errors import RecordingError
 from portrait.geometry import Canon, Floats, cut_out, make_canon, similarities, steady
 from portrait.offset import CERTAIN, STEP_MS, estimate
-from portrait.segments import glimpse, split
+from portrait.segments import cuts, glimpse
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
+from portrait.split import Split
 from portrait.tracking import STABLE, Tracker, fill
 from portrait.video import FRAME_RATE, Frame, Movie
 from portrait.workspace import Arrays, Workspace
@@ -22,8 +23,6 @@ from portrait.workspace import Arrays, Workspace
 FRAMES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS = (
     "frames.mp4", "landmarks.safetensors", "sound.npy", "shapes.safetensors", "speech.safetensors", "crops.npy"
 )  # fmt: skip
-HELD_OUT = 0.15
-"""Part of the clip, its end, that is never trained on."""
 FACE_SHARE = 0.5
 """Width of the detector's face box in the square crop."""
 WHOLE_SHARE = 0.4
@@ -120,39 +119,41 @@ def track(work: Workspace, frames: int, on_step: Step) -> dict[str, object]:
     return {"frames": len(seen), "found": share}
 
 
-def align(work: Workspace, on_step: Step) -> dict[str, object]:
+def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
     """Find the canonical crop, the mouth's shape model and the sound's offset, all on the training part only."""
     landmarks = work.load(LANDMARKS)
     points, found = landmarks["points"], landmarks["found"].astype(bool)
-    segments = split(points, found, landmarks["glimpses"])
-    train = training_frames(len(points))
-    canon, matrices = _canon(points, segments, train)
-    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, train)
-    usable = _usable(found, segments)
-    kept = usable[:train]
-    shape = fit_shape(mouths[:train][kept], base[:train][kept])
+    segments = cuts(points, found, landmarks["glimpses"])
+    allowed, held_out = split.training(len(points)), split.held_out(len(points))
+    canon, matrices = _canon(points, segments, allowed)
+    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, allowed)
+    training = allowed & _usable(found, segments)
+    shape = fit_shape(mouths[training], base[training])
     coefficients = shape.project(mouths, base)
-    offset, shift = _listen(work, coefficients[:train], kept, on_step)
-    rest = _rest(coefficients[:train][kept], inner_gap(mouths[:train][kept]))
+    offset, shift = _listen(work, coefficients, training, on_step)
+    rest = _rest(coefficients[training], inner_gap(mouths[training]))
     work.save(SHAPES, {
         "template": canon.template, "iod": np.array([canon.iod], np.float32), "mask": canon.mask,
         "mean": shape.mean, "components": shape.components, "deviation": shape.deviation, "rest": rest,
         "matrices": matrices, "mouths": mouths, "base": base, "coefficients": coefficients.astype(np.float32),
-        "usable": usable.astype(np.uint8), "segments": np.array(segments, np.int64),
+        "training": training.astype(np.uint8), "held_out": np.array([held_out.start, held_out.stop], np.int64),
+        "segments": np.array(segments, np.int64),
     })  # fmt: skip
     cut_crops(work, canon, matrices)
     return {"offset_ms": offset, "shift": shift, "segments": len(segments), "iod": canon.iod, "side": canon.side}
 
 
-def training_frames(count: int) -> int:
-    """How many frames from the beginning may be trained on."""
-    return round(count * (1 - HELD_OUT))
-
-
-def _canon(points: Floats, segments: list[tuple[int, int]], train: int) -> tuple[Canon, Floats]:
-    inside = [(a, min(b, train)) for a, b in segments if a < train]
-    canon, _ = make_canon(points[:train], inside)
+def _canon(points: Floats, segments: list[tuple[int, int]], allowed: NDArray[np.bool_]) -> tuple[Canon, Floats]:
+    before = np.concatenate([[0], np.cumsum(allowed)]).tolist()
+    runs = [(a + int(first), a + int(last)) for a, b in segments for first, last in _runs(allowed[a:b])]
+    canon, _ = make_canon(points[allowed], [(before[a], before[b]) for a, b in runs])
     return canon, similarities(steady(points[:, list(STABLE), :2], segments), canon.template)
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches (start, end) of true values."""
+    edges = np.flatnonzero(np.diff(np.pad(flags.astype(np.int8), 1)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _usable(found: NDArray[np.bool_], segments: list[tuple[int, int]]) -> NDArray[np.bool_]:
@@ -177,7 +178,8 @@ def _listen(work: Workspace, coefficients: Floats, usable: NDArray[np.bool_], on
         features[name] = audio.features(altered, warp=warp)
         on_step(index, 4)
     work.save(SPEECH, features)
-    lag, scores = estimate(features["clean"][: 4 * len(coefficients)], coefficients[:, :4], usable)
+    last = int(np.flatnonzero(usable)[-1]) + 1  # what comes after it is held out, its sound too
+    lag, scores = estimate(features["clean"][: 4 * last], coefficients[:last, :4], usable[:last])
     offset = lag - SYNC_MS if scores.max() > CERTAIN else 0
     return offset, round(offset / STEP_MS)
 

@@ -25,7 +25,7 @@ def glimpse(picture: Frame) -> NDArray[np.uint8]:
     return cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
 
 
-def split(points: Floats, found: NDArray[np.bool_], glimpses: NDArray[np.uint8]) -> list[tuple[int, int]]:
+def cuts(points: Floats, found: NDArray[np.bool_], glimpses: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """Stretches (start, end) without a cut, from mesh points (T, 478, 3) and glimpses (T, 32, 32)."""
     stable = points[:, list(STABLE), :2]
     jumps = np.linalg.norm(np.diff(stable, axis=0), axis=-1).mean(axis=1) / interocular(points)[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portrait.geometry import LIP_COUNT, MOUTH_POINTS, Canon, Floats, move, steady
 from portrait.tracking import INNER_LIP, OUTER_LIP, UPPER_FACE
@@ -54,22 +55,25 @@ def mouths_of(points: Floats, matrices: Floats, canon: Canon) -> Floats:
     return move(points[:, list(MOUTH_POINTS)], matrices) / canon.iod
 
 
-def pose_base(points: Floats, matrices: Floats, canon: Canon, segments: list[tuple[int, int]], train: int) -> Floats:
-    """The part of the mouth's shape (T, 57, 2) that slow head pose explains, fitted on the first `train` frames."""
+def pose_base(
+    points: Floats, matrices: Floats, canon: Canon, segments: list[tuple[int, int]], training: NDArray[np.bool_]
+) -> Floats:
+    """The part of the mouth's shape (T, 57, 2) that slow head pose explains, fitted on the `training` frames (T,)."""
     mouths = mouths_of(points, matrices, canon).reshape(len(points), -1)
     upper = move(points[:, list(UPPER_FACE)], matrices).reshape(len(points), -1) / canon.iod
-    centre = upper[:train].mean(axis=0)
-    count = 12 if train > 1000 else 6 if train > 400 else 3 if train > 200 else 1
-    axes = np.linalg.svd(upper[:train] - centre, full_matrices=False)[2][:count]
+    centre, frames = upper[training].mean(axis=0), int(training.sum())
+    count = 12 if frames > 1000 else 6 if frames > 400 else 3 if frames > 200 else 1
+    axes = np.linalg.svd(upper[training] - centre, full_matrices=False)[2][:count]
     features = np.concatenate([(upper - centre) @ axes.T, _turns(points)], axis=1)
     features = steady(features, segments, POSE_SIGMA)
-    scale = features[:train].std(axis=0) + 1e-6
-    features = np.clip((features - features[:train].mean(axis=0)) / scale, -4, 4)
+    scale = features[training].std(axis=0) + 1e-6
+    features = np.clip((features - features[training].mean(axis=0)) / scale, -4, 4)
     design = np.concatenate([features, features[:, -3:] ** 2, np.ones((len(features), 1))], axis=1)
-    gram = design[:train].T @ design[:train] + RIDGE * train * np.diag([1.0] * (design.shape[1] - 1) + [0.0])
-    weights = np.linalg.solve(gram, design[:train].T @ mouths[:train])
+    known = design[training]
+    gram = known.T @ known + RIDGE * frames * np.diag([1.0] * (design.shape[1] - 1) + [0.0])
+    weights = np.linalg.solve(gram, known.T @ mouths[training])
     base = (design @ weights).reshape(len(points), -1, 2).astype(np.float32)
-    return _unspoken(base, mouths[:train].reshape(train, -1, 2))
+    return _unspoken(base, mouths[training].reshape(frames, -1, 2))
 
 
 def _unspoken(base: Floats, mouths: Floats) -> Floats:

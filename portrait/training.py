@@ -23,8 +23,9 @@ from portrait.imaging import Budget, FaceTrainer, Moment
 from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
-from portrait.preparing import CROPS, FRAMES, SPEECH, load_shapes, training_frames
+from portrait.preparing import CROPS, FRAMES, SPEECH, load_shapes
 from portrait.segments import longest
+from portrait.split import Split
 from portrait.synthesis import Synthesizer
 from portrait.video import FRAME_RATE, Frame, FrameReader, Movie
 from portrait.workspace import Workspace
@@ -73,22 +74,25 @@ def train(
     out: Path,
     parameters: TrainingParameters,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    *,
+    split: Split = Split(),  # noqa: B008 - frozen
 ) -> Report:
     """Train an avatar from a recording into the folder `out`; called again with the same workdir, it continues.
 
-    Raises RecordingError, in plain words, for a recording that cannot become an avatar.
+    `split` says which part of the recording is kept aside for the report. Raises RecordingError, in plain words, for a
+    recording that cannot become an avatar.
     """
-    return _Run(video, Workspace(workdir), out, parameters, on_progress).finish()
+    return _Run(video, Workspace(workdir), out, parameters, split, on_progress).finish()
 
 
 class _Run:
     def __init__(
-        self, recording: Path, work: Workspace, out: Path, parameters: TrainingParameters,
+        self, recording: Path, work: Workspace, out: Path, parameters: TrainingParameters, split: Split,
         on_progress: Callable[[Progress], None],
     ) -> None:  # fmt: skip
         self._recording, self._work, self._out = recording, work, out
-        self._parameters, self._tell = parameters, on_progress
-        self._keys = _keys(recording, parameters)
+        self._parameters, self._split, self._tell = parameters, split, on_progress
+        self._keys = _keys(recording, parameters, split)
         self._notes: dict[str, dict[str, Any]] = {}
         self._stage, self._began = STAGES[0], time.monotonic()
         self._last_preview = 0.0
@@ -135,17 +139,17 @@ class _Run:
         return preparing.track(self._work, self._notes["preprocess"]["frames"], self._step)
 
     def _align(self) -> Mapping[str, object]:
-        return preparing.align(self._work, self._step)
+        return preparing.align(self._work, self._split, self._step)
 
     def _motion(self) -> Mapping[str, object]:
         _, shape, arrays = load_shapes(self._work)
-        count = training_frames(len(arrays["coefficients"]))
+        training = arrays["training"].astype(bool)
+        count = int(np.flatnonzero(training)[-1]) + 1  # what comes after it is held out, its sound too
         features = self._work.load(SPEECH)
         shift = self._notes["align"]["shift"]
         clean = Speech(features.pop("clean"), shift)
         speeches = [clean, *(Speech(each, shift) for _, each in sorted(features.items()))]
-        usable = arrays["usable"][:count].astype(bool)
-        motion = train_motion(speeches, arrays["coefficients"][:count], usable, shape.aperture,
+        motion = train_motion(speeches, arrays["coefficients"][:count], training[:count], shape.aperture,
                               seed=self._parameters.seed, steps=self._parameters.motion_steps,
                               on_step=self._step)  # fmt: skip
         self._work.save(MOTION, motion.state)
@@ -153,9 +157,8 @@ class _Run:
 
     def _face(self) -> Mapping[str, object]:
         canon, shape, arrays = load_shapes(self._work)
-        count = training_frames(len(arrays["coefficients"]))
         spread = (shape.components * shape.deviation[:, None]).reshape(len(shape.components), -1, 2)
-        usable = np.flatnonzero(arrays["usable"][:count])
+        usable = np.flatnonzero(arrays["training"])
         crops = np.load(self._work.path(CROPS), mmap_mode="r", allow_pickle=False)
         budget = Budget(self._parameters.face_steps, self._parameters.face_seconds, self._parameters.least_face_steps)
         trainer = FaceTrainer(FaceData(canon, crops, arrays["mouths"], spread, usable), budget,
@@ -241,7 +244,7 @@ class _Run:
         return {
             "frames": end - start,
             "metrics": self._notes["evaluate"]["metrics"],
-            "metrics_are": "self-driven, held-out last 15 %, from H.264-decoded output (crf 18)",
+            "metrics_are": f"self-driven, held-out {self._split}, from H.264-decoded output (crf 18)",
             "baselines": self._notes["evaluate"]["baselines"],
             "offset_ms": self._notes["align"]["offset_ms"],
             "training": {
@@ -259,14 +262,16 @@ class _Run:
         )  # fmt: skip
 
 
-def _keys(recording: Path, parameters: TrainingParameters) -> dict[str, str]:
+def _keys(recording: Path, parameters: TrainingParameters, split: Split) -> dict[str, str]:
     """What each stage's result depends on; the device changes nothing."""
     prepared = workspace.key(workspace.digest(recording), parameters.size, parameters.seconds)
-    motion = workspace.key(prepared, parameters.seed, parameters.motion_steps)
-    face = workspace.key(motion, parameters.face_steps, parameters.face_seconds)
+    aligned = workspace.key(prepared, split)
+    motion = workspace.key(aligned, parameters.seed, parameters.motion_steps)
+    face = workspace.key(motion, parameters.face_steps, parameters.face_seconds, parameters.width)
     package = workspace.key(face, parameters.loop_seconds)
-    return {stage: prepared for stage in STAGES[:3]} | {
-        "motion": motion, "face": face, "evaluate": face, "package": package
+    return {
+        "preprocess": prepared, "track": prepared, "align": aligned, "motion": motion, "face": face, "evaluate": face,
+        "package": package,
     }  # fmt: skip
 
 

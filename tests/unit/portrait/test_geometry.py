@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portrait.geometry import Canon, cut_out, make_canon, move, paste, similarities
-from portrait.segments import longest, split
+from portrait.segments import cuts, longest
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.tracking import EYES, INNER_LIP, JAW, OUTER_LIP, STABLE, fill, interocular
 
@@ -63,7 +63,10 @@ def test_paste_of_the_own_crop_changes_nothing(canon: Canon) -> None:
 def test_shape_round_trip_and_opening() -> None:
     points = _people(200)
     canon, matrices = make_canon(points, [(0, 200)])
-    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, [(0, 200)], 150)
+    mouths, base = (
+        mouths_of(points, matrices, canon),
+        pose_base(points, matrices, canon, [(0, 200)], np.arange(200) < 150),
+    )
     shape = fit_shape(mouths[:150], base[:150])
     coefficients = shape.project(mouths, base)
     assert shape.expand(coefficients, base) == pytest.approx(mouths, abs=0.01)
@@ -85,12 +88,12 @@ def test_cuts_are_found_and_motion_is_not() -> None:
     grey[40:] = 97
     grey[70:] = 140
     found = np.ones(100, bool)
-    assert split(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
+    assert cuts(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
     points[85:90, :, 0] += 8 * np.arange(5)[:, None]  # a quick nod
     grey[85:90] += 5 * np.arange(5, dtype=np.uint8)[:, None, None]
-    assert split(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
+    assert cuts(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
     found[10:12] = False
-    assert split(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
+    assert cuts(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
     assert longest([(0, 40), (40, 70)], found, 20) == (50, 65) or longest([(0, 40), (40, 70)], found, 20) == (45, 65)
 
 
