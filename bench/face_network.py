@@ -1,6 +1,6 @@
 """Speed of the image network by itself, on made-up pictures, processor beside GPU: `python -m bench.face_network`.
 
-Prints batches of training per second (batch 8, with the critic) and frames drawn per second (batches of 16), for each
+Prints batches of training per second (batch 8) and frames drawn per second (batches of 16), for each
 device there is, and their ratio. Needs no recording, so it runs on any machine that has torch.
 """
 
@@ -41,7 +41,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def training_rate(device: torch.device) -> float:
-    """Batches of training per second, the critic at work; median of several rounds after a warm-up."""
+    """Batches of training per second; median of several rounds after a warm-up."""
     trainer = FaceTrainer(made_up_data(), Budget(10**9, 10**9), seed=0, device=device, key="bench")
     rates = []
     for _ in range(ROUNDS + 1):

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_weights
 from safetensors.torch import save_file as save_weights
 
+from portrait.detail import Gallery
 from portrait.errors import AvatarError
 from portrait.geometry import Canon, Floats
 from portrait.motion import Motion
@@ -23,7 +25,7 @@ FORMAT = 1
 CARD, FACE, MOTION, PERSON, TRACK = (
     "avatar.json", "face.safetensors", "motion.safetensors", "person.safetensors", "track.safetensors"
 )  # fmt: skip
-BASE, IDLE, THUMBNAIL = "base.mp4", "idle.mp4", "thumbnail.jpg"
+BASE, IDLE, THUMBNAIL, MOUTHS = "base.mp4", "idle.mp4", "thumbnail.jpg", "mouths.jpg"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Avatar:
     shape: Shape
     motion: Motion
     net: FaceNet
+    gallery: Gallery
     rest: Floats
     """(12,) coefficients of the closed, resting mouth."""
     matrices: Floats
@@ -75,7 +78,8 @@ class Avatar:
             person, track = load_file(folder / PERSON), load_file(folder / TRACK)
             return cls(
                 folder, int(card["size"]), _canon(person), _shape(person), Motion(_full(load_file(folder / MOTION))),
-                FaceNet.of(load_weights(folder / FACE)), person["rest"], track["matrices"], track["poses"], card,
+                FaceNet.of(load_weights(folder / FACE)), _gallery(folder, person),
+                person["rest"], track["matrices"], track["poses"], card,
             )  # fmt: skip
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise AvatarError(f"{folder.name}: not a complete avatar") from error
@@ -86,7 +90,9 @@ class Avatar:
         weights = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
         save_weights({k: v.contiguous().cpu() for k, v in weights.items()}, self.folder / FACE)
         save_file(_contiguous(_halved(self.motion.state)), self.folder / MOTION)
-        save_file(_contiguous(_person(self.canon, self.shape, self.rest)), self.folder / PERSON)
+        person = _person(self.canon, self.shape, self.rest) | {"mouths": self.gallery.mouths}
+        save_file(_contiguous(person), self.folder / PERSON)
+        _save_sheet(self.gallery.sheet(), self.folder / MOUTHS)
         save_file(_contiguous({"matrices": self.matrices, "poses": self.poses}), self.folder / TRACK)
         for file in self.folder.glob("*.safetensors"):
             file.chmod(0o644)  # safetensors writes for the owner only; another service's user renders
@@ -113,6 +119,20 @@ def _canon(person: dict[str, NDArray[Any]]) -> Canon:
 
 def _shape(person: dict[str, NDArray[Any]]) -> Shape:
     return Shape(person["mean"], person["components"], person["deviation"])
+
+
+def _gallery(folder: Path, person: dict[str, NDArray[Any]]) -> Gallery:
+    sheet = cv2.imread(str(folder / MOUTHS), cv2.IMREAD_COLOR)
+    if sheet is None:
+        raise ValueError(f"{MOUTHS} is missing or damaged")
+    return Gallery.of_sheet(np.ascontiguousarray(sheet[..., ::-1]), person["mouths"])
+
+
+def _save_sheet(sheet: NDArray[np.uint8], path: Path) -> None:
+    """JPEG with full colour resolution: a quarter of a lossless picture's size, and as sharp."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    quality += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), quality)
 
 
 HALVED = ("net", "kernel_axes", "kernel_rows")

@@ -13,7 +13,7 @@ from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import aperture, compare, correlation
 from portrait.motion import Motion, Speech
 from portrait.network import FaceNet
-from portrait.preparing import CROPS, FRAMES, LANDMARKS, SPEECH, load_shapes
+from portrait.preparing import FRAMES, LANDMARKS, SPEECH, load_crops, load_gallery, load_shapes
 from portrait.shape import inner_gap
 from portrait.synthesis import BATCH, Renderer
 from portrait.tracking import Track, Tracker
@@ -56,6 +56,7 @@ class HeldOut:
     def __init__(self, work: Workspace, motion: Motion, shift: int) -> None:
         self._work = work
         self._canon, self._shape, self._arrays = load_shapes(work)
+        self._gallery = load_gallery(work)
         self._start, self._stop = self._arrays["held_out"].tolist()
         self._count = self._stop - self._start
         self._points = work.load(LANDMARKS)["points"][self._start : self._stop]
@@ -64,7 +65,7 @@ class HeldOut:
 
     def drawn_by(self, net: FaceNet, *, device: str = "auto") -> HeldOut:
         """Use this image network from now on."""
-        self._renderer = Renderer(net, self._canon, device=device)
+        self._renderer = Renderer(net, self._canon, self._gallery, device=device)
         return self
 
     def metrics(self) -> Metrics:
@@ -77,7 +78,7 @@ class HeldOut:
 
     def baselines(self) -> dict[str, Metrics]:
         """A closed mouth, a looped training mouth and the mean crop, pasted the same way; and the true shapes drawn."""
-        crops = np.load(self._work.path(CROPS), mmap_mode="r", allow_pickle=False)
+        crops = load_crops(self._work)
         usable = np.flatnonzero(self._arrays["training"])
         rest = np.square(self._arrays["coefficients"][usable] - self._arrays["rest"]).sum(axis=1)
         closed = np.asarray(crops[usable[rest.argmin()]])

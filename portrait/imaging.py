@@ -19,16 +19,12 @@ from torch.nn import functional as F
 
 from portrait.dataset import FaceData
 from portrait.device import Crew, bfloat16_is_quick
-from portrait.network import Critic, FaceNet, widths
+from portrait.network import FaceNet, widths
 
 RATE = 1e-3
-CRITIC_RATE = 4e-4
 CONTOUR_NOISE = 0.07
 SKIN_WEIGHT, MOUTH_WEIGHT = 0.55, 3.3
 DETAIL_WEIGHT = 1.0
-CRITIC_FROM = 0.45
-"""Part of the run after which the critic joins: before, there is nothing worth judging."""
-CRITIC_WEIGHT, MATCH_WEIGHT = 0.06, 2.0
 AVERAGING = 0.998
 CHECKPOINT_EVERY_S = 20.0
 
@@ -65,7 +61,7 @@ class Moment:
 
 
 class FaceTrainer:
-    """Trains a FaceNet with a late patch critic; everything needed to continue lies in one safetensors checkpoint."""
+    """Trains a FaceNet; everything needed to continue lies in one safetensors checkpoint."""
 
     def __init__(
         self, data: FaceData, budget: Budget, *, seed: int, device: torch.device, key: str, width: float = 1.0
@@ -74,9 +70,7 @@ class FaceTrainer:
         self._data, self._budget, self._seed, self._device, self._key = data, budget, seed, device, key
         self._net = FaceNet(widths(width)).to(device, memory_format=torch.channels_last)
         self._average = copy.deepcopy(self._net).requires_grad_(False)
-        self._critic = Critic().to(device, memory_format=torch.channels_last)
         self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=RATE, weight_decay=1e-3)
-        self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), lr=CRITIC_RATE, betas=(0.5, 0.99))
         mask = torch.from_numpy(data.canon.mask).to(device).float()[None, None] / 255
         self._mask = mask
         self._step, self._seconds = 0, 0.0
@@ -116,11 +110,10 @@ class FaceTrainer:
             on_step(Moment(self._step, self._budget.spent(self._step, self._seconds), loss, self._seconds))
 
     def learn(self, fraction: float) -> float:
-        """One batch, with the rates and the judge of that part of the run; returns the pixel loss."""
+        """One batch, with the rates of that part of the run; returns the loss."""
         rng = np.random.default_rng([self._seed, self._step])
         ring, true, contours, mouth = (self._put(a) for a in self._data.batch(self._budget.batch, rng, CONTOUR_NOISE))
         ring, true = (x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for x in (ring, true))
-        judged = fraction >= CRITIC_FROM
         self._set_rates(fraction)
         self._net.train()
         with self._autocast():
@@ -128,16 +121,10 @@ class FaceTrainer:
         made = made.float()
         weight = self._mask * (SKIN_WEIGHT + MOUTH_WEIGHT * mouth[:, None])
         loss = pixel_loss(made, true, weight) + DETAIL_WEIGHT * detail_loss(made, true, weight)
-        total = loss
-        whole = made * self._mask + true * (1 - self._mask)
-        if judged:
-            total = loss + self._judgement(whole, true, contours)
         self._optimizer.zero_grad()
-        total.backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(self._net.parameters(), 1.0)
         self._optimizer.step()
-        if judged:
-            self._teach_critic(whole.detach(), true, contours)
         self._follow()
         return float(loss.detach())
 
@@ -152,26 +139,6 @@ class FaceTrainer:
         rate = RATE * warm * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * fraction)))
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-
-    def _judgement(self, whole: Tensor, true: Tensor, contours: Tensor) -> Tensor:
-        """What the critic holds against the made crops (least squares GAN), and how far its features are from true."""
-        self._critic.requires_grad_(False)
-        with self._autocast():
-            score, features = self._critic(whole, contours)
-            with torch.no_grad():
-                _, wanted = self._critic(true, contours)
-        match = sum((a.float() - b.float()).abs().mean() for a, b in zip(features, wanted, strict=True))
-        return CRITIC_WEIGHT * (score.float() - 1).square().mean() + MATCH_WEIGHT * match / len(wanted)
-
-    def _teach_critic(self, whole: Tensor, true: Tensor, contours: Tensor) -> None:
-        self._critic.requires_grad_(True)
-        with self._autocast():
-            made, _ = self._critic(whole, contours)
-            real, _ = self._critic(true, contours)
-        loss = (made.float().square().mean() + (real.float() - 1).square().mean()) / 2
-        self._critic_optimizer.zero_grad()
-        loss.backward()
-        self._critic_optimizer.step()
 
     def _follow(self) -> None:
         """Move the averaged weights along; early on faster, so that they never lag behind a short run."""
@@ -188,8 +155,7 @@ class FaceTrainer:
         """Write everything needed to continue, atomically."""
         tensors = {f"net.{k}": v for k, v in self._net.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self._average.state_dict().items()}
-        tensors |= {f"critic.{k}": v for k, v in self._critic.state_dict().items()}
-        tensors |= _flat("optimizer", self._optimizer) | _flat("critic_optimizer", self._critic_optimizer)
+        tensors |= _flat("optimizer", self._optimizer)
         state = {"step": self._step, "seconds": self._seconds, "key": self._key}
         part = checkpoint.with_suffix(".part")
         save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, part, {"state": json.dumps(state)})
@@ -205,9 +171,7 @@ class FaceTrainer:
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
         self._net.load_state_dict(_under("net", tensors))
         self._average.load_state_dict(_under("average", tensors))
-        self._critic.load_state_dict(_under("critic", tensors))
         _restore("optimizer", self._optimizer, tensors)
-        _restore("critic_optimizer", self._critic_optimizer, tensors)
         self._step, self._seconds = state["step"], state["seconds"]
 
 

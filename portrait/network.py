@@ -78,27 +78,6 @@ def _coordinates(x: Tensor) -> Tensor:
     return grid.expand(x.shape[0], -1, -1, -1)
 
 
-class Critic(nn.Module):
-    """Judges patches of a crop given its contours; returns its score map and the features on the way (for matching)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (3 + CONTOURS, 32, 64, 128)
-        self.layers = nn.ModuleList(
-            nn.utils.parametrizations.spectral_norm(nn.Conv2d(i, o, 4, stride=2, padding=1))
-            for i, o in zip(widths, widths[1:], strict=False)
-        )
-        self.score = nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, crop: Tensor, contours: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = torch.cat([4 * crop - 2, F.interpolate(contours, size=crop.shape[2:], mode="bilinear")], dim=1)
-        features = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
-            features.append(x)
-        return self.score(x), features
-
-
 def fold_batch_norm(net: nn.Module) -> nn.Module:
     """Merge every BatchNorm into the convolution before it, in place; the network must be in eval mode."""
     for module in net.modules():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait import audio, video
+from portrait.detail import Gallery, choose_gallery
 from portrait.errors import RecordingError
 from portrait.geometry import Canon, Floats, cut_out, make_canon, similarities, steady
 from portrait.offset import CERTAIN, STEP_MS, estimate
@@ -20,8 +21,9 @@ from portrait.tracking import STABLE, Tracker, fill
 from portrait.video import FRAME_RATE, Frame, Movie
 from portrait.workspace import Arrays, Workspace
 
-FRAMES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS = (
-    "frames.mp4", "landmarks.safetensors", "sound.npy", "shapes.safetensors", "speech.safetensors", "crops.npy"
+FRAMES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS, GALLERY = (
+    "frames.mp4", "landmarks.safetensors", "sound.npy", "shapes.safetensors", "speech.safetensors", "crops.npy",
+    "gallery.safetensors",
 )  # fmt: skip
 FACE_SHARE = 0.5
 """Width of the detector's face box in the square crop."""
@@ -139,7 +141,9 @@ def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
         "training": training.astype(np.uint8), "held_out": np.array([held_out.start, held_out.stop], np.int64),
         "segments": np.array(segments, np.int64),
     })  # fmt: skip
-    cut_crops(work, canon, matrices)
+    crops = cut_crops(work, canon, matrices)
+    gallery = choose_gallery(crops, mouths, np.flatnonzero(training), canon)
+    work.save(GALLERY, {"crops": gallery.crops, "mouths": gallery.mouths})
     return {"offset_ms": offset, "shift": shift, "segments": len(segments), "iod": canon.iod, "side": canon.side}
 
 
@@ -194,8 +198,8 @@ def _altered(sound: Floats) -> Iterator[tuple[str, Floats, float]]:
     yield "noisy", sound + white * level * 10 ** (-18 / 20), 1.0
 
 
-def cut_crops(work: Workspace, canon: Canon, matrices: Floats) -> None:
-    """Write every frame's canonical crop to a memory-mapped file."""
+def cut_crops(work: Workspace, canon: Canon, matrices: Floats) -> NDArray[np.uint8]:
+    """Write every frame's canonical crop to a memory-mapped file; returns them."""
     part = work.path(f"{CROPS}.part")
     shape = (len(matrices), canon.side, canon.side, 3)
     crops = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
@@ -204,6 +208,19 @@ def cut_crops(work: Workspace, canon: Canon, matrices: Floats) -> None:
     crops.flush()
     del crops
     part.replace(work.path(CROPS))
+    return load_crops(work)
+
+
+def load_crops(work: Workspace) -> NDArray[np.uint8]:
+    """(T, side, side, 3) canonical crops, memory-mapped."""
+    crops: NDArray[np.uint8] = np.load(work.path(CROPS), mmap_mode="r", allow_pickle=False)
+    return crops
+
+
+def load_gallery(work: Workspace) -> Gallery:
+    """The real mouths that `align` chose."""
+    arrays = work.load(GALLERY)
+    return Gallery(arrays["crops"], arrays["mouths"])
 
 
 def load_shapes(work: Workspace) -> tuple[Canon, Shape, Arrays]:

@@ -15,6 +15,7 @@ import torch
 from portrait.audio import FEATURE_SIZE, FeatureStream
 from portrait.avatar import BASE, Avatar
 from portrait.dataset import contours, masked
+from portrait.detail import Detail, Gallery
 from portrait.device import bfloat16_is_quick, choose
 from portrait.geometry import Canon, Floats, cut_out, paste
 from portrait.motion import FUTURE, PAST
@@ -29,16 +30,17 @@ BLEND = 5
 
 
 class Renderer:
-    """Draws mouths into frames: crop, contours, network, blend. Holds no state between calls."""
+    """Draws mouths into frames: crop, contours, network, real detail, blend. Holds no state between calls."""
 
-    def __init__(self, net: FaceNet, canon: Canon, *, device: str = "auto") -> None:
+    def __init__(self, net: FaceNet, canon: Canon, gallery: Gallery, *, device: str = "auto") -> None:
         self._canon, self._feather = canon, canon.feather
+        self._detail = Detail(gallery, canon)
         self._device = choose(device)
         self._dtype = torch.bfloat16 if bfloat16_is_quick(self._device) else torch.float32
         folded = fold_batch_norm(copy.deepcopy(net).eval().float().cpu())
         self._net = folded.to(self._device, dtype=self._dtype, memory_format=torch.channels_last)
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        """Time spent so far by step: raster, network, blend."""
+        """Time spent so far by step: raster, network, detail, blend."""
 
     def render(self, pictures: Sequence[Frame], matrices: Floats, mouths: Floats) -> list[Frame]:
         """Pictures with mouths (N, 57, 2), in inter-ocular distances, drawn in under their matrices (N, 2, 3)."""
@@ -48,6 +50,8 @@ class Renderer:
             holes = masked(np.stack(crops), self._canon)
         with self.timed("network"):
             made = self._draw(holes, maps)
+        with self.timed("detail"):
+            made = [self._detail.restore(crop, mouth) for crop, mouth in zip(made, mouths, strict=True)]
         with self.timed("blend"):
             triples = zip(pictures, made, matrices, strict=True)
             return [paste(picture, crop, self._feather, matrix) for picture, crop, matrix in triples]
@@ -77,7 +81,7 @@ class Synthesizer:
     def __init__(self, avatar: Avatar, *, size: int | None = None, device: str = "auto") -> None:
         """`size` is the width and height of the frames; the avatar's own by default."""
         self.avatar, self.size = avatar, size or avatar.size
-        self.renderer = Renderer(avatar.net, avatar.canon, device=device)
+        self.renderer = Renderer(avatar.net, avatar.canon, avatar.gallery, device=device)
 
     def stream(self, start_frame: int = 0) -> Performance:
         """Begin speaking at a position of the base sequence."""

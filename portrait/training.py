@@ -23,7 +23,7 @@ from portrait.imaging import Budget, FaceTrainer, Moment
 from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
-from portrait.preparing import CROPS, FRAMES, SPEECH, load_shapes
+from portrait.preparing import FRAMES, SPEECH, load_crops, load_gallery, load_shapes
 from portrait.segments import longest
 from portrait.split import Split
 from portrait.synthesis import Synthesizer
@@ -159,9 +159,8 @@ class _Run:
         canon, shape, arrays = load_shapes(self._work)
         spread = (shape.components * shape.deviation[:, None]).reshape(len(shape.components), -1, 2)
         usable = np.flatnonzero(arrays["training"])
-        crops = np.load(self._work.path(CROPS), mmap_mode="r", allow_pickle=False)
         budget = Budget(self._parameters.face_steps, self._parameters.face_seconds, self._parameters.least_face_steps)
-        trainer = FaceTrainer(FaceData(canon, crops, arrays["mouths"], spread, usable), budget,
+        trainer = FaceTrainer(FaceData(canon, load_crops(self._work), arrays["mouths"], spread, usable), budget,
                               seed=self._parameters.seed, device=choose(self._parameters.device),
                               key=self._keys["face"], width=self._parameters.width)  # fmt: skip
         trainer.run(self._work.path(CHECKPOINT), lambda moment: self._on_moment(moment, trainer))
@@ -212,8 +211,8 @@ class _Run:
         folder = self._work.path("avatar")
         shutil.rmtree(folder, ignore_errors=True)
         avatar = Avatar(folder, self._parameters.size, canon, shape, Motion(self._work.load(MOTION)), self._net(),
-                        arrays["rest"], arrays["matrices"][start:end], arrays["base"][start:end],
-                        self._card(start, end))  # fmt: skip
+                        load_gallery(self._work), arrays["rest"], arrays["matrices"][start:end],
+                        arrays["base"][start:end], self._card(start, end))  # fmt: skip
         avatar.save()
         self._base(folder / BASE, range(start, end))
         self._idle(avatar)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from portrait.avatar import BASE, Avatar
+from portrait.detail import Gallery
 from portrait.geometry import MOUTH_POINTS, Canon
 from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
@@ -60,8 +61,9 @@ def avatar(tmp_path_factory: pytest.TempPathFactory, canon: Canon, shape: Shape,
     angle = np.linspace(0, np.pi, len(MOUTH_POINTS))
     mouth = np.stack([1 + 0.4 * np.cos(angle), 1 + 0.2 * np.sin(angle)], axis=-1).astype(np.float32)
     shift = np.array([[1, 0, -20], [0, 1, -40]], np.float32)
+    gallery = Gallery(np.stack([picture(50 + i, SIDE) for i in range(3)]), np.repeat(mouth[None], 3, axis=0))
     made = Avatar(
-        folder, SIZE, canon, shape, motion, FaceNet().eval(), np.zeros(COMPONENTS, np.float32),
+        folder, SIZE, canon, shape, motion, FaceNet().eval(), gallery, np.zeros(COMPONENTS, np.float32),
         np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0), {"metrics": {"psnr": 30.0}},
     )  # fmt: skip
     made.save()

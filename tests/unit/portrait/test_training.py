@@ -79,7 +79,7 @@ def test_the_avatar_speaks(trained: tuple[Report, list[Progress], Path], recordi
     files = {p.name for p in report.avatar.iterdir()}
     assert files == {
         "avatar.json", "face.safetensors", "motion.safetensors", "person.safetensors", "track.safetensors",
-        "base.mp4", "idle.mp4", "thumbnail.jpg",
+        "base.mp4", "idle.mp4", "mouths.jpg", "thumbnail.jpg",
     }  # fmt: skip
     avatar = Avatar.load(report.avatar)
     assert probe(report.avatar / "idle.mp4").duration_s == pytest.approx(avatar.loop_length / 25, abs=0.05)

@@ -1,0 +1,132 @@
+"""What no network learns in minutes: stubble, lip creases, single teeth. They come from the person's own real mouths.
+
+A few dozen training crops with different mouths are kept. The one most like the mouth to draw is warped onto it, and
+its fine detail replaces that of the network's picture, whose colours and shapes stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.vq import kmeans
+
+from portrait.geometry import LIP_COUNT, Canon, Floats
+from portrait.metrics import box_around, detail
+from portrait.video import Frame
+
+MOUTHS = 128
+"""Mouths kept of a person: fewer fit worse, more add little."""
+CANDIDATES = 5
+"""Frames nearest to a cluster's centre, of which the sharpest is kept."""
+FINE = 0.016
+"""Detail below this many inter-ocular distances (a Gaussian's sigma) is replaced."""
+REACH = 0.146
+"""How far a point of the mouth pulls the skin around it along, in inter-ocular distances (a Gaussian's sigma)."""
+STIFFNESS = 0.05
+"""Ridge of the warp: how little landmarks are believed to the pixel."""
+COLUMNS = 16
+CELL = 8
+"""The warp is worked out every so many pixels; between them it is linear."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Real mouths of one person."""
+
+    crops: NDArray[np.uint8]
+    """(K, side, side, 3) canonical crops."""
+    mouths: Floats
+    """(K, 57, 2) their shapes in inter-ocular distances."""
+
+    def sheet(self) -> Frame:
+        """All crops in one picture, COLUMNS beside each other."""
+        side = self.crops.shape[1]
+        filled = np.zeros((-(-len(self.crops) // COLUMNS) * COLUMNS, side, side, 3), np.uint8)
+        filled[: len(self.crops)] = self.crops
+        rows = filled.reshape(-1, COLUMNS, side, side, 3)
+        return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(-1, COLUMNS * side, 3))
+
+    @classmethod
+    def of_sheet(cls, sheet: Frame, mouths: Floats) -> Gallery:
+        """The gallery that a sheet and the mouths on it belong to."""
+        side = sheet.shape[1] // COLUMNS
+        tiles = sheet.reshape(-1, side, COLUMNS, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+        return cls(tiles[: len(mouths)], mouths)
+
+
+def choose_gallery(
+    crops: NDArray[np.uint8], mouths: Floats, usable: NDArray[np.intp], canon: Canon, count: int = MOUTHS
+) -> Gallery:
+    """Pick up to `count` sharp crops whose lips differ, from the `usable` ones of (T, side, side, 3) crops."""
+    lips = _lips(mouths[usable]).astype(np.float64)
+    start = lips[np.linspace(0, len(lips) - 1, min(count, len(lips))).round().astype(int)]
+    centres, _ = kmeans(lips, start)
+    sharpness = [_sharpness(crops[i], mouths[i], canon) for i in usable]
+    near = [np.square(lips - centre).sum(axis=1).argsort()[:CANDIDATES] for centre in centres]
+    chosen = usable[sorted({max(each, key=lambda i: sharpness[i]) for each in near})]
+    return Gallery(np.stack([crops[i] for i in chosen]), mouths[chosen])
+
+
+def _sharpness(crop: Frame, mouth: Floats, canon: Canon) -> float:
+    box = box_around(mouth[:LIP_COUNT] * canon.iod, 0.1 * canon.iod, (canon.side, canon.side))
+    return detail(np.ascontiguousarray(crop[box]))
+
+
+def _lips(mouths: Floats) -> Floats:
+    return mouths[:, :LIP_COUNT].reshape(len(mouths), -1)
+
+
+class Detail:
+    """Puts real detail into drawn crops. Holds no state between calls."""
+
+    def __init__(self, gallery: Gallery, canon: Canon) -> None:
+        self._gallery, self._canon = gallery, canon
+        self._lips = _lips(gallery.mouths)
+        self._weight = canon.feather[..., None]
+        self._sigma = FINE * canon.iod
+        self._at = np.stack(np.meshgrid(*2 * [np.arange(canon.side, dtype=np.float32)]), axis=-1)
+        self._pulls = [_pulls(mouth * canon.iod, canon) for mouth in gallery.mouths]
+
+    def restore(self, drawn: Frame, mouth: Floats) -> Frame:
+        """A drawn crop (side, side, 3) of a mouth (57, 2) with real fine detail inside the generated region."""
+        real = self._warped(self.nearest(mouth), mouth)
+        difference = cv2.subtract(real, drawn, dtype=cv2.CV_32F)
+        fine = (difference - cv2.GaussianBlur(difference, (0, 0), self._sigma)) * self._weight
+        return cv2.add(drawn, fine, dtype=cv2.CV_8U)
+
+    def nearest(self, mouth: Floats) -> int:
+        """Which of the gallery's mouths is most like this one (57, 2), in shape and in place."""
+        return int(np.square(self._lips - mouth[:LIP_COUNT].reshape(-1)).sum(axis=1).argmin())
+
+    def _warped(self, index: int, mouth: Floats) -> Frame:
+        """A real crop with its mouth moved to where this one is."""
+        cells = self._canon.side // CELL
+        offsets = (self._gallery.mouths[index] - mouth) * np.float32(self._canon.iod)
+        field = (self._pulls[index] @ offsets).reshape(cells, cells, 2)
+        field = cv2.resize(field, (self._canon.side, self._canon.side), interpolation=cv2.INTER_LINEAR)
+        return cv2.remap(
+            self._gallery.crops[index], self._at + field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+
+
+def _pulls(mouth: Floats, canon: Canon) -> Floats:
+    """(cells, 57) how much each mouth point (57, 2) in pixels moves each cell of the crop, whose border stays.
+
+    Gaussian radial basis functions with a ridge (Ruprecht and Müller 1995).
+    """
+    middles = np.arange(CELL / 2 - 0.5, canon.side, CELL)
+    cells = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
+    edge = np.linspace(0, canon.side, 6)
+    border = np.array([(x, y) for a in edge for b in (0, canon.side) for x, y in ((a, b), (b, a))])
+    points = np.concatenate([mouth, border])
+    ridge = STIFFNESS * np.eye(len(points))
+    weights = _bump(cells, points, canon) @ np.linalg.inv(_bump(points, points, canon) + ridge)
+    return weights[:, : len(mouth)].astype(np.float32)
+
+
+def _bump(a: Floats, b: Floats, canon: Canon) -> Floats:
+    square = np.square(a[:, None] - b[None]).sum(axis=-1)
+    return np.exp(-square / (2 * (REACH * canon.iod) ** 2))
