@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from rich.console import Console
 
+from cli.generate import HEAD_HELP, MOUTH_HELP
 from cli.screen import connect, console, explain
 from client import library
 from client.conversation import Conversation, Delta, Done, Event, Media, MediaType
@@ -31,6 +32,8 @@ _MARKS = {
 @click.option("--voice", default="", help="Voice of the replies; the avatar's own unless given.")
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
+@click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)
+@click.option("--head-motion", type=float, default=1.0, show_default=True, help=HEAD_HELP)
 @click.option(
     "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Say this recording instead of typing, and leave after the reply.",
@@ -38,13 +41,11 @@ _MARKS = {
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save each reply's MP4 in."
 )
-def chat(avatar: str, voice: str, persona: str, language: str, audio: Path | None, output: Path | None) -> None:
+def chat(avatar: str, voice: str, audio: Path | None, output: Path | None, **how: Any) -> None:
     """Talk with an avatar: type a line, read and save its reply. Ctrl-C cuts a reply short, Ctrl-D leaves."""
     services, screen = connect(), console()
     one = _choose(services, avatar)
-    conversation = Conversation(
-        services, avatar=one["name"], voice=voice or one["voice"] or "", persona=persona, language=language
-    )
+    conversation = Conversation(services, avatar=one["name"], voice=voice or one["voice"] or "", **how)
     shown = _Replies(screen, output)
     if audio:
         with audio.open("rb") as file:

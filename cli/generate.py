@@ -13,6 +13,8 @@ from client import background, files, generation, jobs
 from client.jobs import Job
 from client.services import Services
 
+MOUTH_HELP = "How far the mouth moves, 0.5 to 1.5."
+HEAD_HELP = "How much the head moves, 0 (as when idle) to 1 (all that was filmed)."
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -26,6 +28,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones to raise the text's voice by.")
 @click.option("--subtitles", type=click.Choice(generation.SUBTITLES), default="none", show_default=True)
 @click.option("--size", type=int, default=0, help="Height and width in pixels; the avatar's own unless given.")
+@click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)
+@click.option("--head-motion", type=float, default=1.0, show_default=True, help=HEAD_HELP)
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,

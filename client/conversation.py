@@ -88,12 +88,15 @@ class Conversation:
         persona: str = "",
         language: str = "",
         size: int = 0,
+        mouth_amplitude: float = 1.0,
+        head_motion: float = 1.0,
     ) -> None:
         self._services = services
         self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
         self.size = size
+        self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
         self.messages: list[dict[str, str]] = []
-        self.next_frame_index = 0  # of the avatar's footage, so that one reply goes on where the last one ended
+        self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
         self._last: Reply | None = None
 
     def listen(self, audio: BinaryIO) -> str:
@@ -285,6 +288,7 @@ class Reply:
             sample_rate_hertz=rate,
             size=self._talk.size,
             start_frame_index=self.next_frame_index,
+            expression=self._talk.expression,
         )
         yield render_pb2.StreamingRenderRequest(config=config)
         for pcm in self._audio:

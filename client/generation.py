@@ -46,6 +46,8 @@ def generate(
     subtitles: str = "none",
     size: int = 0,
     device: str = "",
+    mouth_amplitude: float = 1.0,
+    head_motion: float = 1.0,
     request_id: str = "",
 ) -> Job:
     """Queue a video of an avatar saying a recording or a text.
@@ -56,6 +58,8 @@ def generate(
         audio: a recording in any container, which may be read twice; or
         text: what to say, in `voice` (empty for the engine's own).
         subtitles: "none", "vtt" (a file) or "burn" (in the picture, and a file).
+        mouth_amplitude: how far the mouth moves, 0.5 to 1.5.
+        head_motion: how much the head moves, 0 (the idle loop) to 1 (all that was filmed).
 
     Raises:
         CallError: an input is refused; `field` says which.
@@ -67,6 +71,7 @@ def generate(
         size=size,
         burn_subtitles=subtitles == "burn",
         device=device,
+        expression=render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion),
     )
     job = _create(services, request)
     if job.is_final or job.stage != WAITS_FOR_SPEECH:

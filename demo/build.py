@@ -16,7 +16,7 @@ from rich.console import Console
 NAME = "Vera"
 TARGET = Path(__file__).parent / "avatar"
 MAX_BYTES = 8 * 2**20
-WIDTH, LOOP_S = 0.7, 10  # a drawn face needs less, and the avatar must stay small enough to ship
+WIDTH, LOOP_S = 0.7, 30  # a drawn face needs less, and the avatar must stay small enough to ship
 ABOUT = {
     "voice": "",  # the speech engine's own, which is hers
     "consent": {"given_by": "nobody is shown: drawn by the code in demo/", "time": "2026-11-20T00:00:00+00:00"},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from portrait.avatar import Avatar
     from portrait.errors import AvatarError, RecordingError
     from portrait.evaluation import evaluate
+    from portrait.expression import Expression
     from portrait.parameters import STAGES, TrainingParameters
     from portrait.split import Split
     from portrait.synthesis import Performance, Synthesizer
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
 
 __all__ = [
-    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Movie", "Performance", "Progress", "Recording",
-    "RecordingError", "Report", "Split", "Synthesizer", "TrainingParameters", "evaluate", "probe", "train",
+    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Expression", "Movie", "Performance", "Progress",
+    "Recording", "RecordingError", "Report", "Split", "Synthesizer", "TrainingParameters", "evaluate", "probe", "train",
 ]  # fmt: skip
 
 _HOMES = {
     "Avatar": "avatar", "AvatarError": "errors", "RecordingError": "errors", "evaluate": "evaluation",
-    "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis", "Synthesizer": "synthesis",
-    "Split": "split", "Progress": "training", "Report": "training", "train": "training", "FRAME_RATE": "video",
-    "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
+    "Expression": "expression", "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis",
+    "Synthesizer": "synthesis", "Split": "split", "Progress": "training", "Report": "training", "train": "training",
+    "FRAME_RATE": "video", "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
 }  # fmt: skip
 
 

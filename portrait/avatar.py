@@ -20,8 +20,9 @@ from portrait.geometry import Canon, Floats
 from portrait.motion import Motion
 from portrait.network import FaceNet
 from portrait.shape import Shape
+from portrait.walk import Footage, Walk
 
-FORMAT = 1
+FORMAT = 2
 CARD, FACE, MOTION, PERSON, TRACK = (
     "avatar.json", "face.safetensors", "motion.safetensors", "person.safetensors", "track.safetensors"
 )  # fmt: skip
@@ -45,6 +46,8 @@ class Avatar:
     """(L, 2, 3) from each base frame into the canonical crop."""
     poses: Floats
     """(L, 57, 2) pose base of each base frame."""
+    footage: Footage
+    """How one base frame may lead to another."""
     card: dict[str, Any] = field(default_factory=dict)
     """avatar.json: provenance, parameters, metrics, baselines."""
 
@@ -58,15 +61,9 @@ class Avatar:
         """Held-out metrics measured when it was trained."""
         return dict(self.card.get("metrics", {}))
 
-    @property
-    def loop_length(self) -> int:
-        """Frames in one round of the base sequence, there and back."""
-        return max(1, 2 * (len(self.matrices) - 1))
-
-    def base_index(self, position: int) -> int:
-        """Which base frame is shown at a position of the endless base sequence."""
-        at = position % self.loop_length
-        return at if at < len(self.matrices) else self.loop_length - at
+    def walk(self, head_motion: float = 1.0) -> Walk:
+        """The endless order in which the base frames play; 0 to 1: how lively, see Walk."""
+        return Walk(self.footage, head_motion)
 
     @classmethod
     def load(cls, folder: Path) -> Avatar:
@@ -79,7 +76,7 @@ class Avatar:
             return cls(
                 folder, int(card["size"]), _canon(person), _shape(person), Motion(_full(load_file(folder / MOTION))),
                 FaceNet.of(load_weights(folder / FACE)), _gallery(folder, person),
-                person["rest"], track["matrices"], track["poses"], card,
+                person["rest"], track["matrices"], track["poses"], Footage.of(track), card,
             )  # fmt: skip
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise AvatarError(f"{folder.name}: not a complete avatar") from error
@@ -93,7 +90,8 @@ class Avatar:
         person = _person(self.canon, self.shape, self.rest) | {"mouths": self.gallery.mouths}
         save_file(_contiguous(person), self.folder / PERSON)
         _save_sheet(self.gallery.sheet(), self.folder / MOUTHS)
-        save_file(_contiguous({"matrices": self.matrices, "poses": self.poses}), self.folder / TRACK)
+        track = {"matrices": self.matrices, "poses": self.poses} | self.footage.arrays
+        save_file(_contiguous(track), self.folder / TRACK)
         for file in self.folder.glob("*.safetensors"):
             file.chmod(0o644)  # safetensors writes for the owner only; another service's user renders
         self.write_card()

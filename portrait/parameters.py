@@ -44,7 +44,7 @@ class TrainingParameters:
         300.0, "How much of the recording is used at most, from its beginning.", minimum=10.0, maximum=3600.0
     )
     loop_seconds: float = _parameter(
-        20.0, "Longest stretch of footage that replies play on, there and back.", minimum=1.0, maximum=120.0
+        60.0, "Most seconds of footage that the avatar keeps and replies play on.", minimum=1.0, maximum=120.0
     )
     seed: int = _parameter(0, "Seed of everything random.", minimum=0, maximum=2**31 - 1)
     device: str = _parameter(

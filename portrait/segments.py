@@ -42,11 +42,3 @@ def _spikes(values: Floats, least: float) -> NDArray[np.bool_]:
     padded = np.pad(values, 2)
     beside = np.max([padded[i : i + len(values)] for i in (0, 1, 3, 4)], axis=0)
     return (values > least) & (values > CONTRAST * beside)
-
-
-def longest(segments: list[tuple[int, int]], found: NDArray[np.bool_], most: int) -> tuple[int, int]:
-    """The stretch for a base loop: the longest with a face throughout, at most `most` frames of its middle."""
-    faces = [(a, b) for a, b in segments if found[a:b].all()] or segments
-    start, end = max(faces, key=lambda s: s[1] - s[0])
-    spare = max(0, end - start - most)
-    return start + spare // 2, end - (spare - spare // 2)

@@ -17,14 +17,18 @@ from portrait.avatar import BASE, Avatar
 from portrait.dataset import contours, masked
 from portrait.detail import Detail, Gallery
 from portrait.device import bfloat16_is_quick, choose
+from portrait.expression import NEUTRAL, Expression
 from portrait.geometry import Canon, Floats, cut_out, paste
 from portrait.motion import FUTURE, PAST
 from portrait.network import FaceNet, fold_batch_norm
 from portrait.video import SAMPLES_PER_FRAME, Frame, FrameReader
+from portrait.walk import Indices, Mix
 
 BATCH = 8
 LISTEN = 48
 """Frames whose shapes are heard at once: each call hears its past again."""
+FADE = 5
+"""Frames over which a reply's footage turns into the idle loop at its end."""
 BLEND = 5
 """Frames over which the mouth leaves and returns to rest."""
 
@@ -83,39 +87,51 @@ class Synthesizer:
         self.avatar, self.size = avatar, size or avatar.size
         self.renderer = Renderer(avatar.net, avatar.canon, avatar.gallery, device=device)
 
-    def stream(self, start_frame: int = 0) -> Performance:
+    def stream(self, start_frame: int = 0, expression: Expression = NEUTRAL) -> Performance:
         """Begin speaking at a position of the base sequence."""
-        return Performance(self, start_frame)
+        return Performance(self, start_frame, expression)
 
     def idle(self, count: int, start_frame: int = 0) -> Iterator[Frame]:
-        """`count` frames of the person listening, mouth at rest: replies begin and end on exactly these."""
+        """`count` frames of the person listening, mouth at rest, from a position of the idle loop on."""
+        walk = self.avatar.walk(head_motion=0)
         with contextlib.closing(FrameReader(self.avatar.folder / BASE)) as footage:
             for first in range(start_frame, start_frame + count, BATCH):
-                positions = range(first, min(first + BATCH, start_frame + count))
-                rest = np.repeat(self.avatar.rest[None], len(positions), axis=0)
-                yield from self.frames(footage, positions, rest)
+                mix = walk.at(range(first, min(first + BATCH, start_frame + count)))
+                yield from self.frames(footage, mix, np.repeat(self.avatar.rest[None], len(mix), axis=0))
 
-    def frames(self, footage: FrameReader, positions: Sequence[int], coefficients: Floats) -> list[Frame]:
-        """Frames at positions of the base sequence with mouths given by coefficients (N, 12)."""
-        indices = [self.avatar.base_index(p) for p in positions]
+    def frames(self, footage: FrameReader, mix: Mix, coefficients: Floats) -> list[Frame]:
+        """Frames of the footage, mixed, with mouths given by coefficients (N, 12)."""
         with self.renderer.timed("decode"):
-            pictures = [footage[i] for i in indices]
-        mouths = self.avatar.shape.expand(coefficients, self.avatar.poses[indices])
-        made = self.renderer.render(pictures, self.avatar.matrices[indices], mouths)
+            pictures = [_mixed(footage, *row) for row in zip(mix.frames, mix.weights, strict=True)]
+        mouths = self.avatar.shape.expand(coefficients, mix.blend(self.avatar.poses))
+        made = self.renderer.render(pictures, mix.blend(self.avatar.matrices), mouths)
         if self.size == self.avatar.size:
             return made
         smaller = cv2.INTER_AREA if self.size < self.avatar.size else cv2.INTER_CUBIC
         return [cv2.resize(frame, (self.size, self.size), interpolation=smaller) for frame in made]
 
 
+def _mixed(footage: FrameReader, frames: Indices, weights: Floats) -> Frame:
+    shown = [(int(frame), float(weight)) for frame, weight in zip(frames, weights, strict=True) if weight > 0]
+    picture, total = footage[shown[0][0]], shown[0][1]
+    for frame, weight in shown[1:]:
+        total += weight
+        picture = cv2.addWeighted(picture, 1 - weight / total, footage[frame], weight / total, 0)
+    return picture
+
+
 class Performance:
     """One utterance: `push` speech as it comes, get frames as soon as what they look ahead to is known.
 
-    After `flush` exactly ceil(samples / 640) frames have come, 25 for every second. Memory does not grow with length.
+    After `flush` exactly ceil(samples / 640) frames have come, 25 for every second, and the last one is a frame of the
+    idle loop. Memory does not grow with length.
     """
 
-    def __init__(self, synthesizer: Synthesizer, start_frame: int) -> None:
-        self._synthesizer, self._start = synthesizer, start_frame
+    def __init__(self, synthesizer: Synthesizer, start_frame: int, expression: Expression) -> None:
+        self._synthesizer, self._expression = synthesizer, expression
+        self._walk, self._idle = synthesizer.avatar.walk(expression.head_motion), synthesizer.avatar.walk(head_motion=0)
+        self._start = self._walk.entry(start_frame)
+        self._landing: int | None = None
         self._footage = FrameReader(synthesizer.avatar.folder / BASE)
         self._hearing = FeatureStream()
         self._features = np.zeros((0, FEATURE_SIZE), np.float32)
@@ -126,7 +142,9 @@ class Performance:
     @property
     def frame_index(self) -> int:
         """Position of the base sequence after the frames made so far, where the next reply can go on."""
-        return (self._start + self._made) % self._synthesizer.avatar.loop_length
+        if self._landing is not None:
+            return (self._landing + 1) % len(self._idle)
+        return (self._start + self._made) % len(self._walk)
 
     def push(self, samples: Floats) -> Iterator[Frame]:
         """Take mono float32 samples at 16 kHz; iterate to get the RGB frames (H, W, 3) that became certain."""
@@ -144,6 +162,8 @@ class Performance:
         missing = 4 * total + FUTURE - (self._first + len(self._features))
         if len(self._features) and missing > 0:
             self._features = np.concatenate([self._features, self._features[-1:].repeat(missing, axis=0)])
+        if total:
+            self._landing = self._walk.landing(self._start + total - 1)
         yield from self._perform(total, total)
         self._footage.close()
 
@@ -160,23 +180,34 @@ class Performance:
                 heard = self._features[at : at + 4 * count + PAST + FUTURE - 4]
                 coefficients = self._settle(self._synthesizer.avatar.motion.coefficients(heard), total)
             for first in range(0, count, BATCH):
-                yield from self._draw(coefficients[first : first + BATCH])
+                yield from self._draw(coefficients[first : first + BATCH], total)
             self._forget()
 
-    def _draw(self, coefficients: Floats) -> list[Frame]:
-        at = self._start + self._made
-        made = self._synthesizer.frames(self._footage, range(at, at + len(coefficients)), coefficients)
+    def _draw(self, coefficients: Floats, total: int | None) -> list[Frame]:
+        mix = self._shown(self._made, self._made + len(coefficients), total)
+        made = self._synthesizer.frames(self._footage, mix, coefficients)
         self._made += len(coefficients)
         return made
 
+    def _shown(self, first: int, end: int, total: int | None) -> Mix:
+        """What the footage shows in some frames; the last ones turn into the idle loop."""
+        mix = self._walk.at(range(self._start + first, self._start + end))
+        if total is None or self._landing is None or end <= total - FADE:
+            return mix
+        before = total - 1 - self._landing
+        idle = self._idle.at(range(first - before, end - before))
+        share = np.clip((np.arange(first, end) + 1 - total + FADE) / FADE, 0, 1)
+        return mix.faded(idle, share.astype(np.float32))
+
     def _settle(self, coefficients: Floats, total: int | None) -> Floats:
-        """Lead the mouth out of rest at the beginning and back to it at the end."""
+        """Give the mouth its amplitude; lead it out of rest at the beginning and back to it at the end."""
+        avatar = self._synthesizer.avatar
+        coefficients = self._expression.shape(coefficients, avatar.rest, avatar.shape.aperture)
         index = self._made + np.arange(len(coefficients))
         edge = index + 1 if total is None else np.minimum(index + 1, total - index)
         weight = np.clip(edge / (BLEND + 1), 0, 1)
         weight = (weight * weight * (3 - 2 * weight))[:, None]
-        rest = self._synthesizer.avatar.rest
-        return (rest + weight * (coefficients - rest)).astype(np.float32)
+        return (avatar.rest + weight * (coefficients - avatar.rest)).astype(np.float32)
 
     def _forget(self) -> None:
         spare = 4 * self._made - PAST - self._first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import time
@@ -12,26 +13,31 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file as load_weights
 
-from portrait import preparing, workspace
+from portrait import footage, preparing, workspace
 from portrait.avatar import BASE, IDLE, MOTION, THUMBNAIL, Avatar
 from portrait.dataset import FaceData
 from portrait.device import choose
 from portrait.evaluation import HeldOut
+from portrait.geometry import Canon
 from portrait.imaging import Budget, FaceTrainer, Moment
+from portrait.jumps import Looks
 from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
 from portrait.preparing import FRAMES, SPEECH, load_crops, load_gallery, load_shapes
-from portrait.segments import longest
 from portrait.split import Split
 from portrait.synthesis import Synthesizer
 from portrait.video import FRAME_RATE, Frame, FrameReader, Movie
-from portrait.workspace import Workspace
+from portrait.walk import Footage
+from portrait.workspace import Arrays, Workspace
 
 CHECKPOINT, FACE_WEIGHTS = "face-checkpoint.safetensors", "face.safetensors"
 PREVIEW_EVERY_S = 15.0
+BASE_BITS = 0.3
+"""Most bits for a pixel of the base footage: 15 MB for a minute at 512 px, however busy the picture."""
 SHARE = {
     "preprocess": 0.05,
     "track": 0.05,
@@ -205,33 +211,41 @@ class _Run:
 
     def _package(self) -> Mapping[str, object]:
         canon, shape, arrays = load_shapes(self._work)
-        found = self._work.load(preparing.LANDMARKS)["found"].astype(bool)
-        segments = [(int(a), int(b)) for a, b in arrays["segments"]]
-        start, end = longest(segments, found, round(self._parameters.loop_seconds * FRAME_RATE))
+        kept, base = self._footage(canon, arrays)
         folder = self._work.path("avatar")
         shutil.rmtree(folder, ignore_errors=True)
         avatar = Avatar(folder, self._parameters.size, canon, shape, Motion(self._work.load(MOTION)), self._net(),
-                        load_gallery(self._work), arrays["rest"], arrays["matrices"][start:end],
-                        arrays["base"][start:end], self._card(start, end))  # fmt: skip
+                        load_gallery(self._work), arrays["rest"], arrays["matrices"][kept], arrays["base"][kept], base,
+                        self._card(base))  # fmt: skip
         avatar.save()
-        self._base(folder / BASE, range(start, end))
+        self._base(folder / BASE, kept)
         self._idle(avatar)
         self._out.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._out, ignore_errors=True)
         shutil.move(folder, self._out)
-        return {"base": [start, end]}
+        return {"base": len(kept)}
 
-    def _base(self, path: Path, indices: range) -> None:
-        reader = FrameReader(self._work.path(FRAMES))
+    def _footage(self, canon: Canon, arrays: Arrays) -> tuple[NDArray[np.intp], Footage]:
+        seen = self._work.load(preparing.LANDMARKS)
+        segments = [(int(a), int(b)) for a, b in arrays["segments"]]
+        most = round(self._parameters.loop_seconds * FRAME_RATE)
+        parts = footage.stretches(segments, seen["found"].astype(bool), most)
+        looks = Looks.of(seen["points"], seen["glimpses"], arrays["matrices"], canon, parts, self._parameters.size)
+        return footage.choose(looks, parts)
+
+    def _base(self, path: Path, kept: NDArray[np.intp]) -> None:
         size = self._parameters.size
-        with Movie(path, size=(size, size), crf=15, seekable=True) as movie:
-            for index in indices:
-                movie.push(reader[index])
-        reader.close()
+        rate = round(BASE_BITS * size * size * FRAME_RATE)
+        with (
+            contextlib.closing(FrameReader(self._work.path(FRAMES))) as reader,
+            Movie(path, size=(size, size), crf=15, seekable=True, most_bits=rate) as movie,
+        ):
+            for index in kept:
+                movie.push(reader[int(index)])
 
     def _idle(self, avatar: Avatar) -> None:
         synthesizer = Synthesizer(avatar, device=self._parameters.device)
-        total = avatar.loop_length
+        total = avatar.footage.idle_length
         with Movie(avatar.folder / IDLE, size=(avatar.size, avatar.size), crf=20) as movie:
             for index, picture in enumerate(synthesizer.idle(total)):
                 movie.push(picture)
@@ -239,9 +253,11 @@ class _Run:
                     write_picture(avatar.folder / THUMBNAIL, picture, width=256)
                 self._step(index + 1, total)
 
-    def _card(self, start: int, end: int) -> dict[str, Any]:
+    def _card(self, base: Footage) -> dict[str, Any]:
         return {
-            "frames": end - start,
+            "frames": len(base.activity),
+            "idle_frames": base.idle_length,
+            "jumps": len(base.jumps),
             "metrics": self._notes["evaluate"]["metrics"],
             "metrics_are": f"self-driven, held-out {self._split}, from H.264-decoded output (crf 18)",
             "baselines": self._notes["evaluate"]["baselines"],

@@ -196,8 +196,12 @@ class Movie:
         preset: str = "veryfast",
         sound: bool = False,
         seekable: bool = False,
+        most_bits: int | None = None,
     ) -> None:
-        """`size` is (width, height), both even; `sound` adds a 16 kHz mono track; `seekable` suits `FrameReader`."""
+        """`size` is (width, height), both even; `sound` adds a 16 kHz mono track; `seekable` suits `FrameReader`.
+
+        `most_bits` bounds the bits a second, over any two seconds.
+        """
         self._path, self._part = path, path.with_name(f".{path.name}.part")
         self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})
         self._video = self._container.add_stream("libx264", rate=FRAME_RATE)
@@ -207,6 +211,8 @@ class Movie:
         if seekable:
             every = str(KEYFRAME_EVERY)
             self._video.options |= {"g": every, "keyint_min": every, "sc_threshold": "0", "bf": "0"}
+        if most_bits is not None:
+            self._video.options |= {"maxrate": str(most_bits), "bufsize": str(2 * most_bits)}
         context = self._video.codec_context
         context.thread_count = 2
         # Named, because players guess otherwise: BT.709 (ITU-T H.273 code 1) in the usual narrow range.
@@ -261,34 +267,53 @@ class Movie:
 
 
 class FrameReader:
-    """Random access to a movie written with `seekable=True`, quick in both directions; keeps two seconds of frames."""
+    """Frames of a movie written with `seekable=True`, in any order; quick as long as runs of them are read forwards.
+
+    Two places are kept open, so that two runs that turn into one another are both read forwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._cursors = [_Cursor(path), _Cursor(path)]
+
+    def __getitem__(self, index: int) -> Frame:
+        """Frame `index` as RGB (H, W, 3); not to be written to. IndexError when the movie is shorter."""
+        cursor = next((c for c in self._cursors if c.reaches(index)), self._cursors[0])
+        self._cursors.sort(key=lambda each: each is cursor)  # the one used longest ago comes first
+        return cursor.read(index)
+
+    def close(self) -> None:
+        """Close the file."""
+        for cursor in self._cursors:
+            cursor.close()
+
+
+class _Cursor:
+    """A place in a movie."""
 
     def __init__(self, path: Path) -> None:
         self._container = _open(path)
         self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "SLICE"  # frame threads would hold frames back after every seek
-        self._groups: dict[int, list[Frame]] = {}
+        self._stream.codec_context.thread_count = 1  # frame threads would hold frames back after every seek
+        self._decoded: Iterator[av.VideoFrame] = iter(())
+        self._last, self._picture = -1, np.zeros((0, 0, 3), np.uint8)
 
-    def __getitem__(self, index: int) -> Frame:
-        """Frame `index` as RGB (H, W, 3); not to be written to."""
-        group = index // KEYFRAME_EVERY
-        if group not in self._groups:
-            if len(self._groups) > 1:
-                self._groups.pop(next(iter(self._groups)))
-            self._groups[group] = self._decode(group * KEYFRAME_EVERY)
-        return self._groups[group][index % KEYFRAME_EVERY]
+    def reaches(self, index: int) -> bool:
+        """Whether a frame is here or shortly ahead."""
+        return self._last >= 0 and self._last <= index <= self._last + KEYFRAME_EVERY // 2
 
-    def _decode(self, first: int) -> list[Frame]:
-        base = self._stream.time_base or Fraction(1, FRAME_RATE)
-        self._container.seek(int(Fraction(first, FRAME_RATE) / base), stream=self._stream)
-        group: list[Frame] = []
-        for frame in self._container.decode(self._stream):
-            if frame.time is None or round(frame.time * FRAME_RATE) < first:
-                continue
-            group.append(frame.to_ndarray(format="rgb24"))
-            if len(group) == KEYFRAME_EVERY:
-                break
-        return group
+    def read(self, index: int) -> Frame:
+        """Go to a frame and decode it."""
+        if index == self._last:
+            return self._picture
+        if not self.reaches(index):
+            base = self._stream.time_base or Fraction(1, FRAME_RATE)
+            self._container.seek(int(Fraction(index, FRAME_RATE) / base), stream=self._stream)
+            self._decoded = self._container.decode(self._stream)
+        for frame in self._decoded:
+            if frame.time is not None and round(frame.time * FRAME_RATE) >= index:
+                self._last, self._picture = index, frame.to_ndarray(format="rgb24")
+                return self._picture
+        raise IndexError(f"no frame {index}")
 
     def close(self) -> None:
         """Close the file."""

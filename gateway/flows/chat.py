@@ -15,6 +15,7 @@ from gateway import errors, i18n, sse
 from gateway.chats import Chat
 from gateway.context import context, services
 from gateway.fields import Fields
+from gateway.flows.generate import expression
 from gateway.refusal import Refusal
 from gateway.replies import as_page_events
 
@@ -39,6 +40,7 @@ def create() -> tuple[Response, int]:
         persona=persona,
         language=language,
         size=int(fields.number("size", 0, 0, 1024)),
+        **expression(fields),
     )
     chat = context().chats.create(conversation)
     shown = {

@@ -20,6 +20,14 @@ def page() -> str:
     return render_template("generate.html")
 
 
+def expression(fields: Fields) -> dict[str, float]:
+    """How lively the avatar is."""
+    return {
+        "mouth_amplitude": fields.number("mouth_amplitude", 1.0, 0.5, 1.5),
+        "head_motion": fields.number("head_motion", 1.0, 0.0, 1.0),
+    }
+
+
 @blueprint.post("/api/v1/generations")
 def create() -> tuple[Response, int, dict[str, str]]:
     fields = Fields()
@@ -36,6 +44,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
         subtitles=fields.choice("subtitles", generation.SUBTITLES, "none"),
         size=int(fields.number("size", 0, 0, MAX_SIZE)),
         device=fields.text("device"),
+        **expression(fields),
         request_id=request_id(),
         **how(fields),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,17 @@ import numpy as np
 from services.common.engine import EngineInfo
 
 SAMPLE_RATE = 16_000  # Hz, of all speech that engines hear
+
+
+MOUTH_AMPLITUDES, HEAD_MOTIONS = (0.5, 1.5), (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """How lively an avatar is; 1 is as recorded."""
+
+    mouth_amplitude: float = 1.0
+    head_motion: float = 1.0
 
 
 class Performance(ABC):
@@ -27,7 +39,7 @@ class Performance(ABC):
     @property
     @abstractmethod
     def next_frame_index(self) -> int:
-        """Frame of the avatar's footage that follows the frames made so far."""
+        """Frame of the avatar's idle loop that follows the frames made; asked for after `flush`."""
 
     def close(self) -> None:  # noqa: B027 - optional
         """Give back what the utterance holds. Always called at the end."""
@@ -41,8 +53,12 @@ class Performer(ABC):
     fps: float
 
     @abstractmethod
-    def perform(self, start_frame_index: int) -> Performance:
-        """Begin an utterance on a frame of the avatar's footage."""
+    def perform(self, start_frame_index: int, expression: Expression) -> Performance:
+        """Begin an utterance on a frame of the avatar's idle loop.
+
+        `expression` is within MOUTH_AMPLITUDES and HEAD_MOTIONS; an engine that has no such knob says so in its
+        capabilities by the lack of "expression", and is then given the neutral one.
+        """
 
 
 class RenderEngine(ABC):

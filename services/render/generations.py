@@ -6,6 +6,7 @@ Storage keeps `generations/<id>/input` until the video is made, then `video.mp4`
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 import time
@@ -26,6 +27,7 @@ from services.common.times import duration
 from services.render import webvtt
 from services.render.avatars import Avatars
 from services.render.cast import check_size
+from services.render.expression import expression_of
 from services.render.settings import RenderSettings
 
 KIND = "generation"
@@ -47,16 +49,18 @@ class Generations:
 
         Raises:
             NotFound: there is no such avatar.
-            InvalidInput: the size or the device is none that can be had.
+            InvalidInput: the size, the device or the expression is none that can be had.
         """
         avatar, _ = self._avatars.find(request.avatar)
         hardware.check_device(request.device)
         check_size(request.size, self._settings.max_size)
+        expression = expression_of(request.expression)
         spec = {
             "avatar": avatar,
             "size": request.size,
             "burn_subtitles": request.burn_subtitles,
             "device": request.device,
+            "expression": dataclasses.asdict(expression),
         }
         job = self._store.create(KIND, spec, device=request.device, request_id=request.request_id, waiting=True)
         self._store.update(job.id, only=(State.WAITING,), stage="input")

@@ -17,6 +17,7 @@ from services.render import webvtt
 from services.render.avatars import Avatars
 from services.render.cast import Cast
 from services.render.encoding import SOUND_RATE, Format, MovieFile
+from services.render.engine import Expression
 from services.render.generations import FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
 from services.render.overlay import check_font, drawing
 from services.render.provenance import metadata
@@ -59,7 +60,7 @@ def _film(
     width, height, fps = performer.width, performer.height, performer.fps
     text = settings.label_text if settings.visible_label else ""
     speaking = Speaking(
-        performer.perform(0),
+        performer.perform(0, Expression(**task.spec.get("expression", {}))),
         MovieFile(
             video,
             Format(width, height, fps, settings.file_crf, settings.file_preset, settings.threads),

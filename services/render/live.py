@@ -9,7 +9,7 @@ import numpy as np
 from visavis.render.v1 import render_pb2
 
 from services.render.encoding import Format, Fragment, LiveMovie, init_segment, media_type
-from services.render.engine import Performer
+from services.render.engine import Expression, Performer
 from services.render.overlay import drawing
 from services.render.provenance import metadata
 from services.render.settings import RenderSettings
@@ -19,7 +19,9 @@ from services.render.speaking import Speaking
 class LiveReply:
     """An avatar speaking to someone who watches. `push` and `finish` block; each step makes at most one fragment."""
 
-    def __init__(self, performer: Performer, rate: int, start_frame_index: int, settings: RenderSettings) -> None:
+    def __init__(
+        self, performer: Performer, rate: int, start_frame_index: int, expression: Expression, settings: RenderSettings
+    ) -> None:
         width, height, fps = performer.width, performer.height, performer.fps
         video = Format(width, height, fps, settings.live_crf, settings.live_preset, settings.threads)
         origin = metadata(uuid.uuid4().hex)
@@ -29,7 +31,7 @@ class LiveReply:
         )
         text = settings.label_text if settings.visible_label else ""
         self._speaking = Speaking(
-            performer.perform(start_frame_index),
+            performer.perform(start_frame_index, expression),
             LiveMovie(video, origin),
             rate=rate,
             fps=fps,

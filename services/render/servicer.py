@@ -33,6 +33,7 @@ from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
 from services.render.encoding import Fragment
+from services.render.expression import expression_of
 from services.render.generations import KIND, Generations, error_from
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
@@ -150,8 +151,9 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
             self._free_streams += 1
 
     def _open_reply(self, config: render_pb2.StreamingRenderConfig) -> LiveReply:
+        expression = expression_of(config.expression)
         performer = self._cast.performer(config.avatar, config.size, self._settings.device)
-        return LiveReply(performer, config.sample_rate_hertz, config.start_frame_index, self._settings)
+        return LiveReply(performer, config.sample_rate_hertz, config.start_frame_index, expression, self._settings)
 
     # Videos
 

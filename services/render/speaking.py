@@ -36,7 +36,7 @@ class Speaking:
 
     @property
     def next_frame_index(self) -> int:
-        """Frame of the avatar's footage that follows the last one."""
+        """Frame of the avatar's idle loop that follows the last one."""
         return self._performance.next_frame_index
 
     def push(self, samples: np.ndarray) -> Generator[Fragment, None, None]:

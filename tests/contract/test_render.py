@@ -142,17 +142,18 @@ def test_what_is_made_says_that_it_is_synthetic(call: Call) -> None:
         assert "Synthetic" in container.metadata["comment"]
 
 
-def test_the_next_reply_starts_where_the_last_one_ended(call: Call) -> None:
+def test_every_reply_ends_in_the_idle_loop(call: Call, tiny_avatar: Path) -> None:
     async def work(stub: Stub) -> list[render_pb2.StreamingRenderEnd]:
         ends = []
-        for start in (0, 7):
+        for start in (0, 7, 10**9):
             replies = [r async for r in stub.StreamingRender(live(tone(0.4, 16_000), start_frame_index=start))]
             ends.append(replies[-1].end)
         return ends
 
-    first, second = call(work)
-    assert first.frame_count == second.frame_count == 10
-    assert second.next_frame_index - first.next_frame_index == 7
+    ends = call(work)
+    assert [end.frame_count for end in ends] == [10, 10, 10]
+    frames = json.loads((tiny_avatar / "avatar.json").read_text())["idle_frames"]
+    assert all(0 <= end.next_frame_index < frames for end in ends)
 
 
 def test_size_is_honoured_and_silence_ends_politely(call: Call) -> None:
@@ -175,6 +176,9 @@ def test_size_is_honoured_and_silence_ends_politely(call: Call) -> None:
         (live(b"") + live(b""), (INVALID, "CONFIG_ONCE", "config")),
         (live(b"123"), (INVALID, "PCM_ODD_LENGTH", "audio")),
         (live(b"", sample_rate_hertz=4000), (INVALID, "BAD_SAMPLE_RATE", "sample_rate_hertz")),
+        (live(b"", expression={"mouth_amplitude": 1.6}), (INVALID, "NUMBER_OUT_OF_RANGE", "mouth_amplitude")),
+        (live(b"", expression={"head_motion": -0.1}), (INVALID, "NUMBER_OUT_OF_RANGE", "head_motion")),
+        (live(b"", expression={"head_motion": float("nan")}), (INVALID, "NUMBER_OUT_OF_RANGE", "head_motion")),
         (live(b"", size=97), (INVALID, "BAD_SIZE", "size")),
         (live(b"", size=99_998), (INVALID, "BAD_SIZE", "size")),
         (live(b"", avatar="nobody"), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
@@ -410,6 +414,8 @@ def test_unknown_jobs_and_things_that_cannot_be_had(call: Call, settings: Render
             assert (await refused(watching))[0] is MISSING
         assert await refused(create(stub, avatar="nobody")) == (MISSING, "AVATAR_NOT_FOUND", "avatar")
         assert await refused(create(stub, size=33)) == (INVALID, "BAD_SIZE", "size")
+        still = {"mouth_amplitude": 0.0}
+        assert await refused(create(stub, expression=still)) == (INVALID, "NUMBER_OUT_OF_RANGE", "mouth_amplitude")
         assert await refused(create(stub, device="cuda:99")) == (INVALID, "NO_DEVICE", "device")
         job = await create(stub)
         request = render_pb2.ReadGenerationFileRequest(id=job.job.id, file=render_pb2.GENERATION_FILE_VIDEO)

@@ -68,7 +68,7 @@ async function load() {
 function formData() {
   const data = new FormData();
   data.set("avatar", chosen());
-  data.set("subtitles", form.elements.subtitles.value);
+  for (const name of ["subtitles", "mouth_amplitude", "head_motion"]) data.set(name, form.elements[name].value);
   if (!fromText()) {
     data.set("audio", drop.file, drop.file.name);
     return data;

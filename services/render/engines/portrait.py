@@ -11,12 +11,13 @@ import torch
 
 from portrait.avatar import Avatar
 from portrait.errors import AvatarError
+from portrait.expression import Expression as Manner
 from portrait.synthesis import Performance as Speaking
 from portrait.synthesis import Synthesizer
 from portrait.video import FRAME_RATE
 from services.common.engine import EngineInfo
 from services.common.errors import Unavailable
-from services.render.engine import Performance, Performer, RenderEngine
+from services.render.engine import Expression, Performance, Performer, RenderEngine
 from services.render.settings import RenderSettings
 
 
@@ -32,7 +33,7 @@ class Engine(RenderEngine):
 
     def info(self) -> EngineInfo:
         """Language does not matter to it: it hears phones."""
-        return EngineInfo("portrait", "1", capabilities=frozenset({"streaming", "idle"}))
+        return EngineInfo("portrait", "1", capabilities=frozenset({"streaming", "idle", "expression"}))
 
     def open(self, folder: Path, *, size: int, device: str) -> Performer:
         """Load weights and footage, and draw a first frame so that the first caller does not wait for it."""
@@ -53,8 +54,9 @@ class _Performer(Performer):
         self._synthesizer = synthesizer
         self.width = self.height = synthesizer.size
 
-    def perform(self, start_frame_index: int) -> Performance:
-        return _Performance(self._synthesizer.stream(start_frame_index))
+    def perform(self, start_frame_index: int, expression: Expression) -> Performance:
+        manner = Manner(expression.mouth_amplitude, expression.head_motion)
+        return _Performance(self._synthesizer.stream(start_frame_index, manner))
 
 
 class _Performance(Performance):

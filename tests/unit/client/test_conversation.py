@@ -55,6 +55,13 @@ def test_the_services_get_what_they_need(talk, rooms) -> None:
     assert talk.next_frame_index == 57
 
 
+def test_how_lively_the_avatar_is_goes_with_every_reply(rooms) -> None:
+    talk = Conversation(rooms.services, avatar="Ann", mouth_amplitude=0.5, head_motion=0.0)
+    list(talk.reply("Hi"))
+    sent = rooms.painter.configs[0].expression
+    assert (sent.mouth_amplitude, sent.head_motion, sent.HasField("head_motion")) == (0.5, 0.0, True)
+
+
 def test_what_was_said_is_remembered(talk, rooms) -> None:
     list(talk.reply("Hi"))
     list(talk.reply("Fine"))

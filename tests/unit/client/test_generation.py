@@ -47,6 +47,13 @@ def test_a_file_is_brought_as_it_is(rooms) -> None:
     assert b"".join(message.data for message in rooms.painter.supplied) == data
 
 
+def test_how_lively_the_avatar_is_goes_along(rooms) -> None:
+    generation.generate(rooms.services, avatar="Ann", text="Hello.", mouth_amplitude=1.25, head_motion=0.0)
+    background.finish()
+    sent = rooms.painter.created[0].expression
+    assert (sent.mouth_amplitude, sent.head_motion) == (1.25, 0.0)
+
+
 def test_burning_is_asked_for(rooms) -> None:
     generation.generate(rooms.services, avatar="Ann", text="Hello.", subtitles="burn")
     background.finish()

@@ -15,8 +15,9 @@ from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.shape import COMPONENTS, Shape
 from portrait.video import Movie
+from portrait.walk import Footage
 
-SIZE, SIDE, FRAMES = 96, 48, 30
+SIZE, SIDE, FRAMES, IDLE = 96, 48, 200, 70
 
 
 def picture(index: int, size: int = SIZE) -> np.ndarray:
@@ -24,6 +25,15 @@ def picture(index: int, size: int = SIZE) -> np.ndarray:
     y, x = np.mgrid[:size, :size] / size
     waves = [np.sin(7 * x + 0.3 * index), np.cos(5 * y - 0.2 * index), np.sin(4 * (x + y) + 0.1 * index)]
     return (127 + 90 * np.stack(waves, axis=-1)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def footage() -> Footage:
+    """Two stretches with jumps within and between them; the idle loop is frames 20 to 89."""
+    jumps = np.array([[89, 20], [110, 130], [190, 30], [95, 5], [185, 125], [80, 140]], np.int32)
+    landings = np.clip(np.arange(FRAMES) - 20, 2, IDLE - 3).astype(np.int32)
+    activity = np.abs(np.arange(FRAMES, dtype=np.float32) - 55)
+    return Footage(np.array([[0, 120], [120, 200]], np.int32), jumps, activity, landings)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +63,9 @@ def motion(shape: Shape) -> Motion:
 
 
 @pytest.fixture(scope="session")
-def avatar(tmp_path_factory: pytest.TempPathFactory, canon: Canon, shape: Shape, motion: Motion) -> Avatar:
+def avatar(
+    tmp_path_factory: pytest.TempPathFactory, canon: Canon, shape: Shape, motion: Motion, footage: Footage
+) -> Avatar:
     """An avatar on disk, as training leaves it."""
     folder: Path = tmp_path_factory.mktemp("avatars") / "nobody"
     folder.mkdir()
@@ -64,7 +76,8 @@ def avatar(tmp_path_factory: pytest.TempPathFactory, canon: Canon, shape: Shape,
     gallery = Gallery(np.stack([picture(50 + i, SIDE) for i in range(3)]), np.repeat(mouth[None], 3, axis=0))
     made = Avatar(
         folder, SIZE, canon, shape, motion, FaceNet().eval(), gallery, np.zeros(COMPONENTS, np.float32),
-        np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0), {"metrics": {"psnr": 30.0}},
+        np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0), footage,
+        {"metrics": {"psnr": 30.0}},
     )  # fmt: skip
     made.save()
     with Movie(folder / BASE, size=(SIZE, SIZE), crf=10, seekable=True) as movie:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portrait.geometry import Canon, cut_out, make_canon, move, paste, similarities
-from portrait.segments import cuts, longest
+from portrait.segments import cuts
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.tracking import EYES, INNER_LIP, JAW, OUTER_LIP, STABLE, fill, interocular
 
@@ -94,7 +94,6 @@ def test_cuts_are_found_and_motion_is_not() -> None:
     assert cuts(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
     found[10:12] = False
     assert cuts(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
-    assert longest([(0, 40), (40, 70)], found, 20) == (50, 65) or longest([(0, 40), (40, 70)], found, 20) == (45, 65)
 
 
 def test_missing_frames_are_interpolated() -> None:

@@ -7,7 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from portrait import Avatar, AvatarError, Synthesizer
+from portrait import Avatar, AvatarError, Expression, Synthesizer
+from portrait.expression import NEUTRAL
+from portrait.video import FrameReader
+from portrait.walk import Mix
 
 
 def _speech(seconds: float) -> np.ndarray:
@@ -16,8 +19,10 @@ def _speech(seconds: float) -> np.ndarray:
     return (0.3 * wobble * np.sign(np.sin(2 * np.pi * 140 * time))).astype(np.float32)
 
 
-def _perform(synthesizer: Synthesizer, pieces: list[np.ndarray], start: int = 0) -> list[np.ndarray]:
-    performance = synthesizer.stream(start)
+def _perform(
+    synthesizer: Synthesizer, pieces: list[np.ndarray], start: int = 0, expression: Expression = NEUTRAL
+) -> list[np.ndarray]:
+    performance = synthesizer.stream(start, expression)
     frames = [frame for piece in pieces for frame in performance.push(piece)]
     return frames + list(performance.flush())
 
@@ -48,17 +53,53 @@ def test_frames_come_before_the_speech_ends(synthesizer: Synthesizer) -> None:
     assert 17 <= len(early) < 25
 
 
-def test_replies_begin_and_end_on_the_idle_frames(synthesizer: Synthesizer) -> None:
-    said = _perform(synthesizer, [_speech(1.0)], start=4)
-    idle = list(synthesizer.idle(25, start_frame=4))
-    difference = [float(np.abs(a.astype(int) - b).mean()) for a, b in zip(said, idle, strict=True)]
-    assert max(difference[0], difference[-1]) < 0.35 * max(difference[8:16])
+class _Watched(Synthesizer):
+    """Remembers the mouths it was asked for."""
+
+    def frames(self, footage: FrameReader, mix: Mix, coefficients: np.ndarray) -> list[np.ndarray]:
+        self.mouths = [*getattr(self, "mouths", []), *coefficients]
+        return super().frames(footage, mix, coefficients)
 
 
-def test_the_next_reply_goes_on_where_the_last_ended(synthesizer: Synthesizer, avatar: Avatar) -> None:
-    performance = synthesizer.stream(50)
-    made = list(performance.push(_speech(1.0))) + list(performance.flush())
-    assert performance.frame_index == (50 + len(made)) % avatar.loop_length
+def _apart(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a.astype(int) - b).mean())
+
+
+def test_replies_begin_and_end_on_the_idle_frames(avatar: Avatar) -> None:
+    synthesizer = _Watched(avatar, device="cpu")
+    idle = list(synthesizer.idle(70))
+    synthesizer.mouths = []
+    performance = synthesizer.stream(4)
+    said = list(performance.push(_speech(3.0))) + list(performance.flush())
+    step = _apart(idle[30], idle[31])
+    assert _apart(said[0], idle[4]) < 0.05 * step
+    assert _apart(said[-1], idle[performance.frame_index - 1]) < 0.05 * step
+    spoken = np.abs(np.array(synthesizer.mouths) - avatar.rest).max(axis=1)
+    assert max(spoken[0], spoken[-1]) < 0.2 * spoken.max()
+
+
+def test_the_next_reply_goes_on_in_the_idle_loop(synthesizer: Synthesizer, avatar: Avatar) -> None:
+    for start in (3, 50, 69):
+        performance = synthesizer.stream(start)
+        said = list(performance.push(_speech(7.0))) + list(performance.flush())
+        assert len(said) == 175
+        assert 0 <= performance.frame_index < avatar.footage.idle_length
+
+
+def test_a_still_head_stays_in_the_idle_loop(synthesizer: Synthesizer) -> None:
+    still = _perform(synthesizer, [_speech(1.0)], 60, Expression(head_motion=0))
+    outside = [np.s_[:40], np.s_[:, :20]]
+    for at, (frame, idle) in enumerate(zip(still, synthesizer.idle(25, start_frame=60), strict=True)):
+        assert all(np.array_equal(frame[part], idle[part]) for part in outside), at
+
+
+def test_a_wider_mouth_moves_more(avatar: Avatar) -> None:
+    moved = []
+    for amplitude in (0.5, 1.0, 1.5):
+        synthesizer = _Watched(avatar, device="cpu")
+        _perform(synthesizer, [_speech(1.0)], 0, Expression(amplitude))
+        moved.append(float(np.abs(np.array(synthesizer.mouths) - avatar.rest).mean()))
+    assert 0.4 < moved[0] / moved[1] < 0.8 and 1.2 < moved[2] / moved[1] < 1.6
 
 
 def test_memory_is_bounded(synthesizer: Synthesizer) -> None:
@@ -79,28 +120,21 @@ def test_smaller_output(avatar: Avatar) -> None:
 
 def test_only_the_masked_region_changes(synthesizer: Synthesizer, avatar: Avatar) -> None:
     from portrait.avatar import BASE
-    from portrait.video import FrameReader
 
-    (frame,) = synthesizer.idle(1)
+    (frame,) = synthesizer.idle(1, start_frame=9)
     reader = FrameReader(avatar.folder / BASE)
-    changed = np.abs(frame.astype(int) - reader[0]).max(axis=2) > 0
+    changed = np.abs(frame.astype(int) - reader[29]).max(axis=2) > 0
     rows, columns = np.nonzero(changed)
     reader.close()
     assert rows.min() >= 40 and columns.min() >= 20 and columns.max() < 68
     assert not changed[:40].any()
 
 
-def test_base_sequence_goes_there_and_back(avatar: Avatar) -> None:
-    last = len(avatar.matrices) - 1
-    walk = [avatar.base_index(p) for p in range(3 * avatar.loop_length)]
-    assert all(abs(a - b) == 1 for a, b in pairwise(walk))
-    assert set(walk) == set(range(last + 1))
-
-
 def test_an_avatar_survives_the_disk(avatar: Avatar) -> None:
     again = Avatar.load(avatar.folder)
     assert again.metrics == {"psnr": 30.0}
     assert np.array_equal(again.matrices, avatar.matrices)
+    assert all(np.array_equal(a, avatar.footage.arrays[k]) for k, a in again.footage.arrays.items())
     assert {p.suffix for p in avatar.folder.iterdir()} <= {".json", ".safetensors", ".mp4", ".jpg"}
 
 

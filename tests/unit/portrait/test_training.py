@@ -82,7 +82,7 @@ def test_the_avatar_speaks(trained: tuple[Report, list[Progress], Path], recordi
         "base.mp4", "idle.mp4", "mouths.jpg", "thumbnail.jpg",
     }  # fmt: skip
     avatar = Avatar.load(report.avatar)
-    assert probe(report.avatar / "idle.mp4").duration_s == pytest.approx(avatar.loop_length / 25, abs=0.05)
+    assert probe(report.avatar / "idle.mp4").duration_s == pytest.approx(avatar.footage.idle_length / 25, abs=0.05)
     performance = Synthesizer(avatar).stream()
     frames = list(performance.push(audio(recording)[:16000])) + list(performance.flush())
     assert len(frames) == 25
