@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from cli.report import report_card
+from cli.report import PHOTO, report_card
 from cli.screen import Commands, connect, console
 from client import library
 
@@ -32,9 +32,10 @@ def list_avatars(as_json: bool = False) -> None:
     """List the avatars."""
     found = library.avatars(connect())
     rows = [
-        (one["name"], one["engine"], f"{one['width']}×{one['height']}", one["voice"] or "", _day(one)) for one in found
+        (one["name"], one["kind"], one["engine"], f"{one['width']}×{one['height']}", one["voice"] or "", _day(one))
+        for one in found
     ]
-    _show(found, ("avatar", "engine", "size", "voice", "made"), rows, as_json)
+    _show(found, ("avatar", "made from", "engine", "size", "voice", "made"), rows, as_json)
 
 
 @avatars.command("show")
@@ -49,7 +50,7 @@ def show_avatar(name: str, as_json: bool) -> None:
     screen = console()
     screen.print(f"{one['name']}: {one['engine']}, {one['width']}×{one['height']} at {one['fps']:g} fps, {_day(one)}")
     screen.print(f"Voice: {one['voice'] or 'none'}. Allowed by: {one['consent']['given_by']}.")
-    screen.print(report_card(one["report"]))
+    screen.print(PHOTO if one["kind"] == "photo" else report_card(one["report"]))
 
 
 @avatars.command("delete")

@@ -24,6 +24,8 @@ _LABELS = {
 }
 """↑ higher is better, ↓ lower is better, → what the truth would get."""
 
+PHOTO = "Made from a photo: there is no footage to measure it against, so the report card has no figures."
+
 
 def report_card(report: dict[str, Any]) -> Table:
     """One row per metric; `report["baselines"]`, where it is given, brings a column per baseline."""

@@ -1,13 +1,15 @@
-"""`visavis train`: a recording becomes an avatar."""
+"""`visavis train`: a recording or a photo becomes an avatar."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
 
 from cli import progress
-from cli.report import report_card
+from cli.report import PHOTO, report_card
 from cli.screen import connect, console
 from client import background, library, training
 
@@ -25,6 +27,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.argument("video", type=_FILE)
 @click.option("--name", required=True, help="Name of the avatar, and of the voice made from the same recording.")
 @click.option("--consent-by", required=True, help="Who allowed the use of this face and voice.")
+@click.option("--voice", default="", help="A registered voice it shall speak with; a photo brings none of its own.")
 @click.option("--engine", default="", help="Training engine; the service's default unless given.")
 @click.option("--param", "parameters", multiple=True, callback=_pairs, metavar="K=V", help="A parameter of the engine.")
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
@@ -37,6 +40,7 @@ def train(
     video: Path,
     name: str,
     consent_by: str,
+    voice: str,
     engine: str,
     parameters: dict[str, str],
     device: str,
@@ -46,12 +50,14 @@ def train(
 ) -> None:
     """Train an avatar from VIDEO: a minute or two of one person talking to the camera.
 
-    The recording is checked first; what is wrong with it is said before anything is trained.
+    The recording is checked first; what is wrong with it is said before anything is trained. A photo (JPEG, PNG, WebP)
+    will do too: its avatar is ready in seconds, moves lips, lids and head in a general way only, and has no voice of
+    its own.
     """
     services, screen = connect(), console()
     with video.open("rb") as file, screen.status("Bringing the recording and checking it…"):
         job = training.train(
-            services, file, file_name=video.name, name=name, consent_by=consent_by,
+            services, file, file_name=video.name, name=name, consent_by=consent_by, voice=voice,
             language=language, engine=engine, parameters=parameters, device=device,
         )  # fmt: skip
     for warning in job.warnings:
@@ -60,9 +66,16 @@ def train(
     try:
         if wait:
             job = progress.follow(services, job, preview)
-            screen.print(report_card(library.avatar(services, job.subject)["report"]))
-            screen.print(
-                f"Avatar '{job.subject}' is ready. Talk to it: visavis chat --avatar '{job.subject}'", soft_wrap=True
-            )
+            _show(screen, library.avatar(services, job.subject))
     finally:
         background.finish()  # the recording's subtitles
+
+
+def _show(screen: Console, avatar: dict[str, Any]) -> None:
+    """What came out, and what to do with it."""
+    is_photo = avatar["kind"] == "photo"
+    screen.print(PHOTO if is_photo else report_card(avatar["report"]), soft_wrap=True)
+    if is_photo and not avatar["voice"]:
+        screen.print("It speaks with a built-in voice unless you choose one: --voice NAME, see visavis voices.")
+    name = avatar["name"]
+    screen.print(f"Avatar '{name}' is ready. Talk to it: visavis chat --avatar '{name}'", soft_wrap=True)

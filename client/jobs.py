@@ -91,7 +91,12 @@ def from_training(training: train_pb2.Training) -> Job:
     result = None
     if training.job.state == job_pb2.JOB_STATE_SUCCEEDED:
         report = MessageToDict(training.report)
-        result = {"avatar": training.avatar, "voice": training.voice or None, "metrics": report.get("metrics", report)}
+        result = {
+            "avatar": training.avatar,
+            "kind": report.get("kind", "video"),
+            "voice": training.voice or None,
+            "metrics": report.get("metrics", report),
+        }
     return _job(training.job, training.avatar, result)
 
 

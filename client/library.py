@@ -58,6 +58,7 @@ def avatar(services: Services, name: str) -> dict[str, Any]:
 def _avatar(avatar: render_pb2.Avatar) -> dict[str, Any]:
     return {
         "name": avatar.name,
+        "kind": MessageToDict(avatar.report).get("kind", "video"),
         "engine": avatar.engine,
         "width": avatar.width,
         "height": avatar.height,

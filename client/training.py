@@ -1,4 +1,4 @@
-"""The train flow: one recording becomes an avatar, a voice and subtitles."""
+"""The train flow: one recording becomes an avatar, a voice and subtitles; a photo becomes an avatar."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import unicodedata
 import uuid
 from dataclasses import replace
+from mimetypes import guess_type
 from typing import Any, BinaryIO
 
 import grpc
@@ -32,6 +33,7 @@ def train(
     file_name: str,
     name: str,
     consent_by: str,
+    voice: str = "",
     language: str = "",
     engine: str = "",
     parameters: dict[str, str] | None = None,
@@ -40,10 +42,12 @@ def train(
 ) -> Job:
     """Check a recording, register its voice, and queue the training of its avatar.
 
-    The voice bears the avatar's name. Subtitles of the recording follow in the background.
+    The voice bears the avatar's name. Subtitles of the recording follow in the background. Of a photo no voice can be
+    made: its avatar speaks with the registered `voice`, if one is given.
 
     Args:
-        video: any container; read twice, so it must be seekable.
+        video: any container, or a JPEG, PNG or WebP photo; read twice, so it must be seekable.
+        voice: a registered voice that the avatar shall have; none is then made of the recording.
         language: BCP 47 tag of what is spoken; empty for the recogniser's default.
         parameters: engine parameters as text, e.g. {"quality": "draft"}.
 
@@ -56,9 +60,14 @@ def train(
     name = unicodedata.normalize("NFC", name).strip()  # as the services spell it
     typed = _typed(services, engine, parameters or {})  # this and the name before the upload, which may take minutes
     if not request_id:
-        _check_name(services, name)
+        _check_name(services, name, makes_voice=not voice and not _looks_like_photo(file_name))
+    if voice:
+        _check_voice(services, voice)
     recording = _upload(services, video, file_name)
-    voice, is_new = _register_voice(services, video, name, consent_by)
+    registers = not voice and not recording.is_photo
+    is_new = False
+    if registers:
+        voice, is_new = _register_voice(services, video, name, consent_by)
     request = train_pb2.CreateTrainingRequest(
         request_id=request_id or uuid.uuid4().hex,
         recording_id=recording.id,
@@ -76,12 +85,23 @@ def train(
         if is_new:
             library.delete_voice(services, voice)
         raise
-    if voice:
+    if voice and registers:
         background.start(_subtitle, services, job.id, voice, language)
     return replace(job, warnings=tuple(jobs.problem(warning) for warning in recording.warnings))
 
 
-def _check_name(services: Services, name: str) -> None:
+def _looks_like_photo(file_name: str) -> bool:
+    """By its name only: what a file really is, the service says once it is there."""
+    return (guess_type(file_name)[0] or "").startswith("image/")
+
+
+def _check_voice(services: Services, voice: str) -> None:
+    if not _has_voice(services, voice):
+        message = f"There is no voice named '{voice}'. Choose a registered one, or none."
+        raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "NO_SUCH_VOICE", message, "voice", {"name": voice})
+
+
+def _check_name(services: Services, name: str, *, makes_voice: bool) -> None:
     """Refuse at once a name that would be refused after the upload."""
     try:
         is_taken = _is_taken(services, name)
@@ -92,7 +112,7 @@ def _check_name(services: Services, name: str) -> None:
     if is_taken:
         message = "There is an avatar of that name already, or one in the making. Choose another name."
         raise CallError(grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", message, "name")
-    if _has_voice(services, name) and not _came_to_nothing(services, name):
+    if makes_voice and _has_voice(services, name) and not _came_to_nothing(services, name):
         message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
         raise CallError(grpc.StatusCode.ALREADY_EXISTS, "VOICE_EXISTS", message, "name", {"name": name})
 

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from portrait.evaluation import evaluate
     from portrait.expression import Expression
     from portrait.parameters import STAGES, TrainingParameters
+    from portrait.photo import PhotoReport, from_photo
     from portrait.split import Split
+    from portrait.still import is_photo
     from portrait.synthesis import Performance, Synthesizer
     from portrait.training import Progress, Report, train
     from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
 
 __all__ = [
-    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Expression", "Movie", "Performance", "Progress",
-    "Recording", "RecordingError", "Report", "Split", "Synthesizer", "TrainingParameters", "evaluate", "probe", "train",
+    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Expression", "Movie", "Performance", "PhotoReport",
+    "Progress", "Recording", "RecordingError", "Report", "Split", "Synthesizer", "TrainingParameters", "evaluate",
+    "from_photo", "is_photo", "probe", "train",
 ]  # fmt: skip
 
 _HOMES = {
@@ -29,6 +32,7 @@ _HOMES = {
     "Expression": "expression", "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis",
     "Synthesizer": "synthesis", "Split": "split", "Progress": "training", "Report": "training", "train": "training",
     "FRAME_RATE": "video", "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
+    "PhotoReport": "photo", "from_photo": "photo", "is_photo": "still",
 }  # fmt: skip
 
 

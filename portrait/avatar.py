@@ -20,6 +20,8 @@ from portrait.geometry import Canon, Floats
 from portrait.motion import Motion
 from portrait.network import FaceNet
 from portrait.shape import Shape
+from portrait.still_face import StillFace
+from portrait.visemes import Visemes
 from portrait.walk import Footage, Walk
 
 FORMAT = 2
@@ -37,9 +39,12 @@ class Avatar:
     size: int
     canon: Canon
     shape: Shape
-    motion: Motion
-    net: FaceNet
-    gallery: Gallery
+    motion: Motion | Visemes
+    """Sound to coefficients: learned from the person, or by the table of many."""
+    net: FaceNet | StillFace
+    """Shape to picture: learned from the person's recording, or bent from a photo."""
+    gallery: Gallery | None
+    """The person's own mouths, for fine detail; a photo has none."""
     rest: Floats
     """(12,) coefficients of the closed, resting mouth."""
     matrices: Floats
@@ -55,6 +60,11 @@ class Avatar:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def kind(self) -> str:
+        """What it was made from: "video" or "photo"."""
+        return "photo" if isinstance(self.net, StillFace) else "video"
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -73,9 +83,12 @@ class Avatar:
             if card.get("format") != FORMAT:
                 raise AvatarError(f"{folder.name}: avatar format {card.get('format')} is not {FORMAT}")
             person, track = load_file(folder / PERSON), load_file(folder / TRACK)
+            canon, state = _canon(person), _full(load_file(folder / MOTION))
+            is_photo = card.get("kind") == "photo"
             return cls(
-                folder, int(card["size"]), _canon(person), _shape(person), Motion(_full(load_file(folder / MOTION))),
-                FaceNet.of(load_weights(folder / FACE)), _gallery(folder, person),
+                folder, int(card["size"]), canon, _shape(person), Visemes(state) if is_photo else Motion(state),
+                StillFace.of(load_file(folder / FACE), canon) if is_photo else FaceNet.of(load_weights(folder / FACE)),
+                None if is_photo else _gallery(folder, person),
                 person["rest"], track["matrices"], track["poses"], Footage.of(track), card,
             )  # fmt: skip
         except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -84,12 +97,17 @@ class Avatar:
     def save(self) -> None:
         """Write everything but the videos into `folder`; the card comes last, so that it marks a complete avatar."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        weights = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
-        save_weights({k: v.contiguous().cpu() for k, v in weights.items()}, self.folder / FACE)
+        if isinstance(self.net, StillFace):
+            save_file(_contiguous(self.net.state), self.folder / FACE)
+        else:
+            weights = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
+            save_weights({k: v.contiguous().cpu() for k, v in weights.items()}, self.folder / FACE)
         save_file(_contiguous(_halved(self.motion.state)), self.folder / MOTION)
-        person = _person(self.canon, self.shape, self.rest) | {"mouths": self.gallery.mouths}
+        person = _person(self.canon, self.shape, self.rest)
+        if self.gallery:
+            person["mouths"] = self.gallery.mouths
+            _save_sheet(self.gallery.sheet(), self.folder / MOUTHS)
         save_file(_contiguous(person), self.folder / PERSON)
-        _save_sheet(self.gallery.sheet(), self.folder / MOUTHS)
         track = {"matrices": self.matrices, "poses": self.poses} | self.footage.arrays
         save_file(_contiguous(track), self.folder / TRACK)
         for file in self.folder.glob("*.safetensors"):
@@ -98,7 +116,7 @@ class Avatar:
 
     def write_card(self) -> None:
         """Write avatar.json atomically."""
-        card = {"format": FORMAT, "engine": "portrait", "size": self.size, "fps": 25} | self.card
+        card = {"format": FORMAT, "engine": "portrait", "kind": self.kind, "size": self.size, "fps": 25} | self.card
         part = self.folder / f".{CARD}.part"
         part.write_text(json.dumps(card, indent=2, ensure_ascii=False), encoding="utf-8")
         part.replace(self.folder / CARD)

@@ -21,6 +21,7 @@ from portrait.expression import NEUTRAL, Expression
 from portrait.geometry import Canon, Floats, cut_out, paste
 from portrait.motion import FUTURE, PAST
 from portrait.network import FaceNet, fold_batch_norm
+from portrait.still_face import StillFace, StillRenderer
 from portrait.video import SAMPLES_PER_FRAME, Frame, FrameReader
 from portrait.walk import Indices, Mix
 
@@ -85,7 +86,7 @@ class Synthesizer:
     def __init__(self, avatar: Avatar, *, size: int | None = None, device: str = "auto") -> None:
         """`size` is the width and height of the frames; the avatar's own by default."""
         self.avatar, self.size = avatar, size or avatar.size
-        self.renderer = Renderer(avatar.net, avatar.canon, avatar.gallery, device=device)
+        self.renderer = _renderer(avatar, device)
 
     def stream(self, start_frame: int = 0, expression: Expression = NEUTRAL) -> Performance:
         """Begin speaking at a position of the base sequence."""
@@ -109,6 +110,13 @@ class Synthesizer:
             return made
         smaller = cv2.INTER_AREA if self.size < self.avatar.size else cv2.INTER_CUBIC
         return [cv2.resize(frame, (self.size, self.size), interpolation=smaller) for frame in made]
+
+
+def _renderer(avatar: Avatar, device: str) -> Renderer | StillRenderer:
+    if isinstance(avatar.net, StillFace):
+        return StillRenderer(avatar.net, avatar.canon)
+    assert avatar.gallery is not None
+    return Renderer(avatar.net, avatar.canon, avatar.gallery, device=device)
 
 
 def _mixed(footage: FrameReader, frames: Indices, weights: Floats) -> Frame:

@@ -135,6 +135,12 @@ def fill(seen: list[NDArray[np.float32] | None]) -> Track:
     return Track(flat.reshape(-1, POINTS, 3), found)
 
 
+def person(picture: Frame) -> NDArray[np.float32]:
+    """Where the person is in one RGB frame (H, W): 0 to 1, by MediaPipe's selfie segmentation."""
+    with _quiet(), _solutions().selfie_segmentation.SelfieSegmentation(model_selection=0) as graph:
+        return np.clip(graph.process(picture).segmentation_mask, 0, 1).astype(np.float32)
+
+
 def interocular(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance between the eyes' centres in pixels, for points (…, 478, ≥2)."""
     left, right = (points[..., list(eye), :2].mean(axis=-2) for eye in EYES)

@@ -62,3 +62,30 @@ def tiny_avatar(pytestconfig: pytest.Config, demo_clip: Path, tmp_path_factory: 
         portrait.train(demo_clip, tmp_path_factory.mktemp("training"), out, parameters)
 
     return _kept(pytestconfig, "avatar", ("demo", "portrait"), make)
+
+
+@pytest.fixture(scope="session")
+def demo_photo(pytestconfig: pytest.Config) -> Path:
+    """The drawn presenter, smiling with the lips closed: a PNG of 400 x 480 pixels."""
+
+    def make(out: Path) -> None:
+        from PIL import Image
+
+        from demo.expression import Expression, Pose
+        from demo.scene import Scene
+
+        Image.fromarray(Scene((400, 480)).draw([(Expression(), Pose())])).save(out, format="PNG")
+
+    return _kept(pytestconfig, "photo.png", ("demo",), make)
+
+
+@pytest.fixture(scope="session")
+def photo_avatar(pytestconfig: pytest.Config, demo_photo: Path) -> Path:
+    """The folder of an avatar made from the presenter's photo."""
+
+    def make(out: Path) -> None:
+        import portrait
+
+        portrait.from_photo(demo_photo, out, size=192, loop_seconds=2.0)
+
+    return _kept(pytestconfig, "photo-avatar", ("demo", "portrait"), make)

@@ -1,4 +1,4 @@
-"""Train: a recording of someone talking becomes an avatar."""
+"""Train: a recording of someone talking, or a photo, becomes an avatar."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
         file_name=video.filename or "",
         name=name,
         consent_by=consent,
+        voice=fields.text("voice"),
         language=fields.text("language"),
         engine=fields.text("engine"),
         parameters=fields.mapping("params"),

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from portrait.still import is_photo
 from portrait.tracking import Face, Tracker
 from services.common.audio import SILENCE_PEAK
 from services.common.errors import InvalidInput
 from services.common.jobs import child
+from services.train import photos
 from services.train.footage import NotMedia, Outline, looks, outline
 from services.train.hearing import Sound, listen
 from services.train.settings import TrainSettings
@@ -59,6 +61,8 @@ def check(path: Path, settings: TrainSettings) -> dict[str, Any]:
     Raises:
         InvalidInput: it cannot serve.
     """
+    if path.stat().st_size and is_photo(path):
+        return photos.check(path, settings)
     about = _check_file(path, settings)
     sound = _check_sound(path, about)
     sights = _look(path, about)
@@ -85,7 +89,7 @@ def _check_file(path: Path, settings: TrainSettings) -> Outline:
     except NotMedia as error:
         if error.is_cut:
             raise _refusal("TRUNCATED", "The end of this video is missing. Copy or upload the whole file.") from error
-        message = "This file is not a video. Choose an MP4, MOV, WebM, MKV or AVI file."
+        message = "This file is no video or photo. Choose an MP4, MOV, WebM, MKV or AVI file, or a JPEG, PNG or WebP."
         raise _refusal("NOT_A_VIDEO", message) from error
     if not about.has_picture or not about.fps:
         raise _refusal("NOT_A_VIDEO", "This file has no moving picture. Choose a video of a person talking.")

@@ -30,6 +30,7 @@ from services.train.trainings import (
     name_taken,
 )
 
+PROVENANCE = ("kind", "sha256", "duration_s", "width", "height", "fps")  # a photo has neither length nor rate
 STATEMENT = "A synthetic likeness made with consent. What it is made to say, the person did not say."
 
 
@@ -89,7 +90,7 @@ def _manifest(
         "visavis": version("visavis"),
         "voice": spec["voice"],
         "consent": spec["consent"],
-        "provenance": {key: recording[key] for key in ("sha256", "duration_s", "width", "height", "fps")},
+        "provenance": {key: recording[key] for key in PROVENANCE if recording.get(key)},
         "parameters": spec["parameters"],
         "training_id": task.id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,7 +104,7 @@ def _manifest(
 
 def _report(manifest: dict[str, Any]) -> dict[str, Any]:
     """The report card that the job shows."""
-    keys = ("metrics", "baselines", "engine", "version", "size", "fps", "created_at")
+    keys = ("kind", "metrics", "baselines", "engine", "version", "size", "fps", "created_at")
     return {key: manifest[key] for key in keys if key in manifest} | manifest.get("report", {})
 
 

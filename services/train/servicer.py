@@ -193,5 +193,6 @@ def _recording(recording_id: str, facts: dict[str, Any]) -> train_pb2.Recording:
         width=facts["width"],
         height=facts["height"],
         fps=facts["fps"],
+        is_photo=facts.get("kind") == "photo",
         warnings=[job_pb2.Error(**warning) for warning in facts["warnings"]],
     )

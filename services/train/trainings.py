@@ -67,12 +67,21 @@ class Trainings:
             raise InvalidInput(message, reason="CONSENT_MISSING", field="consent")
         hardware.check_device(request.device)
         recording = self._recordings.find(request.recording_id)
+        self._check_kind(recording, engine)
         self._check_space(recording["duration_s"])
         consent = {"given_by": given_by, "time": datetime.now(UTC).isoformat(timespec="seconds")}
         return {
             "name": name, "engine": engine, "parameters": values, "consent": consent, "voice": request.voice,
             "device": request.device, "recording_id": request.recording_id,
         }  # fmt: skip
+
+    def _check_kind(self, recording: dict[str, Any], engine: str) -> None:
+        """Only some engines can make do with a photo."""
+        if recording.get("kind") == "photo":
+            info = import_engine(engines, engine)(self._settings).info()
+            if "photo" not in info.capabilities:
+                message = "This engine needs a video. Choose another engine for a photo."
+                raise InvalidInput(message, reason="NO_PHOTOS", field="engine")
 
     def _known_parameters(self, engine: str) -> list[parameters.Parameter]:
         try:

@@ -215,6 +215,32 @@ def test_a_deleted_video_is_gone(api: httpx.Client, avatar: str) -> None:
     assert [api.get(path).status_code, api.get(f"{path}/video").status_code] == [404, 404]
 
 
+def test_a_photo_becomes_an_avatar_that_speaks_with_a_registered_voice(
+    api: httpx.Client, demo_photo: Path, recording: bytes
+) -> None:
+    """No voice is made of it; deleting the avatar leaves the voice that it was lent."""
+    voice = {"name": "Lent", "consent": "Nobody: synthetic"}
+    api.post("/voices", data=voice, files={"audio": ("said.wav", recording)}).raise_for_status()
+    fields = {
+        "name": "Photo",
+        "consent": "Nobody: drawn",
+        "voice": "Lent",
+        "params.size": "192",
+        "params.loop_seconds": "2",
+    }
+    answer = api.post("/trainings", data=fields, files={"video": ("vera.png", demo_photo.read_bytes())})
+    assert answer.status_code == 202, answer.text
+    job = ended(api, answer.json())
+    assert (job["state"], job["result"]["kind"], job["result"]["metrics"]) == ("succeeded", "photo", {})
+    avatar = next(one for one in api.get("/avatars").json()["avatars"] if one["name"] == "Photo")
+    assert (avatar["kind"], avatar["voice"]) == ("photo", "Lent")
+    made = ended(api, api.post("/generations", json={"avatar": "Photo", "text": "Hello there."}).json())
+    assert made["state"] == "succeeded" and made["result"]["duration_s"] > 0.4
+    assert api.delete("/avatars/Photo").status_code == 204
+    assert "Lent" in [one["name"] for one in api.get("/voices").json()["voices"]]
+    api.delete("/voices/Lent")
+
+
 @pytest.mark.parametrize(
     ("content", "code"), [(b"", "FILE_EMPTY"), (b"just some text", "NOT_A_VIDEO"), (bytes(100_000), "NOT_A_VIDEO")]
 )

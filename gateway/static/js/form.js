@@ -57,6 +57,8 @@ export async function send(form, url, data) {
   }
 }
 
+export const isPhoto = (file) => Boolean(file?.type.startsWith("image/"));
+
 /** A place for one file: choose it, drop it or record it. `file` is what is there now, or null. */
 export class FileDrop {
   constructor(root, { onChange = () => {} } = {}) {
@@ -88,8 +90,9 @@ export class FileDrop {
     media.replaceChildren();
     if (file) {
       $(".drop-name", this.root).textContent = `${file.name} · ${(file.size / 2 ** 20).toFixed(1)} MB`;
+      const source = { src: URL.createObjectURL(file), onerror: () => media.replaceChildren() };
       const tag = file.type.startsWith("video/") ? "video" : "audio";
-      media.append(el(tag, { src: URL.createObjectURL(file), controls: true, preload: "metadata", onerror: () => media.replaceChildren() }));
+      media.append(isPhoto(file) ? el("img", { ...source, alt: "" }) : el(tag, { ...source, controls: true, preload: "metadata" }));
     }
     this.onChange(file);
   }

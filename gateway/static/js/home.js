@@ -19,8 +19,9 @@ function tile(avatar) {
     face.addEventListener("pointerleave", () => face.pause());
   }
   const talk = el("a", { class: "button small", href: `/chat?avatar=${encodeURIComponent(avatar.name)}`, "aria-label": t("job.talk", { name: avatar.name }), textContent: t("home.talk_to") });
+  const kind = avatar.kind === "photo" ? el("small", { textContent: t("avatar.photo") }) : null;
   const forget = el("button", { class: "button delete", type: "button", "aria-label": t("home.delete_avatar", { name: avatar.name }), onclick: () => deleteAvatar(avatar) }, icon("delete"));
-  return el("article", { class: "avatar-tile" }, face, el("div", { class: "over" }, el("strong", { textContent: avatar.name, title: avatar.name }), talk), forget);
+  return el("article", { class: "avatar-tile" }, face, el("div", { class: "over" }, el("strong", { textContent: avatar.name, title: avatar.name }), kind, talk), forget);
 }
 
 async function deleteAvatar(avatar) {

@@ -1,8 +1,8 @@
 // Train: a form that builds its options from the engine, then the job, live, to the report card.
 import { get, path } from "./api.js";
-import { avatarFile } from "./avatars.js";
-import { $, el, fillSelect } from "./dom.js";
-import { FileDrop, check, send } from "./form.js";
+import { avatarFile, listVoices } from "./avatars.js";
+import { $, $$, el, fillSelect } from "./dom.js";
+import { FileDrop, check, isPhoto, send } from "./form.js";
 import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics } from "./job-card.js";
 import { watchServices } from "./notice.js";
 import { known, t } from "./words.js";
@@ -10,12 +10,14 @@ import { known, t } from "./words.js";
 const form = $("[data-form]");
 const panel = $("[data-job-panel]");
 const body = $("[data-job-body]", panel);
-const drop = new FileDrop($("[data-drop=video]"), { onChange: suggestName });
+const drop = new FileDrop($("[data-drop=video]"), { onChange: chosen });
 const maxBytes = Number(form.dataset.maxBytes);
 const FIRST = ["quality"]; // parameters that everybody should see
 let engines = [];
 
-function suggestName(file) {
+function chosen(file) {
+  for (const part of $$("[data-photo]", form)) part.hidden = !isPhoto(file);
+  $("[data-first-parameters]").hidden = isPhoto(file); // effort is for learning, and of a photo nothing is learned
   if (file && !form.elements.name.value) form.elements.name.value = file.name.replace(/\.[^.]*$/, "").slice(0, 60);
 }
 
@@ -61,10 +63,16 @@ async function showEngines() {
   showParameters();
 }
 
+async function showVoices() {
+  const names = (await listVoices()).map((voice) => voice.name);
+  fillSelect(form.elements.voice, [["", t("train.voice_none")], ...names.map((name) => [name, name])]);
+}
+
 function formData() {
   const data = new FormData();
   for (const name of ["name", "consent", "engine"]) data.set(name, form.elements[name].value.trim());
   for (const input of form.querySelectorAll("[name^='params.']")) data.set(input.name, input.type === "checkbox" ? String(input.checked) : input.value);
+  if (isPhoto(drop.file)) data.set("voice", form.elements.voice.value);
   data.set("video", drop.file, drop.file.name);
   return data;
 }
@@ -122,9 +130,15 @@ function finish(job, actions) {
   }
   const name = job.result.avatar;
   $("[data-job-title]").textContent = t("job.trained", { name });
-  const comparison = el("img", { class: "job-preview", src: avatarFile(name, "comparison"), alt: t("job.comparison") });
   const talk = el("a", { class: "button primary large", href: `/chat?avatar=${encodeURIComponent(name)}`, textContent: t("job.talk", { name }) });
-  body.replaceChildren(metrics(job.result.metrics), comparison, el("p", { class: "help", textContent: t("job.comparison") }), el("div", { class: "actions" }, talk, again));
+  const next = el("div", { class: "actions" }, talk, again);
+  if (job.result.kind === "photo") {
+    const face = el("video", { class: "job-preview", src: avatarFile(name, "idle"), autoplay: true, loop: true, muted: true, playsInline: true });
+    body.replaceChildren(face, el("p", { class: "help", textContent: t("job.from_photo") }), next);
+    return;
+  }
+  const comparison = el("img", { class: "job-preview", src: avatarFile(name, "comparison"), alt: t("job.comparison") });
+  body.replaceChildren(metrics(job.result.metrics), comparison, el("p", { class: "help", textContent: t("job.comparison") }), next);
   comparison.addEventListener("error", () => { comparison.nextSibling.remove(); comparison.remove(); });
 }
 
@@ -135,5 +149,6 @@ async function reattach() {
 
 form.elements.engine.addEventListener("change", showParameters);
 showEngines().catch(() => {});
+showVoices().catch(() => {});
 reattach();
-watchServices(() => showEngines().catch(() => {}));
+watchServices(() => { showEngines().catch(() => {}); showVoices().catch(() => {}); });

@@ -14,6 +14,7 @@ from services.train.engine import Parameter, Progress, TrainEngine, TrainingTask
 from services.train.settings import TrainSettings
 
 GIVEN_BY_SERVICE = ("device",)
+PHOTO_LOOP_S = 14.0  # more footage made of one photo shows nothing more
 HELD_OUT = "held-out.jpg"  # the library's picture of true and generated frames
 
 
@@ -25,7 +26,7 @@ class Engine(TrainEngine):
 
     def info(self) -> EngineInfo:
         """Language does not matter to it: it hears phones."""
-        return EngineInfo("portrait", "1", capabilities=frozenset({"resume", "preview"}))
+        return EngineInfo("portrait", "1", capabilities=frozenset({"resume", "preview", "photo"}))
 
     def parameters(self) -> list[Parameter]:
         """The library's own, but for those that the service decides."""
@@ -33,25 +34,36 @@ class Engine(TrainEngine):
         return [_parameter(field) for field in fields if field.name not in GIVEN_BY_SERVICE]
 
     def train(self, task: TrainingTask, on_progress: Callable[[Progress], None]) -> dict[str, Any]:
-        """Run the library's stages."""
+        """Run the library's stages; a photo needs only those that look at it."""
         import torch
 
         if self._threads:
             torch.set_num_threads(self._threads)
         parameters = portrait.TrainingParameters(**task.parameters, device=task.device)
+        make = _from_photo if portrait.is_photo(task.recording) else _from_video
         try:
-            report = portrait.train(
-                task.recording,
-                task.work_folder,
-                task.avatar_folder,
-                parameters,
-                lambda progress: on_progress(_progress(progress)),
-            )
+            return make(task, parameters, lambda progress: on_progress(_progress(progress)))
         except portrait.RecordingError as error:
             reason = error.reason.upper().replace("-", "_")
             raise InvalidInput(str(error), reason=reason, field="video") from error
-        shutil.copy(task.work_folder / HELD_OUT, task.avatar_folder / "comparison.jpg")
-        return {key: value for key, value in dataclasses.asdict(report).items() if key != "avatar"}
+
+
+Told = Callable[[portrait.Progress], None]
+
+
+def _from_video(task: TrainingTask, parameters: portrait.TrainingParameters, on_progress: Told) -> dict[str, Any]:
+    report = portrait.train(task.recording, task.work_folder, task.avatar_folder, parameters, on_progress)
+    shutil.copy(task.work_folder / HELD_OUT, task.avatar_folder / "comparison.jpg")
+    return {key: value for key, value in dataclasses.asdict(report).items() if key != "avatar"}
+
+
+def _from_photo(task: TrainingTask, parameters: portrait.TrainingParameters, on_progress: Told) -> dict[str, Any]:
+    """Nothing is measured: there is no footage to measure against."""
+    report = portrait.from_photo(
+        task.recording, task.avatar_folder, size=parameters.size, seed=parameters.seed,
+        loop_seconds=min(parameters.loop_seconds, PHOTO_LOOP_S), on_progress=on_progress,
+    )  # fmt: skip
+    return {"kind": "photo", "seconds": report.seconds}
 
 
 def _progress(progress: portrait.Progress) -> Progress:

@@ -226,6 +226,7 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
     """Takes every recording, with a warning; lists what `trainings` holds."""
 
     def __init__(self) -> None:
+        self.is_photo = False  # whether what is brought is taken for a photo
         self.trainings: list[train_pb2.Training] = []
         self.is_down = False
         self.uploads: list[bytes] = []
@@ -243,7 +244,9 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
     ) -> train_pb2.UploadRecordingResponse:
         self.uploads.append(b"".join(request.data for request in requests))
         warning = job_pb2.Error(reason="QUIET", message="Rather quiet (-40 dB).", values={"level": "-40"})
-        return train_pb2.UploadRecordingResponse(recording=train_pb2.Recording(id="r1", warnings=[warning]))
+        return train_pb2.UploadRecordingResponse(
+            recording=train_pb2.Recording(id="r1", warnings=[warning], is_photo=self.is_photo)
+        )
 
     def CreateTraining(
         self, request: train_pb2.CreateTrainingRequest, context: grpc.ServicerContext

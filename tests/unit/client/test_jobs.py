@@ -46,7 +46,10 @@ def test_a_training_that_succeeded_tells_its_metrics() -> None:
         job=job_pb2.Job(id="training-1", state=job_pb2.JOB_STATE_SUCCEEDED, progress=1), avatar="Ann"
     )
     training.report.update({"metrics": {"psnr": 33.5}, "baselines": {}})
-    assert jobs.from_training(training).result == {"avatar": "Ann", "voice": None, "metrics": {"psnr": 33.5}}
+    expected = {"avatar": "Ann", "kind": "video", "voice": None, "metrics": {"psnr": 33.5}}
+    assert jobs.from_training(training).result == expected
+    training.report.update({"kind": "photo", "metrics": {}})
+    assert jobs.from_training(training).result == expected | {"kind": "photo", "metrics": {}}
 
 
 def test_a_generation_offers_the_files_it_has(make) -> None:

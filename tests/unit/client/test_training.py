@@ -15,9 +15,9 @@ from client.jobs import Job
 TAKE = b"a better take"
 
 
-def _train(rooms, name: str = "Ann", **how: str) -> Job:
+def _train(rooms, name: str = "Ann", file_name: str = "a.mp4", **how: str) -> Job:
     video = io.BytesIO(TAKE)
-    job = training.train(rooms.services, video, file_name="a.mp4", name=name, consent_by="Ann", **how)
+    job = training.train(rooms.services, video, file_name=file_name, name=name, consent_by="Ann", **how)
     background.finish()
     return job
 
@@ -71,3 +71,25 @@ def test_a_repeated_request_is_left_to_the_service(rooms) -> None:
     _earlier(rooms, job_pb2.JOB_STATE_RUNNING)
     rooms.speaker.voices["Ann"] = TAKE
     assert _train(rooms, request_id="once").id == "training-9"
+
+
+def test_of_a_photo_no_voice_is_made(rooms) -> None:
+    rooms.trainer.is_photo = True
+    rooms.speaker.voices["Ann"] = b"somebody of the same name"
+    assert _train(rooms, file_name="ann.jpg").id == "training-9"
+    assert rooms.speaker.voices == {"Ann": b"somebody of the same name"}
+    assert rooms.trainer.created[0].voice == ""
+
+
+@pytest.mark.parametrize("is_photo", [True, False])
+def test_a_registered_voice_may_be_chosen(rooms, is_photo: bool) -> None:
+    rooms.trainer.is_photo = is_photo
+    rooms.speaker.voices["Bea"] = TAKE
+    _train(rooms, voice="Bea")
+    assert (list(rooms.speaker.voices), rooms.trainer.created[0].voice) == (["Bea"], "Bea")
+
+
+def test_a_voice_that_is_not_there_is_refused_before_the_upload(rooms) -> None:
+    with pytest.raises(CallError) as caught:
+        _train(rooms, voice="Bea")
+    assert (caught.value.reason, caught.value.field, rooms.trainer.uploads) == ("NO_SUCH_VOICE", "voice", [])

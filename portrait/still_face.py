@@ -1,0 +1,139 @@
+"""A face from one photo: lips, chin and cheeks bent into a mouth's shape; takes the place of a trained network."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.geometry import Canon, Floats, reach
+from portrait.inner_mouth import InnerMouth
+from portrait.video import Frame
+from portrait.warping import Field, Slit, below, bend, carried, shifted
+
+# Indices into the 57 points: 20 of the outer lip, 20 of the inner, 17 of the jaw.
+UPPER_OUTER, LOWER_OUTER = (0, *range(19, 10, -1), 10), tuple(range(11))
+UPPER_INNER, LOWER_INNER = (20, *range(39, 30, -1), 30), tuple(range(20, 31))
+JAW = tuple(range(40, 57))
+ABOVE, BENEATH = (*UPPER_OUTER, *UPPER_INNER, *JAW), (*LOWER_OUTER, *LOWER_INNER, *JAW)
+STILL = (1, 2, 4, 5, 48, 278, 98, 327, 129, 358, 195, 197, 50, 280, 117, 346, 93, 323)
+"""Mesh points of nose, cheekbones and ears, which speech does not move."""
+RING = 10
+"""Points on each side of the crop that stay, so that nothing moves at its edge."""
+KNOTS = 24
+"""Knots of the field on one inter-ocular distance."""
+
+State = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class StillFace:
+    """The photo's mouth, and what is inside of it."""
+
+    mouth: Floats
+    """(57, 2) lips and jaw as the photo shows them, in inter-ocular distances in the canonical crop."""
+    still: Floats
+    """(S, 2) what stays, likewise."""
+    inner: InnerMouth
+
+    @property
+    def state(self) -> State:
+        """Everything as arrays for a safetensors file."""
+        inner = self.inner
+        return {
+            "mouth": self.mouth, "still": self.still, "teeth": inner.teeth, "cover": inner.cover.astype(np.float16),
+            "cavity": inner.cavity, "tongue": inner.tongue,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, state: State, canon: Canon) -> StillFace:
+        """From its arrays."""
+        inner = InnerMouth(
+            state["teeth"], state["cover"].astype(np.float32), state["cavity"], state["tongue"], canon.iod
+        )
+        return cls(state["mouth"], state["still"], inner)
+
+
+def slit_of(mouth: Floats) -> Slit:
+    """The edges of the inner lips of a mouth (57, 2)."""
+    return Slit(mouth[list(UPPER_INNER)], mouth[list(LOWER_INNER)])
+
+
+class StillRenderer:
+    """Bends frames of a photo avatar's footage into mouths. Holds no state between calls."""
+
+    def __init__(self, face: StillFace, canon: Canon) -> None:
+        self._face, self._canon = face, canon
+        self._step = max(2, round(canon.iod / KNOTS))
+        points = face.mouth * canon.iod
+        still = np.concatenate([face.still * canon.iod, _ring(canon.side)])
+        self._fields = [
+            (list(half), Field(points[list(half)], still, canon.side, self._step)) for half in (ABOVE, BENEATH)
+        ]
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        """Time spent so far by step: shape, warp, inside."""
+
+    def render(self, pictures: Sequence[Frame], matrices: Floats, mouths: Floats) -> list[Frame]:
+        """Pictures whose mouths are bent into (N, 57, 2), in inter-ocular distances, under matrices (N, 2, 3)."""
+        return [self._draw(*each) for each in zip(pictures, matrices, mouths, strict=True)]
+
+    def _draw(self, picture: Frame, matrix: Floats, mouth: Floats) -> Frame:
+        canon = self._canon
+        with self.timed("shape"):
+            target = _uncrossed(mouth) * canon.iod
+            slit = slit_of(target)
+            under = below(slit, canon.side)
+            moves = target - self._face.mouth * canon.iod
+            above, beneath = (field.inverse(moves[half]) for half, field in self._fields)
+        with self.timed("warp"):
+            result = bend(picture, matrix, (above, beneath), self._step, under)
+        with self.timed("inside"):
+            self._fill(result, matrix, slit)
+        return result
+
+    def _fill(self, picture: Frame, matrix: Floats, slit: Slit) -> None:
+        """Paint what is between the lips into the picture."""
+        inside, shown = self._face.inner.draw(slit)
+        if not shown.any():
+            return
+        height, width = picture.shape[:2]
+        x0, y0, x1, y1 = reach(matrix, self._canon.side, width, height)
+        if x1 <= x0 or y1 <= y0:
+            return
+        local, size = shifted(matrix, x0, y0), (x1 - x0, y1 - y0)
+        alpha = cv2.GaussianBlur(carried(shown, local, size), (0, 0), 0.6)
+        region = picture[y0:y1, x0:x1]
+        region[:] = cv2.blendLinear(carried(inside, local, size), np.ascontiguousarray(region), alpha, 1 - alpha)
+
+    @contextlib.contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Count the time of a block under `step`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] += time.perf_counter() - began
+
+
+def _uncrossed(mouth: Floats) -> Floats:
+    """Inner lips that would pass through each other meet half-way."""
+    result = mouth.copy()
+    upper, lower = list(UPPER_INNER), list(LOWER_INNER)
+    crossed = np.maximum(mouth[upper, 1] - mouth[lower, 1], 0) / 2
+    result[upper, 1] -= crossed
+    result[lower, 1] += crossed
+    return result
+
+
+def _ring(side: int) -> Floats:
+    """Points all around a crop's edge."""
+    along = np.linspace(0, side, RING, endpoint=False)
+    zero = np.zeros(RING)
+    edges = [(along, zero), (zero + side, along), (side - along, zero + side), (zero, side - along)]
+    return np.concatenate([np.stack(edge, axis=1) for edge in edges]).astype(np.float32)

@@ -1,0 +1,60 @@
+"""Reading photos: upright, opaque, whole, and not too large."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from portrait.errors import RecordingError
+from portrait.still import BACKGROUND, is_photo, read
+
+
+def halves() -> Image.Image:
+    """Red on the left, blue on the right."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30, 0], pixels[:, 30:, 2] = 255, 255
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_kind_is_known_by_its_beginning(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "recording"  # uploads have no ending
+    halves().save(path, format=kind, quality=95)
+    assert is_photo(path)
+    assert read(path)[20, [5, 55]] == pytest.approx(np.array([[255, 0, 0], [0, 0, 255]]), abs=12)
+
+
+def test_other_files_are_no_photos(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    for content in (b"", b"RIFF\0\0\0\0AVI LIST", b"\0\0\0\x18ftypmp42", b"GIF89a"):
+        path.write_bytes(content)
+        assert not is_photo(path)
+
+
+def test_a_turned_photo_comes_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter, clockwise
+    halves().save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    picture = read(tmp_path / "turned.jpg")
+    assert picture.shape == (60, 40, 3)
+    assert picture[[5, 55], 20] == pytest.approx(np.array([[255, 0, 0], [0, 0, 255]]), abs=12)
+
+
+def test_transparency_is_filled(tmp_path: Path) -> None:
+    picture = halves().convert("RGBA")
+    picture.putalpha(Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 20, axis=0).repeat(60, axis=1)))
+    picture.save(tmp_path / "clear.png")
+    assert read(tmp_path / "clear.png")[[5, 35], 5].tolist() == [[*BACKGROUND], [255, 0, 0]]
+
+
+def test_damaged_and_huge_photos_are_named(tmp_path: Path) -> None:
+    halves().resize((600, 400)).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:1500])
+    Image.new("1", (9000, 9000)).save(tmp_path / "huge.png")
+    for name, reason in (("cut.jpg", "photo-damaged"), ("huge.png", "photo-too-large")):
+        with pytest.raises(RecordingError) as caught:
+            read(tmp_path / name)
+        assert caught.value.reason == reason
