@@ -51,8 +51,12 @@ class Avatar:
     """(L, 2, 3) from each base frame into the canonical crop."""
     poses: Floats
     """(L, 57, 2) pose base of each base frame."""
+    shown: Floats
+    """(L, 12) coefficients of the mouth that each base frame shows."""
     footage: Footage
     """How one base frame may lead to another."""
+    overdraw: float
+    """How much farther than wanted lips are drawn open: the network closes them by as much."""
     card: dict[str, Any] = field(default_factory=dict)
     """avatar.json: provenance, parameters, metrics, baselines."""
 
@@ -88,8 +92,8 @@ class Avatar:
             return cls(
                 folder, int(card["size"]), canon, _shape(person), Visemes(state) if is_photo else Motion(state),
                 StillFace.of(load_file(folder / FACE), canon) if is_photo else FaceNet.of(load_weights(folder / FACE)),
-                None if is_photo else _gallery(folder, person),
-                person["rest"], track["matrices"], track["poses"], Footage.of(track), card,
+                None if is_photo else _gallery(folder, person), person["rest"], track["matrices"], track["poses"],
+                track["shown"], Footage.of(track), float(person["overdraw"][0]), card,
             )  # fmt: skip
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise AvatarError(f"{folder.name}: not a complete avatar") from error
@@ -103,12 +107,12 @@ class Avatar:
             weights = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
             save_weights({k: v.contiguous().cpu() for k, v in weights.items()}, self.folder / FACE)
         save_file(_contiguous(_halved(self.motion.state)), self.folder / MOTION)
-        person = _person(self.canon, self.shape, self.rest)
+        person = _person(self.canon, self.shape, self.rest) | {"overdraw": np.array([self.overdraw], np.float32)}
         if self.gallery:
             person["mouths"] = self.gallery.mouths
             _save_sheet(self.gallery.sheet(), self.folder / MOUTHS)
         save_file(_contiguous(person), self.folder / PERSON)
-        track = {"matrices": self.matrices, "poses": self.poses} | self.footage.arrays
+        track = {"matrices": self.matrices, "poses": self.poses, "shown": self.shown} | self.footage.arrays
         save_file(_contiguous(track), self.folder / TRACK)
         for file in self.folder.glob("*.safetensors"):
             file.chmod(0o644)  # safetensors writes for the owner only; another service's user renders

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.geometry import Canon, Floats
+from portrait.jaw import Jaw
 from portrait.tracking import INNER_LIP, JAW, OUTER_LIP
 
 FRACTION_BITS = 4
@@ -56,8 +58,8 @@ class FaceData:
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
         """Random (ring crops, true crops) as (B, S, S, 3), contour maps (B, 3, S/2, S/2) and mouth boxes (B, S, S).
 
-        Half the time what surrounds the mask comes from a neighbouring frame with another mouth, so that cheeks and jaw
-        cannot tell the network what the contours should.
+        Half the time what surrounds the mask comes from a neighbouring frame with another mouth, so that cheeks cannot
+        tell the network what the contours should; its jaw follows, as it will in footage.
         """
         picks = rng.choice(self.usable, size)
         maps = [contours(self._jittered(i, rng, noise), self.canon) for i in picks]
@@ -65,7 +67,17 @@ class FaceData:
         near = np.where(rng.random(size) < 0.5, picks + rng.integers(-6, 7, size), picks)
         near = np.where(np.isin(near, self.usable), near, picks)
         boxes = np.stack([mouth_weight(self.mouths[i], self.canon) for i in picks])
-        return self.crops[near], crops, np.stack(maps), boxes
+        return self._surroundings(near, picks), crops, np.stack(maps), boxes
+
+    def _surroundings(self, near: NDArray[np.intp], picks: NDArray[np.intp]) -> NDArray[np.uint8]:
+        rings = self.crops[near]
+        for row in np.flatnonzero(near != picks):
+            rings[row], _ = self._jaw.follow(rings[row], self.mouths[near[row]], self.mouths[picks[row]])
+        return rings
+
+    @cached_property
+    def _jaw(self) -> Jaw:
+        return Jaw(self.mouths[self.usable].mean(axis=0), self.canon)
 
     def _jittered(self, index: int, rng: np.random.Generator, noise: float) -> Floats:
         amounts = rng.normal(0, noise, len(self.spread)).astype(np.float32)

@@ -15,6 +15,7 @@ from scipy.cluster.vq import kmeans
 
 from portrait.geometry import LIP_COUNT, Canon, Floats
 from portrait.metrics import box_around, detail
+from portrait.pull import Pull, warped
 from portrait.video import Frame
 
 MOUTHS = 128
@@ -25,11 +26,8 @@ FINE = 0.016
 """Detail below this many inter-ocular distances (a Gaussian's sigma) is replaced."""
 REACH = 0.146
 """How far a point of the mouth pulls the skin around it along, in inter-ocular distances (a Gaussian's sigma)."""
-STIFFNESS = 0.05
-"""Ridge of the warp: how little landmarks are believed to the pixel."""
 COLUMNS = 16
-CELL = 8
-"""The warp is worked out every so many pixels; between them it is linear."""
+"""Crops beside each other on a sheet."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +85,11 @@ class Detail:
         self._lips = _lips(gallery.mouths)
         self._weight = canon.feather[..., None]
         self._sigma = FINE * canon.iod
-        self._at = np.stack(np.meshgrid(*2 * [np.arange(canon.side, dtype=np.float32)]), axis=-1)
-        self._pulls = [_pulls(mouth * canon.iod, canon) for mouth in gallery.mouths]
+        self._pulls = [Pull(mouth, canon, REACH) for mouth in gallery.mouths]
 
     def restore(self, drawn: Frame, mouth: Floats) -> Frame:
         """A drawn crop (side, side, 3) of a mouth (57, 2) with real fine detail inside the generated region."""
-        real = self._warped(self.nearest(mouth), mouth)
+        real = self._moved(self.nearest(mouth), mouth)
         difference = cv2.subtract(real, drawn, dtype=cv2.CV_32F)
         fine = (difference - cv2.GaussianBlur(difference, (0, 0), self._sigma)) * self._weight
         return cv2.add(drawn, fine, dtype=cv2.CV_8U)
@@ -101,32 +98,6 @@ class Detail:
         """Which of the gallery's mouths is most like this one (57, 2), in shape and in place."""
         return int(np.square(self._lips - mouth[:LIP_COUNT].reshape(-1)).sum(axis=1).argmin())
 
-    def _warped(self, index: int, mouth: Floats) -> Frame:
+    def _moved(self, index: int, mouth: Floats) -> Frame:
         """A real crop with its mouth moved to where this one is."""
-        cells = self._canon.side // CELL
-        offsets = (self._gallery.mouths[index] - mouth) * np.float32(self._canon.iod)
-        field = (self._pulls[index] @ offsets).reshape(cells, cells, 2)
-        field = cv2.resize(field, (self._canon.side, self._canon.side), interpolation=cv2.INTER_LINEAR)
-        return cv2.remap(
-            self._gallery.crops[index], self._at + field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-
-
-def _pulls(mouth: Floats, canon: Canon) -> Floats:
-    """(cells, 57) how much each mouth point (57, 2) in pixels moves each cell of the crop, whose border stays.
-
-    Gaussian radial basis functions with a ridge (Ruprecht and Müller 1995).
-    """
-    middles = np.arange(CELL / 2 - 0.5, canon.side, CELL)
-    cells = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
-    edge = np.linspace(0, canon.side, 6)
-    border = np.array([(x, y) for a in edge for b in (0, canon.side) for x, y in ((a, b), (b, a))])
-    points = np.concatenate([mouth, border])
-    ridge = STIFFNESS * np.eye(len(points))
-    weights = _bump(cells, points, canon) @ np.linalg.inv(_bump(points, points, canon) + ridge)
-    return weights[:, : len(mouth)].astype(np.float32)
-
-
-def _bump(a: Floats, b: Floats, canon: Canon) -> Floats:
-    square = np.square(a[:, None] - b[None]).sum(axis=-1)
-    return np.exp(-square / (2 * (REACH * canon.iod) ** 2))
+        return warped(self._gallery.crops[index], self._pulls[index].field(self._gallery.mouths[index] - mouth))

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portrait import video
 from portrait.geometry import Canon, Floats, paste
@@ -62,10 +63,11 @@ class HeldOut:
         self._points = work.load(LANDMARKS)["points"][self._start : self._stop]
         windowed = Speech(work.load(SPEECH)["clean"], shift).window(self._start, self._count)
         self._heard = motion.coefficients(windowed)
+        self._shown = self._mouths(self._held("shown"))
 
-    def drawn_by(self, net: FaceNet, *, device: str = "auto") -> HeldOut:
+    def drawn_by(self, net: FaceNet, *, overdraw: float = 1.0, device: str = "auto") -> HeldOut:
         """Use this image network from now on."""
-        self._renderer = Renderer(net, self._canon, self._gallery, device=device)
+        self._renderer, self._overdraw = Renderer(net, self._canon, self._gallery, device=device), overdraw
         return self
 
     def metrics(self) -> Metrics:
@@ -99,7 +101,7 @@ class HeldOut:
             if index in wanted:
                 wanted[index] = picture
         true = [wanted[i] for i in picks.tolist()]
-        made = self._renderer.render(true, self._held("matrices")[picks], self._mouths(self._heard)[picks])
+        made = self._rendered(true, picks, self._mouths(self._heard))
         return np.concatenate([np.concatenate(true, axis=1), np.concatenate(made, axis=1)])
 
     def _held(self, name: str) -> Floats:
@@ -108,18 +110,21 @@ class HeldOut:
     def _mouths(self, coefficients: Floats) -> Floats:
         return self._shape.expand(coefficients, self._held("base"))
 
+    def _rendered(self, pictures: list[Frame], at: slice | NDArray[np.intp], mouths: Floats) -> list[Frame]:
+        return self._renderer.render(pictures, self._held("matrices")[at], self._shown[at], mouths[at])
+
     def _shape_metrics(self) -> Metrics:
         """How well the mouth's opening is heard, before any picture is drawn."""
         true = inner_gap(self._held("mouths"))
         return {"shape_correlation": correlation(true, inner_gap(self._mouths(self._heard)))}
 
     def _drawn(self, coefficients: Floats) -> Iterator[Frame]:
-        mouths, matrices = self._mouths(coefficients), self._held("matrices")
+        mouths = self._mouths(self._shape.overdrawn(coefficients, self._arrays["rest"], self._overdraw))
         pictures = _pictures(self._work.path(FRAMES), self._start)
         for first in range(0, self._count, BATCH):
             batch = list(islice(pictures, BATCH))
             span = slice(first, first + len(batch))
-            yield from self._renderer.render(batch, matrices[span], mouths[span])
+            yield from self._rendered(batch, span, mouths)
 
     def _pasted(self, crops: Iterable[Frame]) -> Iterator[Frame]:
         canon: Canon = self._canon

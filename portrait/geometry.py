@@ -20,6 +20,8 @@ _MOVING = [*range(LIP_COUNT), *(LIP_COUNT + JAW.index(point) for point in CHIN)]
 CROP_IODS = 1.67
 """Side of the crop in inter-ocular distances: lips and chin with what surrounds them."""
 MAX_CROP = 160
+BELOW = 0.3
+"""Room under the lowest chin, in inter-ocular distances: there the neck must follow when the jaw closes."""
 MASK_MARGIN = 0.13
 FEATHER = 0.06
 
@@ -82,7 +84,7 @@ def make_canon(points: Floats, segments: list[tuple[int, int]]) -> tuple[Canon, 
     mouths = move(points[:, list(MOUTH_POINTS)], matrices)
     side = int(np.clip(np.ceil(CROP_IODS * iod * scale / 16 - 1e-3) * 16, 32, MAX_CROP))
     low, high = np.percentile(mouths[:, _MOVING].reshape(-1, 2), [0.5, 99.5], axis=0)
-    corner = np.array([(low[0] + high[0]) / 2 - side / 2, high[1] + 0.17 * iod * scale - side])
+    corner = np.array([(low[0] + high[0]) / 2 - side / 2, high[1] + BELOW * iod * scale - side])
     template = (template - corner).astype(np.float32)
     matrices = similarities(stable, template)
     mask = _mask(move(points[:, list(MOUTH_POINTS)], matrices), side, iod * scale)

@@ -16,7 +16,7 @@ from portrait.errors import RecordingError
 from portrait.geometry import Canon, Floats, cut_out, move, similarities
 from portrait.inner_mouth import InnerMouth
 from portrait.preparing import FACE_SHARE, WHOLE_SHARE, fit
-from portrait.shape import inner_gap, mouths_of
+from portrait.shape import COMPONENTS, inner_gap, mouths_of
 from portrait.still import read
 from portrait.still_face import JAW, LOWER_INNER, LOWER_OUTER, STILL, UPPER_INNER, UPPER_OUTER, StillFace, slit_of
 from portrait.synthesis import Synthesizer
@@ -115,9 +115,13 @@ def _avatar(folder: Path, picture: Frame, points: Floats, seed: int) -> Avatar:
     table = visemes.table()
     return Avatar(
         folder, len(picture), canon, table.shape, visemes.Visemes.of(table), StillFace(mouth, still, inner), None,
-        np.zeros(len(table.shape.deviation), np.float32), matrix[None], rest[None], liveliness.loop(1),
-        {"kind": "photo", "seed": seed},
+        np.zeros(len(table.shape.deviation), np.float32), matrix[None], rest[None], _at_rest(1), liveliness.loop(1),
+        1.0, {"kind": "photo", "seed": seed},
     )  # fmt: skip
+
+
+def _at_rest(count: int) -> Floats:
+    return np.zeros((count, COMPONENTS), np.float32)
 
 
 def _canon(points: Floats) -> tuple[Canon, Floats]:
@@ -157,8 +161,8 @@ def _film(avatar: Avatar, picture: Frame, points: Floats, mask: Floats, count: i
             movie.push(frame)
             matrices.append(matrix)
             tell("package", 0.1 + 0.4 * index / count)
-    poses = np.repeat(avatar.poses, len(matrices), axis=0)
-    return replace(avatar, matrices=np.stack(matrices), poses=poses, footage=liveliness.loop(count))
+    poses, shown = np.repeat(avatar.poses, len(matrices), axis=0), _at_rest(len(matrices))
+    return replace(avatar, matrices=np.stack(matrices), poses=poses, shown=shown, footage=liveliness.loop(count))
 
 
 def _idle(avatar: Avatar, tell: Step) -> None:

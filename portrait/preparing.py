@@ -14,7 +14,7 @@ from portrait.detail import Gallery, choose_gallery
 from portrait.errors import RecordingError
 from portrait.geometry import Canon, Floats, cut_out, make_canon, similarities, steady
 from portrait.offset import CERTAIN, STEP_MS, estimate
-from portrait.segments import cuts, glimpse
+from portrait.segments import cuts, glimpse, runs
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.split import Split
 from portrait.tracking import STABLE, Tracker, fill
@@ -131,13 +131,14 @@ def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
     mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, allowed)
     training = allowed & _usable(found, segments)
     shape = fit_shape(mouths[training], base[training])
-    coefficients = shape.project(mouths, base)
+    coefficients = shape.project(mouths, base).astype(np.float32)
     offset, shift = _listen(work, coefficients, training, on_step)
     rest = _rest(coefficients[training], inner_gap(mouths[training]))
     work.save(SHAPES, {
         "template": canon.template, "iod": np.array([canon.iod], np.float32), "mask": canon.mask,
         "mean": shape.mean, "components": shape.components, "deviation": shape.deviation, "rest": rest,
-        "matrices": matrices, "mouths": mouths, "base": base, "coefficients": coefficients.astype(np.float32),
+        "matrices": matrices, "mouths": mouths, "base": base, "coefficients": coefficients,
+        "shown": steady(coefficients, segments),
         "training": training.astype(np.uint8), "held_out": np.array([held_out.start, held_out.stop], np.int64),
         "segments": np.array(segments, np.int64),
     })  # fmt: skip
@@ -149,15 +150,9 @@ def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
 
 def _canon(points: Floats, segments: list[tuple[int, int]], allowed: NDArray[np.bool_]) -> tuple[Canon, Floats]:
     before = np.concatenate([[0], np.cumsum(allowed)]).tolist()
-    runs = [(a + int(first), a + int(last)) for a, b in segments for first, last in _runs(allowed[a:b])]
-    canon, _ = make_canon(points[allowed], [(before[a], before[b]) for a, b in runs])
+    parts = [(a + int(first), a + int(last)) for a, b in segments for first, last in runs(allowed[a:b])]
+    canon, _ = make_canon(points[allowed], [(before[a], before[b]) for a, b in parts])
     return canon, similarities(steady(points[:, list(STABLE), :2], segments), canon.template)
-
-
-def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Stretches (start, end) of true values."""
-    edges = np.flatnonzero(np.diff(np.pad(flags.astype(np.int8), 1)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _usable(found: NDArray[np.bool_], segments: list[tuple[int, int]]) -> NDArray[np.bool_]:

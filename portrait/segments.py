@@ -42,3 +42,9 @@ def _spikes(values: Floats, least: float) -> NDArray[np.bool_]:
     padded = np.pad(values, 2)
     beside = np.max([padded[i : i + len(values)] for i in (0, 1, 3, 4)], axis=0)
     return (values > least) & (values > CONTRAST * beside)
+
+
+def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Stretches (start, end) of true values."""
+    edges = np.flatnonzero(np.diff(np.pad(flags.astype(np.int8), 1)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

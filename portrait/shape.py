@@ -37,6 +37,12 @@ class Shape:
         flat = (coefficients * self.deviation) @ self.components + self.mean
         return base + flat.reshape(len(coefficients), -1, 2)
 
+    def overdrawn(self, coefficients: Floats, rest: Floats, gain: float) -> Floats:
+        """Coefficients (T, 12) with the lips `gain` times as far open as at `rest` (12,); shut lips stay shut."""
+        opening = self.aperture
+        gap = np.maximum((coefficients - rest) @ opening, 0)
+        return coefficients + (gain - 1) * gap[:, None] * opening / (opening @ opening + 1e-9)
+
     @property
     def aperture(self) -> Floats:
         """(12,) how much one unit of each coefficient opens the inner lips, in inter-ocular distances."""

@@ -79,8 +79,11 @@ class StillRenderer:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         """Time spent so far by step: shape, warp, inside."""
 
-    def render(self, pictures: Sequence[Frame], matrices: Floats, mouths: Floats) -> list[Frame]:
-        """Pictures whose mouths are bent into (N, 57, 2), in inter-ocular distances, under matrices (N, 2, 3)."""
+    def render(self, pictures: Sequence[Frame], matrices: Floats, shown: Floats, mouths: Floats) -> list[Frame]:
+        """Pictures whose mouths are bent into (N, 57, 2), in inter-ocular distances, under matrices (N, 2, 3).
+
+        What they have `shown` is always the photo's mouth.
+        """
         return [self._draw(*each) for each in zip(pictures, matrices, mouths, strict=True)]
 
     def _draw(self, picture: Frame, matrix: Floats, mouth: Floats) -> Frame:

@@ -19,6 +19,7 @@ from portrait.detail import Detail, Gallery
 from portrait.device import bfloat16_is_quick, choose
 from portrait.expression import NEUTRAL, Expression
 from portrait.geometry import Canon, Floats, cut_out, paste
+from portrait.jaw import Jaw
 from portrait.motion import FUTURE, PAST
 from portrait.network import FaceNet, fold_batch_norm
 from portrait.still_face import StillFace, StillRenderer
@@ -35,31 +36,41 @@ BLEND = 5
 
 
 class Renderer:
-    """Draws mouths into frames: crop, contours, network, real detail, blend. Holds no state between calls."""
+    """Draws mouths into frames: crop, jaw, contours, network, real detail, blend. Holds no state between calls."""
 
     def __init__(self, net: FaceNet, canon: Canon, gallery: Gallery, *, device: str = "auto") -> None:
         self._canon, self._feather = canon, canon.feather
+        self._jaw = Jaw(gallery.mouths.mean(axis=0), canon)
         self._detail = Detail(gallery, canon)
         self._device = choose(device)
         self._dtype = torch.bfloat16 if bfloat16_is_quick(self._device) else torch.float32
         folded = fold_batch_norm(copy.deepcopy(net).eval().float().cpu())
         self._net = folded.to(self._device, dtype=self._dtype, memory_format=torch.channels_last)
         self.seconds: defaultdict[str, float] = defaultdict(float)
-        """Time spent so far by step: raster, network, detail, blend."""
+        """Time spent so far by step: raster, jaw, network, detail, blend."""
 
-    def render(self, pictures: Sequence[Frame], matrices: Floats, mouths: Floats) -> list[Frame]:
-        """Pictures with mouths (N, 57, 2), in inter-ocular distances, drawn in under their matrices (N, 2, 3)."""
+    def render(self, pictures: Sequence[Frame], matrices: Floats, shown: Floats, mouths: Floats) -> list[Frame]:
+        """Pictures with mouths (N, 57, 2) drawn in under their matrices (N, 2, 3), instead of those `shown` (N, 57, 2).
+
+        Mouths are in inter-ocular distances within the canonical crop.
+        """
         with self.timed("raster"):
             crops = [cut_out(p, m, self._canon.side) for p, m in zip(pictures, matrices, strict=True)]
             maps = np.stack([contours(mouth, self._canon) for mouth in mouths])
-            holes = masked(np.stack(crops), self._canon)
+        with self.timed("jaw"):
+            rings = [self._jaw.follow(*each) for each in zip(crops, shown, mouths, strict=True)]
         with self.timed("network"):
-            made = self._draw(holes, maps)
+            made = self._draw(masked(np.stack([ring for ring, _ in rings]), self._canon), maps)
         with self.timed("detail"):
             made = [self._detail.restore(crop, mouth) for crop, mouth in zip(made, mouths, strict=True)]
         with self.timed("blend"):
-            triples = zip(pictures, made, matrices, strict=True)
-            return [paste(picture, crop, self._feather, matrix) for picture, crop, matrix in triples]
+            rows = zip(pictures, made, rings, matrices, strict=True)
+            return [self._blend(picture, crop, *ring, matrix) for picture, crop, ring, matrix in rows]
+
+    def _blend(self, picture: Frame, made: Frame, ring: Frame, moved: Floats, matrix: Floats) -> Frame:
+        """Drawn inside the mask, warped where the jaw moved, and untouched elsewhere."""
+        crop = cv2.blendLinear(made, ring, self._feather, 1 - self._feather)
+        return paste(picture, crop, np.maximum(np.minimum(2 * self._feather, 1), moved), matrix)
 
     def _draw(self, holes: Frame, maps: Frame) -> Frame:
         with torch.inference_mode():
@@ -104,8 +115,10 @@ class Synthesizer:
         """Frames of the footage, mixed, with mouths given by coefficients (N, 12)."""
         with self.renderer.timed("decode"):
             pictures = [_mixed(footage, *row) for row in zip(mix.frames, mix.weights, strict=True)]
-        mouths = self.avatar.shape.expand(coefficients, mix.blend(self.avatar.poses))
-        made = self.renderer.render(pictures, mix.blend(self.avatar.matrices), mouths)
+        avatar, poses = self.avatar, mix.blend(self.avatar.poses)
+        shown = avatar.shape.expand(mix.blend(avatar.shown), poses)
+        mouths = avatar.shape.expand(avatar.shape.overdrawn(coefficients, avatar.rest, avatar.overdraw), poses)
+        made = self.renderer.render(pictures, mix.blend(avatar.matrices), shown, mouths)
         if self.size == self.avatar.size:
             return made
         smaller = cv2.INTER_AREA if self.size < self.avatar.size else cv2.INTER_CUBIC

@@ -18,6 +18,7 @@ from safetensors.torch import load_file as load_weights
 
 from portrait import footage, preparing, workspace
 from portrait.avatar import BASE, IDLE, MOTION, THUMBNAIL, Avatar
+from portrait.calibration import measure_overdraw
 from portrait.dataset import FaceData
 from portrait.device import choose
 from portrait.evaluation import HeldOut
@@ -29,8 +30,8 @@ from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
 from portrait.preparing import FRAMES, SPEECH, load_crops, load_gallery, load_shapes
 from portrait.split import Split
-from portrait.synthesis import Synthesizer
-from portrait.video import FRAME_RATE, Frame, FrameReader, Movie
+from portrait.synthesis import Renderer, Synthesizer
+from portrait.video import CRF, FRAME_RATE, Frame, FrameReader, Movie
 from portrait.walk import Footage
 from portrait.workspace import Arrays, Workspace
 
@@ -171,7 +172,8 @@ class _Run:
                               key=self._keys["face"], width=self._parameters.width)  # fmt: skip
         trainer.run(self._work.path(CHECKPOINT), lambda moment: self._on_moment(moment, trainer))
         self._work.save(FACE_WEIGHTS, {k: v.cpu().numpy() for k, v in trainer.net.state_dict().items()})
-        return {"steps": trainer.step}
+        renderer = Renderer(trainer.net, canon, load_gallery(self._work), device=self._parameters.device)
+        return {"steps": trainer.step, "overdraw": measure_overdraw(self._work, renderer)}
 
     def _on_moment(self, moment: Moment, trainer: FaceTrainer) -> None:
         preview, now = None, time.monotonic()
@@ -196,7 +198,8 @@ class _Run:
     def _held_out(self, net: FaceNet) -> HeldOut:
         if self._tail is None:
             self._tail = HeldOut(self._work, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
-        return self._tail.drawn_by(net, device=self._parameters.device)
+        overdraw = self._notes["face"]["overdraw"] if "face" in self._notes else 1.0
+        return self._tail.drawn_by(net, overdraw=overdraw, device=self._parameters.device)
 
     def _net(self) -> FaceNet:
         return FaceNet.of(load_weights(self._work.path(FACE_WEIGHTS)))
@@ -215,8 +218,8 @@ class _Run:
         folder = self._work.path("avatar")
         shutil.rmtree(folder, ignore_errors=True)
         avatar = Avatar(folder, self._parameters.size, canon, shape, Motion(self._work.load(MOTION)), self._net(),
-                        load_gallery(self._work), arrays["rest"], arrays["matrices"][kept], arrays["base"][kept], base,
-                        self._card(base))  # fmt: skip
+                        load_gallery(self._work), arrays["rest"], arrays["matrices"][kept], arrays["base"][kept],
+                        arrays["shown"][kept], base, self._notes["face"]["overdraw"], self._card(base))  # fmt: skip
         avatar.save()
         self._base(folder / BASE, kept)
         self._idle(avatar)
@@ -259,7 +262,7 @@ class _Run:
             "idle_frames": base.idle_length,
             "jumps": len(base.jumps),
             "metrics": self._notes["evaluate"]["metrics"],
-            "metrics_are": f"self-driven, held-out {self._split}, from H.264-decoded output (crf 18)",
+            "metrics_are": f"self-driven, held-out {self._split}, from H.264-decoded output (crf {CRF})",
             "baselines": self._notes["evaluate"]["baselines"],
             "offset_ms": self._notes["align"]["offset_ms"],
             "training": {

@@ -53,7 +53,7 @@ class RenderSettings(ServiceSettings):
     file_preset: str = "veryfast"
     """x264 preset of video files."""
 
-    file_crf: int = Field(18, ge=0, le=51)
+    file_crf: int = Field(14, ge=0, le=51)
     """x264 quality of video files; lower is better and larger."""
 
     visible_label: bool = True

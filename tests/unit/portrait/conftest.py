@@ -76,8 +76,8 @@ def avatar(
     gallery = Gallery(np.stack([picture(50 + i, SIDE) for i in range(3)]), np.repeat(mouth[None], 3, axis=0))
     made = Avatar(
         folder, SIZE, canon, shape, motion, FaceNet().eval(), gallery, np.zeros(COMPONENTS, np.float32),
-        np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0), footage,
-        {"metrics": {"psnr": 30.0}},
+        np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0),
+        np.zeros((FRAMES, COMPONENTS), np.float32), footage, 1.1, {"metrics": {"psnr": 30.0}},
     )  # fmt: skip
     made.save()
     with Movie(folder / BASE, size=(SIZE, SIZE), crf=10, seekable=True) as movie:

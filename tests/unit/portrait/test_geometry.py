@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from portrait.geometry import Canon, cut_out, make_canon, move, paste, similarities
-from portrait.segments import cuts
-from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
+from portrait.segments import cuts, runs
+from portrait.shape import COMPONENTS, Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.tracking import EYES, INNER_LIP, JAW, OUTER_LIP, STABLE, fill, interocular
 
 
@@ -75,6 +75,13 @@ def test_shape_round_trip_and_opening() -> None:
     assert np.polyfit(coefficients @ shape.aperture, opened, 1)[0] == pytest.approx(1, abs=0.02)
 
 
+def test_only_open_lips_are_drawn_farther_open(shape: Shape) -> None:
+    rest = np.full(COMPONENTS, 0.2, np.float32)
+    said = np.stack([rest + 2 * shape.aperture, rest, rest - 2 * shape.aperture])
+    gaps = (shape.overdrawn(said, rest, 1.25) - rest) @ shape.aperture
+    assert gaps == pytest.approx((said - rest) @ shape.aperture * [1.25, 1, 1], rel=1e-4, abs=1e-6)
+
+
 def test_shape_components_are_orthonormal() -> None:
     rng = np.random.default_rng(3)
     shape: Shape = fit_shape(rng.normal(size=(300, 57, 2)).astype(np.float32), np.zeros((300, 57, 2), np.float32))
@@ -94,6 +101,11 @@ def test_cuts_are_found_and_motion_is_not() -> None:
     assert cuts(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
     found[10:12] = False
     assert cuts(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
+
+
+def test_runs_of_true_values() -> None:
+    assert runs(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
+    assert runs(np.zeros(3, bool)) == []
 
 
 def test_missing_frames_are_interpolated() -> None:

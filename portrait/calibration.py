@@ -1,0 +1,39 @@
+"""How much farther open lips must be drawn than they shall look: the image network closes them a little."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+
+from portrait import video
+from portrait.metrics import aperture
+from portrait.preparing import FRAMES, LANDMARKS, load_shapes
+from portrait.segments import runs
+from portrait.synthesis import BATCH, Renderer
+from portrait.tracking import Tracker
+from portrait.video import FRAME_RATE
+from portrait.workspace import Workspace
+
+LENGTH = 240
+"""Consecutive training frames that are drawn again."""
+MOST = 1.3
+
+
+def measure_overdraw(work: Workspace, renderer: Renderer) -> float:
+    """Spread of the lips' opening in training frames over that in the same frames drawn from their true shapes."""
+    _, shape, arrays = load_shapes(work)
+    training = arrays["training"].astype(bool)
+    start, end = max(runs(training), key=lambda run: run[1] - run[0])
+    end = min(end, start + LENGTH)
+    pictures = islice(video.frames(work.path(FRAMES), start_s=start / FRAME_RATE), end - start)
+    made = []
+    for first in range(start, end, BATCH):
+        span = slice(first, min(first + BATCH, end))
+        batch = [picture for _, picture in islice(pictures, BATCH)]
+        mouths = shape.expand(arrays["coefficients"][span], arrays["base"][span])
+        made += renderer.render(batch, arrays["matrices"][span], mouths, mouths)
+    with Tracker() as tracker:
+        seen = tracker.track(iter(made)).points
+    true = aperture(work.load(LANDMARKS)["points"][start:end])
+    return float(np.clip(true.std() / max(aperture(seen).std(), 1e-6), 1.0, MOST))
