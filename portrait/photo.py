@@ -16,7 +16,7 @@ from portrait.errors import RecordingError
 from portrait.geometry import Canon, Floats, cut_out, move, similarities
 from portrait.inner_mouth import InnerMouth
 from portrait.preparing import FACE_SHARE, WHOLE_SHARE, fit
-from portrait.shape import COMPONENTS, inner_gap, mouths_of
+from portrait.shape import inner_gap, mouths_of
 from portrait.still import read
 from portrait.still_face import JAW, LOWER_INNER, LOWER_OUTER, STILL, UPPER_INNER, UPPER_OUTER, StillFace, slit_of
 from portrait.synthesis import Synthesizer
@@ -113,15 +113,11 @@ def _avatar(folder: Path, picture: Frame, points: Floats, seed: int) -> Avatar:
     inner = InnerMouth.look_into(crop, slit_of(mouth * canon.iod), slit_of(rest * canon.iod), lips, canon.iod)
     still = (move(points[None, list(STILL)], matrix[None])[0] / canon.iod).astype(np.float32)
     table = visemes.table()
+    rested = np.zeros(len(table.shape.deviation), np.float32)
     return Avatar(
         folder, len(picture), canon, table.shape, visemes.Visemes.of(table), StillFace(mouth, still, inner), None,
-        np.zeros(len(table.shape.deviation), np.float32), matrix[None], rest[None], _at_rest(1), liveliness.loop(1),
-        1.0, {"kind": "photo", "seed": seed},
+        rested, matrix[None], rest[None], rested[None], liveliness.loop(1), 1.0, {"kind": "photo", "seed": seed},
     )  # fmt: skip
-
-
-def _at_rest(count: int) -> Floats:
-    return np.zeros((count, COMPONENTS), np.float32)
 
 
 def _canon(points: Floats) -> tuple[Canon, Floats]:
@@ -161,7 +157,7 @@ def _film(avatar: Avatar, picture: Frame, points: Floats, mask: Floats, count: i
             movie.push(frame)
             matrices.append(matrix)
             tell("package", 0.1 + 0.4 * index / count)
-    poses, shown = np.repeat(avatar.poses, len(matrices), axis=0), _at_rest(len(matrices))
+    poses, shown = (np.repeat(each, len(matrices), axis=0) for each in (avatar.poses, avatar.shown))
     return replace(avatar, matrices=np.stack(matrices), poses=poses, shown=shown, footage=liveliness.loop(count))
 
 
