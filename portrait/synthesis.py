@@ -22,9 +22,10 @@ from portrait.geometry import Canon, Floats, cut_out, paste
 from portrait.jaw import Jaw
 from portrait.motion import FUTURE, PAST
 from portrait.network import FaceNet, fold_batch_norm
+from portrait.reel import Reel
 from portrait.still_face import StillFace, StillRenderer
-from portrait.video import SAMPLES_PER_FRAME, Frame, FrameReader
-from portrait.walk import Indices, Mix
+from portrait.video import SAMPLES_PER_FRAME, Frame
+from portrait.walk import Mix
 
 BATCH = 8
 LISTEN = 48
@@ -106,15 +107,17 @@ class Synthesizer:
     def idle(self, count: int, start_frame: int = 0) -> Iterator[Frame]:
         """`count` frames of the person listening, mouth at rest, from a position of the idle loop on."""
         walk = self.avatar.walk(head_motion=0)
-        with contextlib.closing(FrameReader(self.avatar.folder / BASE)) as footage:
+        with contextlib.closing(Reel(self.avatar.folder / BASE)) as reel:
             for first in range(start_frame, start_frame + count, BATCH):
                 mix = walk.at(range(first, min(first + BATCH, start_frame + count)))
-                yield from self.frames(footage, mix, np.repeat(self.avatar.rest[None], len(mix), axis=0))
+                then = walk.at(range(first + BATCH, first + 2 * BATCH))
+                yield from self.frames(reel, mix, np.repeat(self.avatar.rest[None], len(mix), axis=0), then)
 
-    def frames(self, footage: FrameReader, mix: Mix, coefficients: Floats) -> list[Frame]:
-        """Frames of the footage, mixed, with mouths given by coefficients (N, 12)."""
+    def frames(self, reel: Reel, mix: Mix, coefficients: Floats, then: Mix) -> list[Frame]:
+        """Frames of the footage, mixed, with mouths given by coefficients (N, 12); `then` is what may come next."""
         with self.renderer.timed("decode"):
-            pictures = [_mixed(footage, *row) for row in zip(mix.frames, mix.weights, strict=True)]
+            pictures = reel.show(mix)
+            reel.expect(then)
         avatar, poses = self.avatar, mix.blend(self.avatar.poses)
         shown = avatar.shape.expand(mix.blend(avatar.shown), poses)
         mouths = avatar.shape.expand(avatar.shape.overdrawn(coefficients, avatar.rest, avatar.overdraw), poses)
@@ -132,15 +135,6 @@ def _renderer(avatar: Avatar, device: str) -> Renderer | StillRenderer:
     return Renderer(avatar.net, avatar.canon, avatar.gallery, device=device)
 
 
-def _mixed(footage: FrameReader, frames: Indices, weights: Floats) -> Frame:
-    shown = [(int(frame), float(weight)) for frame, weight in zip(frames, weights, strict=True) if weight > 0]
-    picture, total = footage[shown[0][0]], shown[0][1]
-    for frame, weight in shown[1:]:
-        total += weight
-        picture = cv2.addWeighted(picture, 1 - weight / total, footage[frame], weight / total, 0)
-    return picture
-
-
 class Performance:
     """One utterance: `push` speech as it comes, get frames as soon as what they look ahead to is known.
 
@@ -153,12 +147,13 @@ class Performance:
         self._walk, self._idle = synthesizer.avatar.walk(expression.head_motion), synthesizer.avatar.walk(head_motion=0)
         self._start = self._walk.entry(start_frame)
         self._landing: int | None = None
-        self._footage = FrameReader(synthesizer.avatar.folder / BASE)
+        self._reel = Reel(synthesizer.avatar.folder / BASE)
         self._hearing = FeatureStream()
         self._features = np.zeros((0, FEATURE_SIZE), np.float32)
         self._first = -PAST
         """Index of the first feature kept; those before 0 repeat the first."""
         self._heard = self._made = 0
+        self._reel.expect(self._shown(0, BATCH, None))
 
     @property
     def frame_index(self) -> int:
@@ -186,7 +181,11 @@ class Performance:
         if total:
             self._landing = self._walk.landing(self._start + total - 1)
         yield from self._perform(total, total)
-        self._footage.close()
+        self.close()
+
+    def close(self) -> None:
+        """Give back what the utterance holds; `flush` does, too."""
+        self._reel.close()
 
     def _keep(self, features: Floats) -> None:
         if len(features) and not len(self._features):
@@ -206,8 +205,10 @@ class Performance:
 
     def _draw(self, coefficients: Floats, total: int | None) -> list[Frame]:
         mix = self._shown(self._made, self._made + len(coefficients), total)
-        made = self._synthesizer.frames(self._footage, mix, coefficients)
-        self._made += len(coefficients)
+        end = self._made + len(coefficients)
+        then = self._shown(end, end + BATCH if total is None else min(end + BATCH, total), total)
+        made = self._synthesizer.frames(self._reel, mix, coefficients, then)
+        self._made = end
         return made
 
     def _shown(self, first: int, end: int, total: int | None) -> Mix:

@@ -37,8 +37,8 @@ from portrait.workspace import Arrays, Workspace
 
 CHECKPOINT, FACE_WEIGHTS = "face-checkpoint.safetensors", "face.safetensors"
 PREVIEW_EVERY_S = 15.0
-BASE_BITS = 0.3
-"""Most bits for a pixel of the base footage: 15 MB for a minute at 512 px, however busy the picture."""
+BASE_BITS = 0.28
+"""Most bits for a pixel of the base footage: 14 MB for a minute at 512 px, however busy the picture."""
 SHARE = {
     "preprocess": 0.05,
     "track": 0.05,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +19,8 @@ from av.video.reformatter import ColorRange, Colorspace
 SOUND_RATE = 48_000
 SOUND_BIT_RATE = 96_000
 REC_709 = 1  # ITU-T H.273: primaries and transfer of BT.709
-FIRST_FRAGMENT_S, FRAGMENT_S = 0.2, 0.4
+FRAGMENTS_S = (0.12, 0.2, 0.4)
+"""Lengths of the first fragments; the last repeats. Short ones come soon, and each lasts until the next is made."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ class _Encoder:
 
     def hear(self, samples: np.ndarray) -> None:
         """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
+        self._hear(samples)
+
+    def _hear(self, samples: np.ndarray) -> None:
         if not len(samples):
             return
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "fltp", "mono")
@@ -72,19 +79,23 @@ class _Encoder:
         self._sample_count += len(samples)
         self._container.mux(self._audio.encode(frame))
 
-    def _show(self, picture: np.ndarray, keyframe: bool = False) -> None:
+    def _count(self) -> int:
+        """The next frame's number."""
+        self.frame_count += 1
+        return self.frame_count - 1
+
+    def _encode(self, picture: np.ndarray, index: int, keyframe: bool = False) -> None:
         frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        frame.pts, frame.time_base = self.frame_count, self._tick
+        frame.pts, frame.time_base = index, self._tick
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
-        self.frame_count += 1
         self._container.mux(self._video.encode(frame))
 
     def _pad_sound(self) -> None:
         # Both tracks end together, so that the next stretch can be appended without a gap.
         missing = round(self.frame_count * self._tick * SOUND_RATE) - self._sample_count
-        self.hear(np.zeros(max(0, missing), np.float32))
+        self._hear(np.zeros(max(0, missing), np.float32))
 
     def discard(self) -> None:
         """Give back what the encoder holds, whether or not it was closed."""
@@ -98,18 +109,42 @@ class _Encoder:
 
 
 class MovieFile(_Encoder):
-    """Writes a progressive MP4, its index at the front."""
+    """Writes a progressive MP4, its index at the front, in a thread of its own while the next frames are drawn."""
+
+    AHEAD = 8
+    """Frames and pieces of sound that may wait for the encoder."""
 
     def __init__(self, path: Path, video: Format, metadata: dict[str, str]) -> None:
         super().__init__(str(path), video, metadata, "faststart", {})
+        self._thread = ThreadPoolExecutor(1, "encoder")
+        self._waiting: deque[Future[None]] = deque()
+
+    def hear(self, samples: np.ndarray) -> None:
+        """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
+        self._enqueue(self._hear, samples)
 
     def show(self, picture: np.ndarray) -> None:
-        """Add the next RGB frame (height, width, 3)."""
-        self._show(picture)
+        """Add the next RGB frame (height, width, 3), which must not change afterwards."""
+        self._enqueue(self._encode, picture, self._count())
 
     def close(self) -> None:
         """Complete the file."""
-        self._finish()
+        self._enqueue(self._finish)
+        self._wait(0)
+
+    def discard(self) -> None:
+        """Give back what the encoder holds, whether or not it was closed."""
+        self._thread.shutdown(cancel_futures=True)
+        super().discard()
+
+    def _enqueue(self, work: Callable[..., None], *arguments: object) -> None:
+        self._waiting.append(self._thread.submit(work, *arguments))
+        self._wait(self.AHEAD)
+
+    def _wait(self, most: int) -> None:
+        """Let no more than `most` wait; what went wrong with one of them is raised here."""
+        while len(self._waiting) > most:
+            self._waiting.popleft().result()
 
 
 class LiveMovie(_Encoder):
@@ -125,13 +160,13 @@ class LiveMovie(_Encoder):
             "x264-params": "keyint=infinite:scenecut=0",
         }
         super().__init__(self._sink, video, metadata, flags, options)
-        self._first, self._step = max(1, round(FIRST_FRAGMENT_S * video.fps)), max(1, round(FRAGMENT_S * video.fps))
+        self._lengths = [max(1, round(seconds * video.fps)) for seconds in FRAGMENTS_S]
         self._sent = 0
 
     def show(self, picture: np.ndarray) -> list[Fragment]:
         """Add the next RGB frame (height, width, 3); returns the fragments that became complete."""
-        index = self.frame_count
-        self._show(picture, keyframe=index == 0 or (index >= self._first and (index - self._first) % self._step == 0))
+        index = self._count()
+        self._encode(picture, index, keyframe=self._length_at(index) > 0)
         return self._fragments()
 
     def close(self) -> list[Fragment]:
@@ -148,7 +183,13 @@ class LiveMovie(_Encoder):
         return fragments
 
     def _length_at(self, index: int) -> int:
-        return self._first if index < self._first else self._step
+        """Frames of the fragment that begins with a frame; 0 if none begins there."""
+        begin = 0
+        for length in self._lengths:
+            if begin == index:
+                return length
+            begin += length
+        return 0 if (index - begin) % self._lengths[-1] else self._lengths[-1]
 
     @property
     def init_segment(self) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +73,4 @@ class _Performance(Performance):
         return self._speaking.frame_index
 
     def close(self) -> None:
-        if close := getattr(self._speaking, "close", None):
-            with contextlib.suppress(ValueError):
-                close()
+        self._speaking.close()

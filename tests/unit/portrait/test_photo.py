@@ -14,10 +14,11 @@ from portrait.avatar import BASE, IDLE, THUMBNAIL
 from portrait.liveliness import blinks, sway
 from portrait.metrics import aperture
 from portrait.photo import closed, square
+from portrait.reel import Reel
 from portrait.shape import inner_gap
 from portrait.still_face import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from portrait.tracking import Tracker
-from portrait.video import FrameReader, probe
+from portrait.video import probe
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def said(synthesizer: Synthesizer, phone: str, gain: float = 1.0) -> np.ndarray:
     """The first frame of the footage with the mouth of a phone."""
     avatar = synthesizer.avatar
     row = avatar.motion.state["rows"][PHONES.index(phone)] - avatar.motion.state["rows"][PHONES.index("SIL")]
-    footage = FrameReader(avatar.folder / BASE)
+    reel = Reel(avatar.folder / BASE)
     first = avatar.walk(0).at(range(1))
-    return synthesizer.frames(footage, first, (gain * row)[None].astype(np.float32))[0]
+    return synthesizer.frames(reel, first, (gain * row)[None].astype(np.float32), first)[0]
 
 
 def test_its_folder_is_that_of_any_avatar(photo_avatar: Path) -> None:

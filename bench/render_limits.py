@@ -1,0 +1,177 @@
+"""What rendering must keep to: quick first pictures, several at once, memory that does not grow.
+
+    python -m bench.render_limits AVATAR speech.wav first        # ms from 200 ms of speech to the first fragment
+    python -m bench.render_limits AVATAR speech.wav together     # frames a second of three renders at 256 px
+    python -m bench.render_limits AVATAR speech.wav memory --minutes 60   # peak memory against that for one minute
+
+`first` is measured in the library (frames of the first 200 ms, encoded) and through the service's StreamingRender.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+from visavis.render.v1 import render_pb2, render_pb2_grpc
+
+from portrait.avatar import Avatar
+from portrait.synthesis import Synthesizer
+from portrait.video import SAMPLE_RATE, Samples, audio
+from services.common.audio import to_pcm
+from services.common.server import Server
+from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile
+from services.render.servicer import RenderServicer
+from services.render.settings import RenderSettings
+
+FIRST_S, RUNS, AT_ONCE, SMALL = 0.2, 9, 3, 256
+Stub = render_pb2_grpc.RenderServiceStub
+
+
+def main() -> None:
+    """Measure one of the limits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("avatar", type=Path)
+    parser.add_argument("speech", type=Path)
+    parser.add_argument("what", choices=("first", "together", "memory", "peak"))
+    parser.add_argument("--minutes", type=float, default=60.0)
+    options = parser.parse_args()
+    {"first": first, "together": together, "memory": memory, "peak": peak}[options.what](options)
+
+
+def first(options: argparse.Namespace) -> None:
+    """Print medians of the time to the first fragment."""
+    speech = audio(options.speech)[: 2 * SAMPLE_RATE]
+    synthesizer = Synthesizer(Avatar.load(options.avatar))
+    own = [_first_here(synthesizer, speech) for _ in range(RUNS)]
+    remote = asyncio.run(_first_remote(options.avatar, speech))
+    for name, times in (("library", own), ("StreamingRender", remote)):
+        milliseconds = [1000 * seconds for seconds in times[1:]]
+        print(f"{name:16} median {statistics.median(milliseconds):5.0f} ms, worst {max(milliseconds):5.0f} ms")
+
+
+def _first_here(synthesizer: Synthesizer, speech: Samples) -> float:
+    movie = LiveMovie(Format(synthesizer.size, synthesizer.size, 25.0), {})
+    performance, step = synthesizer.stream(), round(FIRST_S * SAMPLE_RATE)
+    movie.hear(np.zeros(SOUND_RATE, np.float32))
+    try:
+        list(performance.push(speech[:step]))
+        began = time.perf_counter()
+        for at in range(step, len(speech), step):
+            for picture in performance.push(speech[at : at + step]):
+                if movie.show(picture):
+                    return time.perf_counter() - began
+    finally:
+        performance.close()
+        movie.discard()
+    raise RuntimeError("no fragment came of two seconds of speech")
+
+
+async def _first_remote(avatar: Path, speech: Samples) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        storage = Path(folder) / "storage"
+        shutil.copytree(avatar, storage / "avatars" / avatar.name)
+        settings = RenderSettings(
+            port=0, storage_url=storage.as_uri(), database_url=f"sqlite:///{folder}/jobs.sqlite",
+            work_folder=Path(folder) / "work", starter_avatars=Path(folder) / "none",
+        )  # fmt: skip
+        server = Server(RenderServicer(settings), settings)
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+                return [await _first_fragment(Stub(channel), avatar.name, speech) for _ in range(RUNS)]
+        finally:
+            await server.stop()
+
+
+async def _first_fragment(stub: Stub, name: str, speech: Samples) -> float:
+    """Seconds from having sent the first 200 ms of speech to the first fragment; the rest is sent at once, too."""
+    sent: list[float] = []
+
+    async def messages() -> AsyncIterator[render_pb2.StreamingRenderRequest]:
+        config = render_pb2.StreamingRenderConfig(avatar=name, sample_rate_hertz=SAMPLE_RATE)
+        yield render_pb2.StreamingRenderRequest(config=config)
+        await ready.wait()
+        step = round(FIRST_S * SAMPLE_RATE)
+        for at in range(0, len(speech), step):
+            yield render_pb2.StreamingRenderRequest(audio=to_pcm(speech[at : at + step]))
+            sent.append(time.perf_counter())
+
+    ready = asyncio.Event()
+    took = 0.0
+    async for reply in stub.StreamingRender(messages()):
+        if reply.WhichOneof("response") == "header":
+            ready.set()
+        elif not took:
+            took = time.perf_counter() - sent[0]
+    return took
+
+
+def together(options: argparse.Namespace) -> None:
+    """Print the frames a second of each of several renders at once."""
+    speech = audio(options.speech)[: 10 * SAMPLE_RATE]
+    synthesizers = [Synthesizer(Avatar.load(options.avatar), size=SMALL) for _ in range(AT_ONCE)]
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):  # the first time warms up
+            rates: list[float] = []
+            threads = [
+                threading.Thread(target=_film, args=(synthesizer, speech, Path(folder) / f"{index}.mp4", rates))
+                for index, synthesizer in enumerate(synthesizers)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    print(f"{AT_ONCE} at once, {SMALL} px: {', '.join(f'{rate:.1f}' for rate in rates)} frames/s each")
+
+
+def _film(synthesizer: Synthesizer, speech: Samples, target: Path, rates: list[float], seconds: float = 0) -> None:
+    """Speech, again and again until `seconds` are full, to a file."""
+    began = time.perf_counter()
+    movie = MovieFile(target, Format(synthesizer.size, synthesizer.size, 25.0), {})
+    performance = synthesizer.stream()
+    total, piece = max(len(speech), round(seconds * SAMPLE_RATE)), SAMPLE_RATE
+    for at in range(0, total, piece):
+        heard = np.take(speech, range(at, min(at + piece, total)), mode="wrap")
+        movie.hear(np.repeat(heard, SOUND_RATE // SAMPLE_RATE))
+        for picture in performance.push(heard):
+            movie.show(picture)
+    for picture in performance.flush():
+        movie.show(picture)
+    movie.close()
+    movie.discard()
+    rates.append(movie.frame_count / (time.perf_counter() - began))
+
+
+def peak(options: argparse.Namespace) -> None:
+    """Render for some minutes; print the process' peak memory in MB."""
+    synthesizer = Synthesizer(Avatar.load(options.avatar))
+    with tempfile.TemporaryDirectory() as folder:
+        _film(synthesizer, audio(options.speech), Path(folder) / "long.mp4", [], options.minutes * 60)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Print peak memory for one minute and for many, each in a process of its own."""
+    peaks = []
+    for minutes in (1.0, options.minutes):
+        command = [sys.executable, "-m", "bench.render_limits", str(options.avatar), str(options.speech), "peak"]
+        done = subprocess.run([*command, "--minutes", str(minutes)], check=True, capture_output=True, text=True)
+        peaks.append(float(done.stdout.split()[-1]))
+        print(f"{minutes:5.1f} min: peak {peaks[-1]:.0f} MB", flush=True)
+    print(f"growth {100 * (peaks[1] / peaks[0] - 1):.1f} %")
+
+
+if __name__ == "__main__":
+    main()
