@@ -17,10 +17,19 @@ _LABELS = {
     "lmd_iod": "  eye distances ↓",
     "lmd_centred_iod": "  when centred ↓",
     "aperture_correlation": "opening follows ↑",
-    "aperture_std_ratio": "  its range → 1",
+    "aperture_correlation_best": "  at the best lag ↑",
+    "lag_ms": "  best lag, ms → 0",
     "aperture_correlation_rolled": "  wrong audio → 0",
+    "shape_correlation": "  before drawing ↑",
+    "aperture_std_ratio": "  its range → 1",
+    "width_correlation": "width follows ↑",
     "sharpness": "sharpness → 1",
     "jitter": "jitter → 1",
+    "flicker": "skin flicker → 1",
+    "lse_c_generated": "LSE-C ↑",
+    "lse_c_true": "  true video",
+    "lse_d_generated": "LSE-D ↓",
+    "lse_d_true": "  true video",
 }
 """↑ higher is better, ↓ lower is better, → what the truth would get."""
 

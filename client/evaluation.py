@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from google.protobuf.json_format import MessageToDict
@@ -15,15 +16,24 @@ from client.services import Services
 TIMEOUT_S = 3600
 
 
-def evaluate(services: Services, true: BinaryIO, generated: BinaryIO) -> dict[str, Any]:
-    """Metrics by name; see docs/portrait.md for what each means."""
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found, and the same as an HTML page if that was asked for."""
+
+    report: dict[str, Any]
+    page: bytes
+
+
+def evaluate(services: Services, true: BinaryIO, generated: BinaryIO, *, page: bool = False) -> Evaluation:
+    """Judge a generated video by the true one; docs/benchmarks.md says what each figure means."""
 
     def requests() -> Iterator[train_pb2.EvaluateRequest]:
-        yield train_pb2.EvaluateRequest(config=train_pb2.EvaluateConfig())
+        yield train_pb2.EvaluateRequest(config=train_pb2.EvaluateConfig(page=page))
         for data in chunks(true):
             yield train_pb2.EvaluateRequest(true_video=data)
         for data in chunks(generated):
             yield train_pb2.EvaluateRequest(generated_video=data)
 
     with translate():
-        return MessageToDict(services.train.Evaluate(requests(), timeout=TIMEOUT_S).report)
+        response = services.train.Evaluate(requests(), timeout=TIMEOUT_S)
+    return Evaluation(MessageToDict(response.report), response.page)

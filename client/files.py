@@ -20,6 +20,7 @@ _AVATAR_FILES = {
     "idle": render_pb2.AVATAR_FILE_IDLE,
     "comparison": render_pb2.AVATAR_FILE_COMPARISON,
     "transcript": render_pb2.AVATAR_FILE_TRANSCRIPT,
+    "report": render_pb2.AVATAR_FILE_REPORT,
 }
 _GENERATION_FILES = {
     "video": render_pb2.GENERATION_FILE_VIDEO,
@@ -69,7 +70,7 @@ def _blocks(call: Any, iterator: Iterator[Any]) -> Iterator[bytes]:
 
 
 def avatar_file(services: Services, name: str, kind: str, offset: int = 0, limit: int = 0) -> Download:
-    """One of an avatar's files: "thumbnail", "idle", "comparison" or "transcript"."""
+    """One of an avatar's files: "thumbnail", "idle", "comparison", "transcript" or "report"."""
     request = render_pb2.ReadAvatarFileRequest(
         name=name, file=_AVATAR_FILES[kind], offset_bytes=offset, limit_bytes=limit
     )

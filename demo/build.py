@@ -29,6 +29,7 @@ def build(target: Path, recording: Path | None, seconds: float, quality: str) ->
     """Draw the clip (unless there is one), train, and leave the avatar in `target`."""
     import portrait
     from demo import clip
+    from portrait.training import REPORT_CARD
 
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +49,7 @@ def build(target: Path, recording: Path | None, seconds: float, quality: str) ->
         avatar = portrait.Avatar.load(made)
         avatar.card.update(ABOUT, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
         avatar.write_card()
+        shutil.copy(Path(folder) / "work" / REPORT_CARD, made)
         size = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
         if size > MAX_BYTES:
             raise SystemExit(f"The avatar takes {size / 2**20:.1f} MB; at most {MAX_BYTES / 2**20:g} may be shipped.")

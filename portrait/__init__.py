@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from portrait.avatar import Avatar
-    from portrait.errors import AvatarError, RecordingError
-    from portrait.evaluation import evaluate
+    from portrait.comparison import Comparison, evaluate
+    from portrait.errors import AvatarError, NotComparable, RecordingError
     from portrait.expression import Expression
     from portrait.parameters import STAGES, TrainingParameters
     from portrait.photo import PhotoReport, from_photo
+    from portrait.report_card import page
     from portrait.split import Split
     from portrait.still import is_photo
     from portrait.synthesis import Performance, Synthesizer
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
     from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
 
 __all__ = [
-    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Expression", "Movie", "Performance", "PhotoReport",
-    "Progress", "Recording", "RecordingError", "Report", "Split", "Synthesizer", "TrainingParameters", "evaluate",
-    "from_photo", "is_photo", "probe", "train",
+    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Comparison", "Expression", "Movie",
+    "NotComparable", "Performance", "PhotoReport", "Progress", "Recording", "RecordingError", "Report", "Split",
+    "Synthesizer", "TrainingParameters", "evaluate", "from_photo", "is_photo", "page", "probe", "train",
 ]  # fmt: skip
 
 _HOMES = {
-    "Avatar": "avatar", "AvatarError": "errors", "RecordingError": "errors", "evaluate": "evaluation",
-    "Expression": "expression", "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis",
-    "Synthesizer": "synthesis", "Split": "split", "Progress": "training", "Report": "training", "train": "training",
-    "FRAME_RATE": "video", "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
+    "Avatar": "avatar", "AvatarError": "errors", "NotComparable": "errors", "RecordingError": "errors",
+    "Comparison": "comparison", "evaluate": "comparison", "page": "report_card", "Expression": "expression",
+    "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis", "Synthesizer": "synthesis",
+    "Split": "split", "Progress": "training", "Report": "training", "train": "training", "FRAME_RATE": "video",
+    "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
     "PhotoReport": "photo", "from_photo": "photo", "is_photo": "still",
 }  # fmt: skip
 

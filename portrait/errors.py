@@ -11,5 +11,13 @@ class RecordingError(ValueError):
         self.reason = reason
 
 
+class NotComparable(ValueError):
+    """Two videos cannot be judged by each other; `reason` is a stable name, `video` says which one is at fault."""
+
+    def __init__(self, reason: str, video: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.video = reason, video
+
+
 class AvatarError(ValueError):
     """An avatar's folder is missing, incomplete or from another version."""

@@ -1,4 +1,4 @@
-"""How close a generated talking head comes to the person: clip against clip, or an avatar on its held-out tail."""
+"""How close an avatar in training comes to the person, on the part of the clip that it has never seen."""
 
 from __future__ import annotations
 
@@ -9,46 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait import video
+from portrait.comparison import Comparison, follow, gallery, pictures
 from portrait.geometry import Canon, Floats, paste
-from portrait.metrics import aperture, compare, correlation
+from portrait.metrics import Measurement, aperture, correlation, measure
 from portrait.motion import Motion, Speech
 from portrait.network import FaceNet
 from portrait.preparing import FRAMES, LANDMARKS, SPEECH, load_crops, load_gallery, load_shapes
 from portrait.shape import inner_gap
 from portrait.synthesis import BATCH, Renderer
-from portrait.tracking import Track, Tracker
-from portrait.video import FRAME_RATE, Frame, Movie
+from portrait.tracking import Track
+from portrait.video import Frame, Movie
 from portrait.workspace import Workspace
 
 HELD_OUT_MOVIE = "held-out.mp4"
 Metrics = dict[str, float]
-
-
-def evaluate(true: Path, generated: Path) -> Metrics:
-    """Every metric of a generated video against the true one, both decoded; ValueError if they cannot be compared."""
-    about = [video.probe(path) for path in (true, generated)]
-    if (about[0].width, about[0].height) != (about[1].width, about[1].height):
-        sizes = " and ".join(f"{each.width}x{each.height}" for each in about)
-        raise ValueError(f"the videos differ in size: {sizes}")
-    tracks = [_track(path) for path in (true, generated)]
-    if abs(len(tracks[0]) - len(tracks[1])) > 2:
-        raise ValueError(f"the videos differ in length: {len(tracks[0])} and {len(tracks[1])} frames at 25 fps")
-    for name, track in zip(("true", "generated"), tracks, strict=True):
-        if track.found.mean() < 0.9:
-            raise ValueError(f"a face is seen in only {track.found.mean():.0%} of the {name} video")
-    count = min(map(len, tracks))
-    pairs = zip(_pictures(true), _pictures(generated), strict=False)
-    return compare(islice(pairs, count), tracks[0].points[:count], tracks[1].points[:count])
-
-
-def _track(path: Path) -> Track:
-    with Tracker() as tracker:
-        return tracker.track(_pictures(path))
-
-
-def _pictures(path: Path, start: int = 0) -> Iterator[Frame]:
-    return (picture for _, picture in video.frames(path, start_s=start / FRAME_RATE))
 
 
 class HeldOut:
@@ -72,11 +46,22 @@ class HeldOut:
 
     def metrics(self) -> Metrics:
         """Metrics of the speech-driven face, H.264-decoded, with the wrong sound's correlation as a leak control."""
-        movie = self._work.path(HELD_OUT_MOVIE)
-        result = self._measure(self._drawn(self._heard), movie)
+        track = self._film(self._drawn(self._heard), self._work.path(HELD_OUT_MOVIE))
+        measured = self._measured(self._work.path(HELD_OUT_MOVIE), track)
         half = self._count // 2
         rolled = self._measure_lips(self._drawn(np.roll(self._heard, half, axis=0)))
-        return result | {"aperture_correlation_rolled": rolled} | self._shape_metrics()
+        figures = measured.metrics | {"aperture_correlation_rolled": rolled} | self._shape_metrics()
+        self._outcome = Measurement(figures, measured.series), track
+        return figures
+
+    def comparison(self, baselines: dict[str, Metrics]) -> Comparison:
+        """What `metrics` has found, with the pictures that a report shows."""
+        measured, track = self._outcome
+        made = pictures(self._work.path(HELD_OUT_MOVIE))
+        shown = gallery(self._true(), made, self._points[: len(track)], track.points,
+                        np.array(measured.series["lmd_iod"]))  # fmt: skip
+        unmeasured: dict[str, float | str] = {"not_measured": "no-checkpoint"}
+        return Comparison("same-frames", len(track), measured, unmeasured, (), shown, baselines)
 
     def baselines(self) -> dict[str, Metrics]:
         """A closed mouth, a looped training mouth and the mean crop, pasted the same way; and the true shapes drawn."""
@@ -93,11 +78,15 @@ class HeldOut:
             "true_shapes": self._measure(self._drawn(self._held("coefficients"))),
         }
 
+    def coded_truth(self) -> Metrics:
+        """The true frames through the same H.264: the best that anything drawn could score."""
+        return self._measure(self._true())
+
     def sheet(self, columns: int = 4) -> Frame:
         """True frames above what is drawn from their sound, spread over the stretch."""
         picks = np.linspace(0, self._count - 1, columns).round().astype(int)
         wanted = dict.fromkeys(picks.tolist())
-        for index, picture in enumerate(islice(_pictures(self._work.path(FRAMES), self._start), self._count)):
+        for index, picture in enumerate(self._true()):
             if index in wanted:
                 wanted[index] = picture
         true = [wanted[i] for i in picks.tolist()]
@@ -120,27 +109,31 @@ class HeldOut:
 
     def _drawn(self, coefficients: Floats) -> Iterator[Frame]:
         mouths = self._mouths(self._shape.overdrawn(coefficients, self._arrays["rest"], self._overdraw))
-        pictures = _pictures(self._work.path(FRAMES), self._start)
+        footage = self._true()
         for first in range(0, self._count, BATCH):
-            batch = list(islice(pictures, BATCH))
+            batch = list(islice(footage, BATCH))
             span = slice(first, first + len(batch))
             yield from self._rendered(batch, span, mouths)
 
     def _pasted(self, crops: Iterable[Frame]) -> Iterator[Frame]:
         canon: Canon = self._canon
-        triples = zip(_pictures(self._work.path(FRAMES), self._start), crops, self._held("matrices"),
+        triples = zip(self._true(), crops, self._held("matrices"),
                       strict=False)  # fmt: skip
         for picture, crop, matrix in triples:
             yield paste(picture, crop, canon.feather, matrix)
 
-    def _measure(self, made: Iterator[Frame], movie: Path | None = None) -> Metrics:
-        target = movie or self._work.path("baseline.mp4")
-        track = self._film(made, target)
-        pairs = zip(_pictures(self._work.path(FRAMES), self._start), _pictures(target), strict=False)
-        metrics = compare(islice(pairs, len(track)), self._points[: len(track)], track.points)
-        if movie is None:
-            target.unlink()
+    def _measure(self, made: Iterator[Frame]) -> Metrics:
+        target = self._work.path("baseline.mp4")
+        metrics = self._measured(target, self._film(made, target)).metrics
+        target.unlink()
         return metrics
+
+    def _measured(self, movie: Path, track: Track) -> Measurement:
+        pairs = zip(self._true(), pictures(movie), strict=False)
+        return measure(islice(pairs, len(track)), self._points[: len(track)], track.points)
+
+    def _true(self) -> Iterator[Frame]:
+        return islice(pictures(self._work.path(FRAMES), self._start), self._count)
 
     def _measure_lips(self, made: Iterator[Frame]) -> float:
         target = self._work.path("rolled.mp4")
@@ -154,12 +147,12 @@ class HeldOut:
             movie.push(first)
             for picture in made:
                 movie.push(picture)
-        return _track(target)
+        return follow(target)
 
 
 def contact_sheet(true: Path, generated: Path, *, columns: int = 8, start: int = 0, every: int | None = None) -> Frame:
     """Frames of two videos one above the other, for looking at; `every` frames apart, or spread over the whole."""
-    pairs = list(islice(zip(_pictures(true, start), _pictures(generated), strict=False), 4000))
+    pairs = list(islice(zip(pictures(true, start), pictures(generated), strict=False), 4000))
     picks: list[int] = (
         [i * every for i in range(columns)]
         if every

@@ -29,13 +29,14 @@ from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
 from portrait.preparing import FRAMES, SPEECH, load_crops, load_gallery, load_shapes
+from portrait.report_card import page
 from portrait.split import Split
 from portrait.synthesis import Renderer, Synthesizer
 from portrait.video import CRF, FRAME_RATE, Frame, FrameReader, Movie
 from portrait.walk import Footage
 from portrait.workspace import Arrays, Workspace
 
-CHECKPOINT, FACE_WEIGHTS = "face-checkpoint.safetensors", "face.safetensors"
+CHECKPOINT, FACE_WEIGHTS, REPORT_CARD = "face-checkpoint.safetensors", "face.safetensors", "report.html"
 PREVIEW_EVERY_S = 15.0
 BASE_BITS = 0.28
 """Most bits for a pixel of the base footage: 14 MB for a minute at 512 px, however busy the picture."""
@@ -210,6 +211,7 @@ class _Run:
         self._step(1, 3)
         baselines = held_out.baselines()
         write_picture(self._work.path("held-out.jpg"), held_out.sheet(), width=2048)
+        self._work.write_text(REPORT_CARD, page(held_out.comparison(baselines)))
         return {"metrics": metrics, "baselines": baselines}
 
     def _package(self) -> Mapping[str, object]:

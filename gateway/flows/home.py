@@ -10,7 +10,9 @@ from gateway.downloads import send
 from gateway.refusal import Refusal
 
 blueprint = Blueprint("home", __name__)
-AVATAR_FILES = ("thumbnail", "idle", "comparison", "transcript")
+AVATAR_FILES = ("thumbnail", "idle", "comparison", "transcript", "report")
+REPORT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
+"""A report brings its style and pictures with it, and is the one page that an engine writes: no scripts."""
 
 
 @blueprint.get("/")
@@ -54,4 +56,7 @@ def delete_avatar(name: str) -> Response:
 def avatar_file(name: str, kind: str) -> Response:
     if kind not in AVATAR_FILES:
         raise Refusal("An avatar has no such file.", reason="FILE_NOT_FOUND", status=404)
-    return send(lambda offset, limit: files.avatar_file(services(), name, kind, offset, limit))
+    response = send(lambda offset, limit: files.avatar_file(services(), name, kind, offset, limit))
+    if kind == "report":
+        response.headers["Content-Security-Policy"] = REPORT_POLICY
+    return response

@@ -25,6 +25,7 @@ FILES = {
     render_pb2.AVATAR_FILE_IDLE: ("idle.mp4",),
     render_pb2.AVATAR_FILE_COMPARISON: ("comparison.jpg", "comparison.png"),
     render_pb2.AVATAR_FILE_TRANSCRIPT: ("transcript.vtt",),
+    render_pb2.AVATAR_FILE_REPORT: ("report.html",),
 }
 NOT_REPORT = ("consent", "format")
 

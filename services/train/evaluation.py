@@ -8,24 +8,28 @@ from typing import Any
 
 from services.common.errors import InvalidInput
 from services.common.jobs import child
+from services.train.settings import TrainSettings
 
 
 def work(task: child.Task, _report: child.Report) -> dict[str, Any]:
-    """Measure the two files that the service wrote down.
+    """Judge one of the two files that the service wrote down by the other; write the page if one is wanted.
 
     Raises:
         InvalidInput: they cannot be compared.
     """
     import portrait
 
+    true, generated = (Path(task.spec[kind]) for kind in ("true_video", "generated_video"))
     try:
-        report = portrait.evaluate(Path(task.spec["true_video"]), Path(task.spec["generated_video"]))
+        comparison = portrait.evaluate(true, generated, syncnet=TrainSettings(**task.settings).syncnet)
     except portrait.RecordingError as error:
         raise InvalidInput(str(error), reason="UNREADABLE_MEDIA", field="video") from error
-    except ValueError as error:
+    except portrait.NotComparable as error:
         message = f"These videos cannot be compared: {error}."
-        raise InvalidInput(message, reason="NOT_COMPARABLE", field="generated_video") from error
-    return {name: float(value) for name, value in report.items() if value == value}  # without NaN
+        raise InvalidInput(message, reason="NOT_COMPARABLE", field=f"{error.video}_video") from error
+    if task.spec["page"]:
+        Path(task.spec["page"]).write_text(portrait.page(comparison), encoding="utf-8")
+    return comparison.as_dict()
 
 
 if __name__ == "__main__":

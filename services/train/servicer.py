@@ -160,16 +160,18 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     async def Evaluate(
         self, request_iterator: AsyncIterator[train_pb2.EvaluateRequest], context: object
     ) -> train_pb2.EvaluateResponse:
-        _, messages = await open_stream(request_iterator)
+        config, messages = await open_stream(request_iterator)
         with self._folder("evaluation-") as folder:
             paths = {kind: Path(folder) / kind for kind in VIDEOS}
             with paths[VIDEOS[0]].open("wb") as true, paths[VIDEOS[1]].open("wb") as generated:
                 await self._receive_both(messages, dict(zip(VIDEOS, (true, generated), strict=True)))
-            spec = {kind: str(path) for kind, path in paths.items()}
-            metrics = await self._call("services.train.evaluation", spec, folder)
+            page = Path(folder) / "report.html"
+            spec = {kind: str(path) for kind, path in paths.items()} | {"page": str(page) if config.page else ""}
+            told = await self._call("services.train.evaluation", spec, folder)
+            shown = await asyncio.to_thread(page.read_bytes) if config.page else b""
         report = Struct()
-        report.update(metrics)
-        return train_pb2.EvaluateResponse(report=report)
+        report.update(told)
+        return train_pb2.EvaluateResponse(report=report, page=shown)
 
     async def _receive_both(self, messages: AsyncIterator[Any], files: dict[str, IO[bytes]]) -> None:
         sizes = dict.fromkeys(files, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -47,6 +49,9 @@ class TrainSettings(ServiceSettings):
 
     max_checks: int = Field(4, ge=1)
     """Uploads that are checked at the same time; more wait."""
+
+    syncnet: Path | None = None
+    """SyncNet's published weights (syncnet_v2.model), for LSE-C and LSE-D; without them these are not measured."""
 
     keep_recordings_days: float = Field(7.0, gt=0)
     """How long a recording is kept that no avatar has been made of. One that has become an avatar goes at once."""

@@ -152,6 +152,7 @@ def test_a_clip_becomes_an_avatar(call: Call, storage: Storage, settings: TrainS
     assert manifest["baselines"]["mean_crop"]["psnr"] > 0
     assert storage.read(f"avatars/{NAME}/transcript.vtt").decode() == webvtt
     assert storage.exists(f"avatars/{NAME}/comparison.jpg")
+    assert storage.read(f"avatars/{NAME}/report.html").startswith(b"<!doctype html>")
     assert not storage.folders("recordings")
     assert not list(settings.work_folder.glob("training-*"))
 
@@ -285,17 +286,22 @@ def test_old_recordings_are_forgotten(call: Call, storage: Storage, recording_id
 
 
 def test_a_video_compared_with_itself_is_perfect(call: Call, demo_clip: Path) -> None:
-    config = train_pb2.EvaluateRequest(config=train_pb2.EvaluateConfig())
+    config = train_pb2.EvaluateRequest(config=train_pb2.EvaluateConfig(page=True))
     data = demo_clip.read_bytes()
 
     async def work(stub: Stub) -> tuple[Any, ...]:
         both = [train_pb2.EvaluateRequest(true_video=data), train_pb2.EvaluateRequest(generated_video=data)]
-        report = (await stub.Evaluate([config, *both])).report
+        response = await stub.Evaluate([config, *both])
         broken = [both[0], train_pb2.EvaluateRequest(generated_video=b"no video")]
-        return report, await refused(stub.Evaluate([config, *broken])), await refused(stub.Evaluate([config, both[0]]))
+        refusals = [await refused(stub.Evaluate([config, *files])) for files in (broken, both[:1])]
+        return response, *refusals
 
-    report, broken, missing = call(work)
-    assert report["psnr"] > 60
-    assert report["ssim"] > 0.999
-    assert broken[0] is INVALID
+    response, broken, missing = call(work)
+    report = MessageToDict(response.report)
+    assert (report["kind"], report["frames"], report["warnings"]) == ("self-driven", 300, ["same-file"])
+    assert report["metrics"]["psnr"] > 60
+    assert report["lag_curve"]["lag_ms"][6] == 0
+    assert report["lip_sync"] == {"not_measured": "no-checkpoint"}
+    assert response.page.startswith(b"<!doctype html>")
+    assert broken == (INVALID, "UNREADABLE_MEDIA", "video")
     assert missing == (INVALID, "FILE_EMPTY", "generated_video")

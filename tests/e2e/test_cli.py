@@ -152,11 +152,22 @@ def test_chat_spoken(stack, trained: str, hello: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.mp4"))) == 1
 
 
-def test_evaluate_a_video_against_itself(stack, video: Path) -> None:
-    done = stack.visavis("evaluate", str(video), str(video), "--json")
+def test_the_report_card_is_a_page_without_scripts(stack, trained: str) -> None:
+    answer = httpx.get(f"{stack.url}/api/v1/avatars/{trained}/report")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert "评测报告" in answer.text
+
+
+def test_evaluate_a_video_against_itself(stack, video: Path, tmp_path: Path) -> None:
+    done = stack.visavis("evaluate", str(video), str(video), "--json", "--html", str(tmp_path / "report.html"))
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    metrics = report.get("metrics", report)
+    assert report["kind"] == "self-driven"
+    assert "same-file" in report["warnings"]
+    assert "评测报告" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    metrics = report["metrics"]
     assert metrics["ssim"] == pytest.approx(1.0)
     assert metrics["lmd_px"] == pytest.approx(0.0, abs=1e-6)
 

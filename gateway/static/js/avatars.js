@@ -4,6 +4,7 @@ import { el, icon } from "./dom.js";
 import { t } from "./words.js";
 
 export const avatarFile = (name, kind) => path("avatars", name, kind);
+export const reportPage = (name) => `${avatarFile(name, "report")}#${document.documentElement.lang.slice(0, 2)}`;
 export const listAvatars = async () => (await get(path("avatars"))).avatars;
 export const listVoices = async () => (await get(path("voices"))).voices;
 

@@ -1,6 +1,6 @@
 // Home: avatars, services and machine, live.
 import { get, path, remove } from "./api.js";
-import { avatarFile, listAvatars, listVoices, noAvatars } from "./avatars.js";
+import { avatarFile, listAvatars, listVoices, noAvatars, reportPage } from "./avatars.js";
 import { $, confirmed, el, icon, repeatedly } from "./dom.js";
 import { t } from "./words.js";
 
@@ -20,8 +20,11 @@ function tile(avatar) {
   }
   const talk = el("a", { class: "button small", href: `/chat?avatar=${encodeURIComponent(avatar.name)}`, "aria-label": t("job.talk", { name: avatar.name }), textContent: t("home.talk_to") });
   const kind = avatar.kind === "photo" ? el("small", { textContent: t("avatar.photo") }) : null;
+  const report = avatar.files.includes("report")
+    ? el("a", { class: "button small", href: reportPage(avatar.name), "aria-label": t("home.report_of", { name: avatar.name }), textContent: t("home.report") })
+    : null;
   const forget = el("button", { class: "button delete", type: "button", "aria-label": t("home.delete_avatar", { name: avatar.name }), onclick: () => deleteAvatar(avatar) }, icon("delete"));
-  return el("article", { class: "avatar-tile" }, face, el("div", { class: "over" }, el("strong", { textContent: avatar.name, title: avatar.name }), kind, talk), forget);
+  return el("article", { class: "avatar-tile" }, face, el("div", { class: "over" }, el("strong", { textContent: avatar.name, title: avatar.name }), kind, report, talk), forget);
 }
 
 async function deleteAvatar(avatar) {

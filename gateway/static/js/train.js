@@ -1,6 +1,6 @@
 // Train: a form that builds its options from the engine, then the job, live, to the report card.
 import { get, path } from "./api.js";
-import { avatarFile, listVoices } from "./avatars.js";
+import { avatarFile, listVoices, reportPage } from "./avatars.js";
 import { $, $$, el, fillSelect } from "./dom.js";
 import { FileDrop, check, isPhoto, send } from "./form.js";
 import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics } from "./job-card.js";
@@ -139,6 +139,9 @@ function finish(job, actions) {
   }
   const comparison = el("img", { class: "job-preview", src: avatarFile(name, "comparison"), alt: t("job.comparison") });
   body.replaceChildren(metrics(job.result.metrics), comparison, el("p", { class: "help", textContent: t("job.comparison") }), next);
+  get(path("avatars", name))
+    .then((avatar) => avatar.files.includes("report") && talk.after(el("a", { class: "button", href: reportPage(name), textContent: t("home.report") })))
+    .catch(() => {}); // the avatar is there; its report can be had from the first page
   comparison.addEventListener("error", () => { comparison.nextSibling.remove(); comparison.remove(); });
 }
 

@@ -15,7 +15,7 @@ from services.train.settings import TrainSettings
 
 GIVEN_BY_SERVICE = ("device",)
 PHOTO_LOOP_S = 14.0  # more footage made of one photo shows nothing more
-HELD_OUT = "held-out.jpg"  # the library's picture of true and generated frames
+KEPT = {"held-out.jpg": "comparison.jpg", "report.html": "report.html"}  # of the work folder, in the avatar's
 
 
 class Engine(TrainEngine):
@@ -53,7 +53,8 @@ Told = Callable[[portrait.Progress], None]
 
 def _from_video(task: TrainingTask, parameters: portrait.TrainingParameters, on_progress: Told) -> dict[str, Any]:
     report = portrait.train(task.recording, task.work_folder, task.avatar_folder, parameters, on_progress)
-    shutil.copy(task.work_folder / HELD_OUT, task.avatar_folder / "comparison.jpg")
+    for name, kept in KEPT.items():
+        shutil.copy(task.work_folder / name, task.avatar_folder / kept)
     return {key: value for key, value in dataclasses.asdict(report).items() if key != "avatar"}
 
 

@@ -89,3 +89,31 @@ def test_a_mouth_that_never_moves_correlates_with_nothing() -> None:
 def test_boxes_stay_inside_the_picture() -> None:
     rows, columns = metrics.box_around(np.array([[-5.0, 10.0], [30.0, 70.0]]), 4, (64, 32))
     assert (rows.start, rows.stop, columns.start, columns.stop) == (6, 64, 0, 32)
+
+
+def test_the_lag_is_how_much_later_the_made_lips_move() -> None:
+    opening = np.random.default_rng(3).normal(size=100).cumsum()
+    for late in (-3, 0, 2):
+        lags, scores = metrics.lag_curve(opening, np.roll(opening, late))
+        assert lags[scores.argmax()] == 40 * late
+        assert scores.max() > 0.95
+    assert lags.tolist() == list(range(-240, 241, 40))
+    assert metrics.lag_curve(opening[:3], opening[:3])[0].tolist() == [0]
+
+
+def test_skin_that_changes_by_chance_flickers_and_lips_do_not_count() -> None:
+    points = _mesh(20)
+    points[:, [10, 152], :2] = (100, 20), (100, 200)  # forehead and chin: a face with skin around the lips
+    points[:, [234, 454], :2] = (30, 120), (170, 120)
+    rng = np.random.default_rng(4)
+    calm = [rng.integers(100, 104, (220, 200, 3), dtype=np.uint8) for _ in range(20)]
+    restless = [np.clip(p + rng.normal(0, 8, p.shape), 0, 255).astype(np.uint8) for p in calm]
+    talking = [p.copy() for p in calm]
+    for index, picture in enumerate(talking):
+        picture[120:160, 80:120] = 250 * (index % 2)
+    noisy, spoken = metrics.Flicker(points), metrics.Flicker(points)
+    for true, bad, good in zip(calm, restless, talking, strict=True):
+        noisy.add(true, bad)
+        spoken.add(true, good)
+    assert noisy.ratio > 2
+    assert spoken.ratio == pytest.approx(1)
