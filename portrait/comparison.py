@@ -53,7 +53,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class Showing:
     """What a report shows: the best, the middle and the worst moment by name, and consecutive ones."""
 
     moments: dict[str, Pair] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Comparison:
     lip_sync: dict[str, float | str]
     """LSE-C and LSE-D of both videos, or why they were not measured."""
     warnings: tuple[str, ...] = ()
-    gallery: Gallery = field(default_factory=Gallery, repr=False)
+    showing: Showing = field(default_factory=Showing, repr=False)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
@@ -211,7 +211,7 @@ def _frame_by_frame(
 ) -> Comparison:
     points = true.track.points[:count], made.track.points[:count]
     measured = metrics.measure(islice(zip(true.pictures(), made.pictures(), strict=False), count), *points)
-    shown = gallery(true.pictures(), made.pictures(), *points, np.array(measured.series["lmd_iod"]))
+    shown = showing(true.pictures(), made.pictures(), *points, np.array(measured.series["lmd_iod"]))
     return Comparison("same-frames", count, measured, _lip_sync(true, made, syncnet), warnings, shown)
 
 
@@ -221,7 +221,7 @@ def _by_the_speaker(
     points = true.track.points[:count], made.track.points[:count]
     measured = Measurement(metrics.compare_motion(*points), metrics.motion_series(*points))
     apart = np.abs(aperture(points[0]) - aperture(points[1]))
-    shown = gallery(true.pictures(), made.pictures(), *points, apart)
+    shown = showing(true.pictures(), made.pictures(), *points, apart)
     return Comparison("speaker", count, measured, _lip_sync(true, made, syncnet), warnings, shown)
 
 
@@ -232,7 +232,7 @@ def _beside_footage(true: Watched, made: Watched, warnings: tuple[str, ...], syn
     count = min(len(true.track), len(made.track))
     points = true.track.points[:count], made.track.points[:count]
     series = {"aperture_made": aperture(made.track.points).tolist()}
-    shown = gallery(true.pictures(), made.pictures(), *points, np.arange(count))
+    shown = showing(true.pictures(), made.pictures(), *points, np.arange(count))
     lip_sync = _lip_sync(true, made, syncnet)
     return Comparison("footage", len(made.track), Measurement(figures, series), lip_sync, warnings, shown)
 
@@ -263,9 +263,9 @@ def _lip_sync(true: Watched, made: Watched, checkpoint: Path | None) -> dict[str
     return result
 
 
-def gallery(
+def showing(
     true: Iterable[Frame], made: Iterable[Frame], true_points: Floats, made_points: Floats, error: NDArray[np.floating]
-) -> Gallery:
+) -> Showing:
     """The best, middle and worst frame by `error` (T,), and the 25 consecutive ones where the true lips move most."""
     count = len(error)
     order = np.argsort(error)
@@ -275,7 +275,7 @@ def gallery(
     pairs = enumerate(islice(zip(true, made, strict=False), max(wanted) + 1))
     kept = {i: _pair(i, a, b, true_points[i], made_points[i]) for i, (a, b) in pairs if i in wanted}
     strip = [kept[index] for index in range(first, first + STRIP) if index in kept]
-    return Gallery({name: kept[index] for name, index in names.items()}, strip)
+    return Showing({name: kept[index] for name, index in names.items()}, strip)
 
 
 def _pair(index: int, true: Frame, made: Frame, true_points: Floats, made_points: Floats) -> Pair:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.comparison import Comparison, follow, gallery, pictures
+from portrait.comparison import Comparison, follow, pictures, showing
 from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import Measurement, aperture, correlation, measure
 from portrait.motion import Motion, Speech
@@ -35,6 +35,7 @@ class HeldOut:
         self._start, self._stop = self._arrays["held_out"].tolist()
         self._count = self._stop - self._start
         self._points = work.load(LANDMARKS)["points"][self._start : self._stop]
+        self._motion = motion
         windowed = Speech(work.load(SPEECH)["clean"], shift).window(self._start, self._count)
         self._heard = motion.coefficients(windowed)
         self._shown = self._mouths(self._held("shown"))
@@ -50,7 +51,8 @@ class HeldOut:
         measured = self._measured(self._work.path(HELD_OUT_MOVIE), track)
         half = self._count // 2
         rolled = self._measure_lips(self._drawn(np.roll(self._heard, half, axis=0)))
-        figures = measured.metrics | {"aperture_correlation_rolled": rolled} | self._shape_metrics()
+        figures = measured.metrics | {"aperture_correlation_rolled": rolled}
+        figures |= {"shape_correlation": self.heard()["shape_correlation"]}
         self._outcome = Measurement(figures, measured.series), track
         return figures
 
@@ -58,7 +60,7 @@ class HeldOut:
         """What `metrics` has found, with the pictures that a report shows."""
         measured, track = self._outcome
         made = pictures(self._work.path(HELD_OUT_MOVIE))
-        shown = gallery(self._true(), made, self._points[: len(track)], track.points,
+        shown = showing(self._true(), made, self._points[: len(track)], track.points,
                         np.array(measured.series["lmd_iod"]))  # fmt: skip
         unmeasured: dict[str, float | str] = {"not_measured": "no-checkpoint"}
         return Comparison("same-frames", len(track), measured, unmeasured, (), shown, baselines)
@@ -102,10 +104,26 @@ class HeldOut:
     def _rendered(self, pictures: list[Frame], at: slice | NDArray[np.intp], mouths: Floats) -> list[Frame]:
         return self._renderer.render(pictures, self._held("matrices")[at], self._shown[at], mouths[at])
 
-    def _shape_metrics(self) -> Metrics:
-        """How well the mouth's opening is heard, before any picture is drawn."""
-        true = inner_gap(self._held("mouths"))
-        return {"shape_correlation": correlation(true, inner_gap(self._mouths(self._heard)))}
+    def openings(self, features: Floats, count: int, shift: int = 0) -> Floats:
+        """The mouth's opening (count,) that any speech's features (T, 248) cause on a head that is held still."""
+        told = self._motion.coefficients(Speech(features, shift).window(0, count))
+        still = self._arrays["base"][self._arrays["training"].astype(bool)].mean(axis=0)
+        return inner_gap(self._shape.expand(told, np.repeat(still[None], count, axis=0)))
+
+    def own_openings(self) -> tuple[Floats, Floats]:
+        """The mouth's opening in the training frames, as shapes have it and as tracked faces have it (`aperture`)."""
+        training = self._arrays["training"].astype(bool)
+        return inner_gap(self._arrays["mouths"][training]), aperture(self._work.load(LANDMARKS)["points"][training])
+
+    def heard(self) -> Metrics:
+        """How well the mouth's opening is heard before any picture is drawn, and with the sound rolled by half."""
+        true, half = inner_gap(self._held("mouths")), self._count // 2
+        told, rolled = (inner_gap(self._mouths(c)) for c in (self._heard, np.roll(self._heard, half, axis=0)))
+        return {
+            "shape_correlation": correlation(true, told),
+            "shape_correlation_rolled": correlation(true, rolled),
+            "shape_std_ratio": float(told.std() / true.std()),
+        }
 
     def _drawn(self, coefficients: Floats) -> Iterator[Frame]:
         mouths = self._mouths(self._shape.overdrawn(coefficients, self._arrays["rest"], self._overdraw))

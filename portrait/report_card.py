@@ -35,7 +35,7 @@ a{color:var(--accent)}.soft{color:var(--soft)}.small{font-size:.875rem}
 section{background:var(--surface);border:1px solid var(--line);border-radius:16px;padding:20px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:7px 14px 7px 0;border-bottom:1px solid var(--line);vertical-align:top}
-thead th{color:var(--soft);font-weight:500;font-size:.875rem}tbody th{font-weight:600}
+thead th{color:var(--soft);font-weight:500;font-size:.875rem}tbody th{font-weight:600}.wide tbody th{min-width:150px}
 tr:last-child>*{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.better{white-space:nowrap;color:var(--soft)}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:20px}
@@ -45,7 +45,7 @@ polyline{fill:none;stroke-width:1.8;stroke-linejoin:round}.true{stroke:var(--acc
 .grid{stroke:var(--line)}.mark{stroke:var(--soft);stroke-dasharray:4 4}
 .key{display:flex;gap:18px;margin-bottom:10px;font-size:.9rem}.key b{display:inline-block;width:22px;height:3px;
 vertical-align:middle;margin-right:7px}.key .true{background:var(--accent)}.key .made{background:var(--made)}
-.moment{display:grid;grid-template-columns:3fr 3fr 2fr 2fr;gap:8px;margin:8px 0 18px;align-items:start}
+.moment{display:grid;grid-template-columns:repeat(4,1fr);gap:8px;margin:8px 0 18px;align-items:start}
 img{display:block;width:100%;height:auto;border-radius:8px}.strip{width:2400px;max-width:none}
 @media(max-width:640px){main{padding:18px 12px 40px}section{padding:14px}.moment{grid-template-columns:1fr 1fr}
 .figures thead{display:none}.figures tr{display:grid;grid-template-columns:1fr auto;padding:8px 0;
@@ -140,7 +140,7 @@ def _figure(drawing: str, caption: str) -> str:
 
 
 def _moments(comparison: Comparison) -> str:
-    return _section("moments", "".join(_moment(name, pair) for name, pair in comparison.gallery.moments.items()))
+    return _section("moments", "".join(_moment(name, pair) for name, pair in comparison.showing.moments.items()))
 
 
 def _moment(name: str, pair: Pair) -> str:
@@ -153,7 +153,7 @@ def _moment(name: str, pair: Pair) -> str:
 
 
 def _strip(comparison: Comparison) -> str:
-    pairs = comparison.gallery.strip
+    pairs = comparison.showing.strip
     if not pairs:
         return ""
     rows = [[pair.true_mouth for pair in pairs], [pair.made_mouth for pair in pairs]]
@@ -186,7 +186,7 @@ def _baselines(comparison: Comparison) -> str:
         f'<tr><th scope="row">{_say(figure.label)}</th>{_cells(name, figure.digits, rows.values())}</tr>'
         for name, figure in shown
     )
-    table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f'<table class="wide"><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>'
     return _section(
         "baselines", f'<p class="soft small">{_word("baselines-help")}</p><div class="scroll">{table}</div>'
     )

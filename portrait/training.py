@@ -93,6 +93,26 @@ def train(
     return _Run(video, Workspace(workdir), out, parameters, split, on_progress).finish()
 
 
+def listen(
+    video: Path,
+    workdir: Path,
+    parameters: TrainingParameters,
+    *,
+    split: Split = Split(),  # noqa: B008 - frozen
+) -> HeldOut:
+    """Only the stages up to the mouth's motion, in a fraction of the time: what sound tells without any picture drawn.
+
+    Uses what `train` left in the same workdir, and the other way round. Raises RecordingError.
+    """
+    return _Run(video, Workspace(workdir), workdir / "avatar", parameters, split, lambda progress: None).listen()
+
+
+def prepare(video: Path, workdir: Path, parameters: TrainingParameters) -> tuple[Workspace, int]:
+    """Only the stages before anything is learned; returns the workspace and the sound's offset in ms."""
+    run = _Run(video, Workspace(workdir), workdir / "avatar", parameters, Split(), lambda progress: None)
+    return run.prepare()
+
+
 class _Run:
     def __init__(
         self, recording: Path, work: Workspace, out: Path, parameters: TrainingParameters, split: Split,
@@ -109,7 +129,21 @@ class _Run:
 
     def finish(self) -> Report:
         """Run every stage that is not done yet."""
-        for stage in STAGES:
+        self._run(STAGES)
+        return self._report()
+
+    def listen(self) -> HeldOut:
+        """Run the stages that need no image network."""
+        self._run(STAGES[: STAGES.index("face")])
+        return self._held_out()
+
+    def prepare(self) -> tuple[Workspace, int]:
+        """Run the stages that learn nothing."""
+        self._run(STAGES[: STAGES.index("motion")])
+        return self._work, self._notes["align"]["offset_ms"]
+
+    def _run(self, stages: tuple[str, ...]) -> None:
+        for stage in stages:
             self._stage = stage
             note = self._work.note(stage, self._keys[stage])
             if note is None or (stage == "package" and not self._out.exists()):
@@ -120,7 +154,6 @@ class _Run:
                 self._work.finish(stage, self._keys[stage], note)
             self._notes[stage] = note
             self._step(1, 1)
-        return self._report()
 
     def _step(self, step: int, steps: int, loss: float | None = None, preview: Path | None = None,
               eta_s: float | None = None) -> None:  # fmt: skip
@@ -187,7 +220,7 @@ class _Run:
         self._step(moment.step, steps, moment.loss, preview, left + rest)
 
     def _preview(self, net: FaceNet, step: int) -> Path:
-        sheet = self._held_out(net).sheet()
+        sheet = self._drawn_by(net).sheet()
         path = self._work.path(f"preview-{step:06d}.jpg")
         write_picture(path, sheet, width=1024)
         for other in self._work.folder.glob("preview-*.jpg"):
@@ -196,17 +229,20 @@ class _Run:
         self._preview_before = path
         return path
 
-    def _held_out(self, net: FaceNet) -> HeldOut:
+    def _held_out(self) -> HeldOut:
         if self._tail is None:
             self._tail = HeldOut(self._work, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
+        return self._tail
+
+    def _drawn_by(self, net: FaceNet) -> HeldOut:
         overdraw = self._notes["face"]["overdraw"] if "face" in self._notes else 1.0
-        return self._tail.drawn_by(net, overdraw=overdraw, device=self._parameters.device)
+        return self._held_out().drawn_by(net, overdraw=overdraw, device=self._parameters.device)
 
     def _net(self) -> FaceNet:
         return FaceNet.of(load_weights(self._work.path(FACE_WEIGHTS)))
 
     def _evaluate(self) -> Mapping[str, object]:
-        held_out = self._held_out(self._net())
+        held_out = self._drawn_by(self._net())
         metrics = held_out.metrics()
         self._step(1, 3)
         baselines = held_out.baselines()

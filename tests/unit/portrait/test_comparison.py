@@ -13,7 +13,7 @@ import torch
 
 from demo import clip
 from portrait import NotComparable, RecordingError, evaluate, page, syncnet
-from portrait.comparison import Comparison, Gallery, Pair, pictures
+from portrait.comparison import Comparison, Pair, Showing, pictures
 from portrait.metrics import Measurement
 from portrait.video import Frame, Movie, Samples, audio
 
@@ -58,7 +58,7 @@ def test_a_video_against_itself(true: Path) -> None:
     assert {name: found.measured.metrics[name] for name in expected} == pytest.approx(expected, abs=1e-4)
     assert found.warnings == ("same-file", "short")
     assert found.lip_sync == {"not_measured": "no-checkpoint"}
-    assert len(found.gallery.strip) == 25
+    assert len(found.showing.strip) == 25
 
 
 def test_lips_that_come_two_frames_late_and_blurred_and_noisy(
@@ -183,7 +183,7 @@ def _made_up() -> Comparison:
     series = {"aperture_true": [0.0, 0.1, 0.2], "aperture_made": [0.0, 0.1, 0.1], "lmd_iod": [0.01, 0.0, 0.02],
               "psnr_mouth": [30.0, 30.0, 30.0], "lag_ms": [-40, 0, 40], "lag_correlation": [0.1, 0.9, 0.2]}  # fmt: skip
     metrics = {"psnr": 31.234, "flicker": 0.5, "lag_ms": 0.0}
-    measured, shown = Measurement(metrics, series), Gallery({"best": pair, "worst": pair}, [pair, pair])
+    measured, shown = Measurement(metrics, series), Showing({"best": pair, "worst": pair}, [pair, pair])
     unmeasured: dict[str, float | str] = {"not_measured": "no-checkpoint"}
     return Comparison("same-frames", 3, measured, unmeasured, ("short",), shown, {"mean_crop": {"psnr": 29.876}})
 
