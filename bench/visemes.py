@@ -1,7 +1,9 @@
 """Fit the viseme table of photo avatars, and measure it on people it has not seen.
 
 python -m bench.visemes fit GRID.mp4 … --out portrait/visemes.safetensors
-python -m bench.visemes measure CLIP.mp4 …
+python -m bench.visemes measure CLIP.mp4 … [--photo FACE.jpg]
+
+With a photo, its avatar also speaks each clip's sound, and its lips are tracked in the decoded video.
 
 Fit only on recordings whose derivatives may be given away: the table that ships is of GRID (CC BY 4.0).
 """
@@ -10,7 +12,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import sys
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from portrait import audio, video
+from portrait import Avatar, Synthesizer, audio, from_photo, video
 from portrait.audio import PHONES, POSTERIOR, SILENCE
 from portrait.geometry import Floats, make_canon
 from portrait.metrics import aperture, correlation
 from portrait.motion import window
 from portrait.preparing import find_square
-from portrait.segments import glimpse, split
+from portrait.segments import cuts, glimpse
 from portrait.shape import Shape, mouths_of, pose_base
 from portrait.tracking import Tracker, fill
+from portrait.video import Movie
 from portrait.visemes import LEAD, REACH, Table, Visemes, smoothed, table
 
 COMPONENTS = 6
@@ -84,9 +90,9 @@ def clip(path: Path, cache: Path | None) -> Clip:
     """A recording, its head's pose taken out."""
     seen = watch(path, cache)
     points, found = seen["points"], seen["found"].astype(bool)
-    segments = split(points, found, seen["glimpses"])
+    segments = cuts(points, found, seen["glimpses"])
     canon, matrices = make_canon(points, segments)
-    base = pose_base(points, matrices, canon, segments, len(points))
+    base = pose_base(points, matrices, canon, segments, np.ones(len(points), bool))
     mouths = (mouths_of(points, matrices, canon) - base).reshape(len(points), -1)
     return Clip(path.stem, seen["features"], mouths - mouths[found].mean(axis=0), aperture(points), found)
 
@@ -155,12 +161,35 @@ def measure(each: Clip, made: Table) -> dict[str, float]:
     return result
 
 
+def filmed(avatar: Avatar, path: Path, each: Clip, lag_ms: float, folder: Path) -> dict[str, float]:
+    """The avatar speaks the clip's sound, `lag_ms` of its beginning left out: how its tracked lips follow, and time."""
+    sound = video.audio(path)
+    skipped = round(lag_ms * video.SAMPLE_RATE / 1000)
+    sound = sound[skipped:] if skipped > 0 else np.pad(sound, (-skipped, 0))
+    synthesizer, movie = Synthesizer(avatar), folder / "spoken.mp4"
+    performance = synthesizer.stream()
+    began = time.process_time()
+    with Movie(movie, size=(avatar.size, avatar.size)) as file:
+        for frame in itertools.chain(performance.push(sound), performance.flush()):
+            file.push(frame)
+    seconds = time.process_time() - began
+    with Tracker() as tracker:
+        made = aperture(tracker.track(frame for _, frame in video.frames(movie)).points)
+    count = min(len(made), len(each.opening))
+    usable = each.usable[:count]
+    true = each.opening[:count][usable]
+    return {"drawn": correlation(true, made[:count][usable]), "drawn_spread": float(made[:count].std() / true.std()),
+            "ms_a_frame": 1000 * seconds / max(1, len(made))}  # fmt: skip
+
+
 def main() -> None:
     """Fit or measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("fit", "measure"))
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, help="where the fitted table goes")
+    parser.add_argument("--photo", type=Path, help="draw what is measured, too, with an avatar from this photo")
+    parser.add_argument("--size", type=int, default=512, help="of its video")
     parser.add_argument("--cache", type=Path, help="keep landmarks and features here")
     options = parser.parse_args()
     clips = [clip(path, options.cache) for path in options.clips]
@@ -173,9 +202,17 @@ def main() -> None:
         for phone, gap in sorted(zip(PHONES, made.rows @ shape.aperture, strict=True), key=lambda pair: pair[1]):
             sys.stdout.write(f"{phone} {gap:+.4f}\n")
         return
-    for each in clips:
-        values = "".join(f" | {name} {value:.3f}" for name, value in measure(each, table()).items())
-        sys.stdout.write(f"{each.name}{values}\n")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        if options.photo:
+            from_photo(options.photo, folder / "avatar", size=options.size)
+        for path, each in zip(options.clips, clips, strict=True):
+            found = measure(each, table())
+            if options.photo:
+                found |= filmed(Avatar.load(folder / "avatar"), path, each, found["lag_ms"], folder)
+            values = "".join(f" | {name} {value:.3f}" for name, value in found.items())
+            sys.stdout.write(f"{each.name}{values}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def cut_out(picture: Frame, matrix: Floats, side: int) -> Frame:
 def paste(picture: Frame, crop: Frame, weight: Floats, matrix: Floats) -> Frame:
     """A copy of the frame with the crop blended in; pixels where `weight` is 0 stay exactly as they are."""
     height, width = picture.shape[:2]
-    x0, y0, x1, y1 = reach(matrix, crop.shape[0], width, height)
+    x0, y0, x1, y1 = reach(matrix, crop.shape[:2], width, height)
     result = picture.copy()
     if x1 <= x0 or y1 <= y0:
         return result
@@ -134,9 +134,9 @@ def paste(picture: Frame, crop: Frame, weight: Floats, matrix: Floats) -> Frame:
     return result
 
 
-def reach(matrix: Floats, side: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the frame's box that a crop covers, inside the frame."""
+def reach(matrix: Floats, crop: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the frame's box that a crop of (height, width) covers, inside the frame."""
     inverse = cv2.invertAffineTransform(matrix.astype(np.float64))
-    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64) @ inverse.T
+    corners = np.array([[x, y, 1] for y in (0, crop[0]) for x in (0, crop[1])], np.float64) @ inverse.T
     low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
     return max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])

@@ -51,36 +51,48 @@ class InnerMouth:
         tongue = lip * np.array([0.82, 0.62, 0.62])
         return cls(teeth, cover, cavity.astype(np.float32), tongue.astype(np.float32), iod)
 
-    def draw(self, slit: Slit) -> tuple[Frame, Floats]:
-        """The inside (side, side, 3) as the lips part, and where it shows (side, side)."""
-        side = len(self.teeth)
-        upper, lower = slit.heights(side)
-        y = np.arange(side, dtype=np.float32)[:, None]
-        opening = float((lower - upper).max()) / self.iod
-        inside = np.broadcast_to(self.cavity, (side, side, 3)).copy()
-        tongue = self._tongue(slit, opening)[..., None]
-        inside += (self.tongue - inside) * tongue
-        cover = self.cover[..., None]
-        inside += (self.teeth - inside) * cover
-        depth = np.clip((y - upper) / (SHADE * self.iod), 0, 1)
-        light = (0.62 + 0.38 * depth)[..., None]
-        return np.clip(inside * light, 0, 255).astype(np.uint8), between(slit, side)
+    def draw(self, slit: Slit) -> tuple[Frame, Floats, tuple[int, int]]:
+        """The inside (h, w, 3) as the lips part, how much of it shows (h, w), and the (x, y) of its corner in the crop.
 
-    def _tongue(self, slit: Slit, opening: float) -> Floats:
+        It reaches one pixel at least beyond what shows.
+        """
         side = len(self.teeth)
+        heights = slit.heights(side)
+        opening = float((heights[1] - heights[0]).max()) / self.iod
+        box = _box(slit, side)
+        upper, lower = (each[box[1]] for each in heights)
+        y = np.arange(side, dtype=np.float32)[box[0], None]
+        inside = np.broadcast_to(self.cavity, (len(y), len(upper), 3)).copy()
+        inside += (self.tongue - inside) * self._tongue(slit, opening, box)[..., None]
+        inside += (self.teeth[box] - inside) * self.cover[box][..., None]
+        inside *= (0.62 + 0.38 * np.clip((y - upper) / (SHADE * self.iod), 0, 1))[..., None]
+        shown = between(upper, lower, y)
+        return np.clip(inside, 0, 255).astype(np.uint8), shown, (box[1].start, box[0].start)
+
+    def _tongue(self, slit: Slit, opening: float, box: tuple[slice, slice]) -> Floats:
         shown = float(np.clip((opening - TONGUE_FROM) / (TONGUE_FULL - TONGUE_FROM), 0, 1))
         left, right = slit.lower[0, 0], slit.lower[-1, 0]
         bottom = float(slit.lower[:, 1].max())
-        x, y = (each.astype(np.float32) for each in np.meshgrid(np.arange(side), np.arange(side)))
+        y = np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None]
+        x = np.arange(box[1].start, box[1].stop, dtype=np.float32)
         across = (x - (left + right) / 2) / (0.34 * (right - left) + 1e-3)
         up = (bottom - y) / (0.55 * opening * self.iod + 1e-3)
         return np.clip(1.4 - 1.4 * np.sqrt(across**2 + up**2), 0, 1) * 0.85 * shown
 
 
+def _box(slit: Slit, side: int) -> tuple[slice, slice]:
+    """Rows and columns that hold the slit, and a margin."""
+    points = np.concatenate([slit.upper, slit.lower])
+    low = np.clip(np.floor(points.min(axis=0)).astype(int) - 4, 0, side - 1)
+    high = np.clip(np.ceil(points.max(axis=0)).astype(int) + 5, low + 1, side)
+    return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+
+
 def _lip_colour(crop: Frame, lips: Floats, photo: Slit) -> Floats:
     mask = np.zeros(crop.shape[:2], np.uint8)
     cv2.fillPoly(mask, [lips.round().astype(np.int32)], 1)
-    mask[between(photo, len(crop)) > 0] = 0
+    rows = np.arange(len(crop), dtype=np.float32)[:, None]
+    mask[between(*photo.heights(len(crop)), rows) > 0] = 0
     return np.median(crop[mask > 0], axis=0) if mask.any() else np.array([160.0, 90, 85])
 
 

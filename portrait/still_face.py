@@ -102,17 +102,19 @@ class StillRenderer:
 
     def _fill(self, picture: Frame, matrix: Floats, slit: Slit) -> None:
         """Paint what is between the lips into the picture."""
-        inside, shown = self._face.inner.draw(slit)
+        inside, shown, (left, top) = self._face.inner.draw(slit)
         if not shown.any():
             return
         height, width = picture.shape[:2]
-        x0, y0, x1, y1 = reach(matrix, self._canon.side, width, height)
+        placed = matrix.astype(np.float64) - [[0, 0, left], [0, 0, top]]
+        x0, y0, x1, y1 = reach(placed, shown.shape, width, height)
         if x1 <= x0 or y1 <= y0:
             return
-        local, size = shifted(matrix, x0, y0), (x1 - x0, y1 - y0)
+        local, size = shifted(placed, x0, y0), (x1 - x0, y1 - y0)
         alpha = cv2.GaussianBlur(carried(shown, local, size), (0, 0), 0.6)
         region = picture[y0:y1, x0:x1]
-        region[:] = cv2.blendLinear(carried(inside, local, size), np.ascontiguousarray(region), alpha, 1 - alpha)
+        colours = carried(inside, local, size, cv2.BORDER_REPLICATE)
+        region[:] = cv2.blendLinear(colours, np.ascontiguousarray(region), alpha, 1 - alpha)
 
     @contextlib.contextmanager
     def timed(self, step: str) -> Iterator[None]:

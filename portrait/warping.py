@@ -82,10 +82,8 @@ def below(slit: Slit, side: int) -> Floats:
     return np.clip((np.arange(side, dtype=np.float32)[:, None] - (upper + lower) / 2) / soft + 0.5, 0, 1)
 
 
-def between(slit: Slit, side: int) -> Floats:
-    """(side, side) 1 inside the slit, 0 outside, anti-aliased."""
-    upper, lower = slit.heights(side)
-    y = np.arange(side, dtype=np.float32)[:, None]
+def between(upper: Floats, lower: Floats, y: Floats) -> Floats:
+    """(h, w) 1 between edges at heights (w,) in rows y (h, 1), 0 outside, anti-aliased."""
     return np.clip(y - upper + 0.5, 0, 1) * np.clip(lower - y + 0.5, 0, 1) * np.clip(lower - upper, 0, 1)
 
 
@@ -95,15 +93,29 @@ def bend(picture: Frame, matrix: Floats, fields: tuple[Floats, Floats], step: in
     `matrix` (2, 3) leads from the picture into the crop; `under` is `below` of the slit as it is to be.
     """
     height, width = picture.shape[:2]
-    x0, y0, x1, y1 = reach(matrix, len(under), width, height)
+    x0, y0, x1, y1 = reach(matrix, under.shape, width, height)
     result = picture.copy()
     if x1 <= x0 or y1 <= y0:
         return result
     local = shifted(matrix, x0, y0)
     weight = carried(under, local, (x1 - x0, y1 - y0), cv2.BORDER_REPLICATE)
-    above, beneath = (_moved(picture, each, local, step, (x0, y0, x1, y1)) for each in fields)
-    result[y0:y1, x0:x1] = cv2.blendLinear(beneath, above, weight, 1 - weight)
+    split, end = _rows(weight)
+    above = _moved(picture, fields[0], local, step, (x0, y0, x1, y0 + end))
+    beneath = _moved(picture, fields[1], shifted(local, 0, split), step, (x0, y0 + split, x1, y1))
+    result[y0 : y0 + split, x0:x1], result[y0 + end : y1, x0:x1] = above[:split], beneath[end - split :]
+    if end > split:
+        share = np.ascontiguousarray(weight[split:end])
+        both = np.ascontiguousarray(beneath[: end - split]), np.ascontiguousarray(above[split:])
+        result[y0 + split : y0 + end, x0:x1] = cv2.blendLinear(*both, share, 1 - share)
     return result
+
+
+def _rows(weight: Floats) -> tuple[int, int]:
+    """The first row that has anything from below the slit, and the row after the last that has anything from above."""
+    low, high = weight.max(axis=1) > 0, weight.min(axis=1) < 1
+    split = int(np.argmax(low)) if low.any() else len(weight)
+    end = len(weight) - int(np.argmax(high[::-1])) if high.any() else 0
+    return min(split, max(end, 0)), max(split, end)
 
 
 def shifted(matrix: Floats, x: int, y: int) -> Floats:
