@@ -25,10 +25,10 @@ from safetensors.numpy import load_file, save_file
 
 from portrait import Avatar, Synthesizer, audio, from_photo, video
 from portrait.audio import PHONES, POSTERIOR, SILENCE
+from portrait.framing import survey
 from portrait.geometry import Floats, make_canon
 from portrait.metrics import aperture, correlation
 from portrait.motion import window
-from portrait.preparing import find_square
 from portrait.segments import cuts, glimpse
 from portrait.shape import Shape, mouths_of, pose_base
 from portrait.tracking import Tracker, fill
@@ -71,11 +71,12 @@ def watch(path: Path, cache: Path | None) -> dict[str, NDArray]:
     kept = cache / f"{path.stem}.safetensors" if cache else None
     if kept and kept.exists():
         return load_file(kept)
-    x, y, side = find_square(path, min(20.0, video.probe(path).duration_s))
+    length = min(20.0, video.probe(path).duration_s)
+    take = survey(path, length, lambda step, steps: None, least_s=1.0).takes[0]
     seen, glimpses = [], []
     with Tracker() as tracker:
         for _, picture in video.frames(path):
-            square = np.ascontiguousarray(picture[y : y + side, x : x + side])
+            square = np.ascontiguousarray(take.cut(picture, 1.0))
             seen.append(tracker.landmarks(square))
             glimpses.append(glimpse(square))
     track = fill(seen)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 
 class RecordingError(ValueError):
-    """The recording cannot become an avatar; `reason` is a stable name, the message is for people."""
+    """The recording cannot become an avatar; `reason` is a stable name, the message is for people.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `values` are what the message says in figures, for a translation to say too.
+    """
+
+    def __init__(self, reason: str, message: str, values: dict[str, str] | None = None) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.values = reason, values or {}
 
 
 class NotComparable(ValueError):

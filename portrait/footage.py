@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from portrait import jumps as joints
 from portrait.jumps import MARGIN, Looks
+from portrait.segments import runs
 from portrait.walk import LEAST, Footage, Indices, following
 
 SHORTEST = 50
@@ -26,7 +27,7 @@ Stretch = tuple[int, int]
 def stretches(segments: Iterable[Stretch], found: NDArray[np.bool_], most: int) -> list[Stretch]:
     """Stretches without a cut and with a face throughout, the longest first, `most` frames in all; then by time."""
     segments = list(segments)
-    whole = [(a, b) for a, b in segments if found[a:b].all()] or segments
+    whole = [(a + first, a + last) for a, b in segments for first, last in runs(found[a:b])] or segments
     chosen: list[Stretch] = []
     for start, end in sorted(whole, key=lambda s: s[0] - s[1]):
         spare = max(0, end - start - most)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from portrait import audio, video
 from portrait.detail import Gallery, choose_gallery
 from portrait.errors import RecordingError
-from portrait.geometry import Canon, Floats, cut_out, make_canon, similarities, steady
+from portrait.framing import Survey, Take, survey
+from portrait.geometry import MOUTH_POINTS, Canon, Floats, cut_out, make_canon, similarities, steady
 from portrait.offset import CERTAIN, STEP_MS, estimate
 from portrait.segments import cuts, glimpse, runs
 from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
@@ -21,77 +22,76 @@ from portrait.tracking import STABLE, Tracker, fill
 from portrait.video import FRAME_RATE, Frame, Movie
 from portrait.workspace import Arrays, Workspace
 
-FRAMES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS, GALLERY = (
-    "frames.mp4", "landmarks.safetensors", "sound.npy", "shapes.safetensors", "speech.safetensors", "crops.npy",
-    "gallery.safetensors",
+FRAMES, TAKES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS, GALLERY = (
+    "frames.mp4", "takes.safetensors", "landmarks.safetensors", "sound.npy", "shapes.safetensors", "speech.safetensors",
+    "crops.npy", "gallery.safetensors",
 )  # fmt: skip
-FACE_SHARE = 0.5
-"""Width of the detector's face box in the square crop."""
-WHOLE_SHARE = 0.4
-"""A frame whose shorter side the face fills to this share is kept whole."""
+LEAST_SEGMENT = FRAME_RATE
+"""Frames between two cuts that are worth learning from."""
 SYNC_MS = 40
 """Lag at which speech best predicts the mouth of a clip in synchrony: lips move before they are heard."""
 WARPS = (0.9, 1.1)
-LEAST_SECONDS = 5.0
 Step = Callable[[int, int], None]
 
 
 def preprocess(recording: Path, work: Workspace, size: int, seconds: float, on_step: Step) -> dict[str, object]:
-    """Crop a square around the face, re-time to 25 fps, scale; write frames.mp4 and the sound at 16 kHz."""
+    """Cut squares around the face out of what serves, at 25 fps; write frames.mp4 and the sound at 16 kHz."""
     about = video.probe(recording)
     if not about.has_audio:
         raise RecordingError(
             "no-audio", "This recording has no sound; the avatar learns from picture and sound together."
         )
     length = min(about.duration_s, seconds)
-    x, y, side = find_square(recording, length)
-    total, count = max(1, round(length * FRAME_RATE)), 0
+    surveyed = survey(recording, length, lambda step, steps: on_step(step, 2 * steps))
+    joins, last, done = [0], 0, 0
     with Movie(work.path(FRAMES), size=(size, size), crf=12, seekable=True) as movie:
-        for _, picture in video.frames(recording, end_s=length):
-            movie.push(fit(picture[y : y + side, x : x + side], size))
-            count += 1
-            on_step(min(count, total), total)
-    if count < LEAST_SECONDS * FRAME_RATE:
-        raise RecordingError(
-            "too-short", f"This recording is too short: {LEAST_SECONDS:.0f} seconds at least are needed."
-        )
-    sound = _sound(recording, count)
-    with work.path(f"{SOUND}.part").open("wb") as file:
-        np.save(file, sound, allow_pickle=False)
-    work.path(f"{SOUND}.part").replace(work.path(SOUND))
-    return {"frames": count, "square": [x, y, side], "source": [about.width, about.height], "fps": about.fps}
+        for number, picture in _shown(recording, surveyed, size):
+            movie.push(fit(picture, size))
+            joins += [done] if number != last else []
+            last, done = number, done + 1
+            on_step(surveyed.frames + done, 2 * surveyed.frames)
+    _save_sound(work, recording, surveyed.takes)
+    work.save(TAKES, {"starts": np.array(joins, np.int64)})
+    return {
+        "frames": done,
+        "takes": [[take.start_s, take.end_s, take.x, take.y, take.side] for take in surveyed.takes],
+        "copies": surveyed.cadence.period if surveyed.cadence else 0,
+        "source": [about.width, about.height],
+        "fps": about.fps,
+    }
 
 
-def _sound(recording: Path, count: int) -> Floats:
-    wanted = count * video.SAMPLES_PER_FRAME
-    sound = np.zeros(wanted, np.float32)
+def _shown(recording: Path, surveyed: Survey, size: int) -> Iterator[tuple[int, Frame]]:
+    """(Number of the take, its square) for every frame of the takes."""
+    scale = min(1.0, size / min(take.side for take in surveyed.takes))
+    wanted = {tick: number for number, take in enumerate(surveyed.takes) for tick in take.ticks}
+    end_s = (max(wanted) + 1) / FRAME_RATE
+    for second, picture in video.frames(recording, end_s=end_s, scale=scale, cadence=surveyed.cadence):
+        number = wanted.get(round(second * FRAME_RATE))
+        if number is not None:
+            yield number, surveyed.takes[number].cut(picture, scale)
+
+
+def _save_sound(work: Workspace, recording: Path, takes: tuple[Take, ...]) -> None:
+    """Write what is heard during the takes, one after the other; silence where nothing is heard."""
+    part = work.path(f"{SOUND}.part")
+    count = sum(len(take.ticks) for take in takes) * video.SAMPLES_PER_FRAME
+    sound = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(count,))
+    spans = [(take.ticks.start * video.SAMPLES_PER_FRAME, take.ticks.stop * video.SAMPLES_PER_FRAME) for take in takes]
     at = 0
     for block in video.audio_blocks(recording):
-        block = block[: wanted - at]
-        sound[at : at + len(block)] = block
+        to = 0
+        for start, end in spans:
+            first, last = max(start, at), min(end, at + len(block))
+            if last > first:
+                sound[to + first - start : to + last - start] = block[first - at : last - at]
+            to += end - start
         at += len(block)
-        if at >= wanted:
+        if at >= spans[-1][1]:
             break
-    return sound
-
-
-def find_square(recording: Path, length: float) -> tuple[int, int, int]:
-    """Left, top and side of the square around the face, from about thirty frames; RecordingError without a face."""
-    boxes, shape = [], (0, 0)
-    with Tracker() as tracker:
-        for _, picture in video.frames(recording, fps=max(0.2, min(2.0, 30 / length)), end_s=length):
-            shape = picture.shape[:2]
-            boxes += [(f.x, f.y, f.width, f.height) for f in tracker.faces(picture)[:1]]
-    if not boxes:
-        raise RecordingError("no-face", "No face was found in this recording.")
-    height, width = shape
-    middle = np.median(np.array(boxes), axis=0)
-    face, shorter = max(middle[2], middle[3]), min(height, width)
-    side = shorter if face > WHOLE_SHARE * shorter else min(shorter, round(face / FACE_SHARE))
-    side -= side % 2
-    left = np.clip(middle[0] + middle[2] / 2 - side / 2, 0, width - side)
-    top = np.clip(middle[1] + middle[3] / 2 - 0.54 * side, 0, height - side)
-    return round(left), round(top), side
+    sound.flush()
+    del sound
+    part.replace(work.path(SOUND))
 
 
 def fit(picture: Frame, size: int) -> Frame:
@@ -108,7 +108,7 @@ def track(work: Workspace, frames: int, on_step: Step) -> dict[str, object]:
     glimpses = np.zeros((frames, 32, 32), np.uint8)
     with Tracker() as tracker:
         for index, (_, picture) in enumerate(video.frames(work.path(FRAMES))):
-            seen.append(tracker.landmarks(picture))
+            seen.append(_whole(tracker.landmarks(picture), picture))
             glimpses[index] = glimpse(picture)
             on_step(index + 1, frames)
     found = fill(seen)
@@ -121,15 +121,23 @@ def track(work: Workspace, frames: int, on_step: Step) -> dict[str, object]:
     return {"frames": len(seen), "found": share}
 
 
+def _whole(points: Floats | None, picture: Frame) -> Floats | None:
+    """A mesh whose mouth and chin are in the picture, or nothing: beyond the edge it is only guessed."""
+    if points is None:
+        return None
+    mouth = points[list(MOUTH_POINTS), :2]
+    return points if (mouth >= 0).all() and (mouth < picture.shape[1::-1]).all() else None
+
+
 def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
     """Find the canonical crop, the mouth's shape model and the sound's offset, all on the training part only."""
     landmarks = work.load(LANDMARKS)
     points, found = landmarks["points"], landmarks["found"].astype(bool)
-    segments = cuts(points, found, landmarks["glimpses"])
+    segments = cuts(points, found, landmarks["glimpses"], work.load(TAKES)["starts"])
     allowed, held_out = split.training(len(points)), split.held_out(len(points))
-    canon, matrices = _canon(points, segments, allowed)
-    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, allowed)
     training = allowed & _usable(found, segments)
+    canon, matrices = _canon(points, segments, training)
+    mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, training)
     shape = fit_shape(mouths[training], base[training])
     coefficients = shape.project(mouths, base).astype(np.float32)
     offset, shift = _listen(work, coefficients, training, on_step)
@@ -156,10 +164,11 @@ def _canon(points: Floats, segments: list[tuple[int, int]], allowed: NDArray[np.
 
 
 def _usable(found: NDArray[np.bool_], segments: list[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Frames with a face, not right at a cut, where smoothing saw only one side."""
+    """Frames with a face, not right at a cut, where smoothing saw only one side, nor in a scrap between two cuts."""
     usable = found.copy()
-    for start, _ in segments[1:]:
-        usable[max(0, start - 1) : start + 1] = False
+    for start, end in segments:
+        usable[max(0, start - 1) : start + (1 if end - start >= LEAST_SEGMENT else end - start)] = False
+    usable[0] = found[0] and segments[0][1] >= LEAST_SEGMENT
     return usable
 
 

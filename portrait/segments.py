@@ -7,17 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.geometry import Floats
-from portrait.tracking import STABLE, interocular
+from portrait.tracking import interocular
 from portrait.video import Frame
 
-JUMP = 0.03
-"""Least jump of the face at a cut, in inter-ocular distances."""
-CHANGE = 2.0
+CHANGE = 0.5
 """Least mean change of the picture at a cut, in grey levels."""
 NEW_SCENE = 20.0
 """Change that is a cut even if the new face is where the old one was."""
-CONTRAST = 4.0
-"""How much a cut exceeds the two frames before and after it; quick motion is quick for more than one frame."""
+CONTRAST = 2.0
+"""How much picture and face change more, at least, than in the two frames before and after; a nod takes several."""
+TOGETHER = 10.0
+"""What the two contrasts multiply to at a cut: measured on GRID sentences joined where the head hardly moves."""
+MISSED = 5
+"""Most frames for which a face may be missed within a stretch."""
+NONE = np.zeros(0, np.int64)
 
 
 def glimpse(picture: Frame) -> NDArray[np.uint8]:
@@ -25,23 +28,32 @@ def glimpse(picture: Frame) -> NDArray[np.uint8]:
     return cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
 
 
-def cuts(points: Floats, found: NDArray[np.bool_], glimpses: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Stretches (start, end) without a cut, from mesh points (T, 478, 3) and glimpses (T, 32, 32)."""
-    stable = points[:, list(STABLE), :2]
-    jumps = np.linalg.norm(np.diff(stable, axis=0), axis=-1).mean(axis=1) / interocular(points)[1:]
+def cuts(
+    points: Floats, found: NDArray[np.bool_], glimpses: NDArray[np.uint8], starts: NDArray[np.int64] = NONE
+) -> list[tuple[int, int]]:
+    """Stretches (start, end) without a cut, from mesh points (T, 478, 3) and glimpses (T, 32, 32).
+
+    `starts` are frames known to follow a cut. A face missed for a moment parts nothing, one that is away does.
+    """
+    moved = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=-1).mean(axis=1) / interocular(points)[1:]
     changes = np.abs(np.diff(glimpses.astype(np.float32), axis=0)).mean(axis=(1, 2))
-    jumped, changed = _spikes(jumps, JUMP), _spikes(changes, CHANGE)
-    cut = changed & (jumped | (changes > NEW_SCENE))
-    cut |= found[1:] != found[:-1]
+    face, scene = _contrast(moved), _contrast(changes)
+    cut = (changes > CHANGE) & (scene > CONTRAST) & (face > CONTRAST) & (face * scene > TOGETHER)
+    cut |= (changes > NEW_SCENE) & (scene > 2 * CONTRAST)
+    away = np.zeros(len(points) + 1, bool)
+    for start, end in runs(~found):
+        away[[start, end]] = end - start > MISSED
+    cut |= away[1:-1]
+    cut[[start - 1 for start in starts if 0 < start < len(points)]] = True
     edges = [0, *(np.flatnonzero(cut) + 1).tolist(), len(points)]
     return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
 
 
-def _spikes(values: Floats, least: float) -> NDArray[np.bool_]:
-    """Where a value is large, and much larger than its neighbours."""
-    padded = np.pad(values, 2)
+def _contrast(values: Floats) -> Floats:
+    """How many times larger a value is than its four neighbours."""
+    padded = np.pad(values, 2, mode="edge")
     beside = np.max([padded[i : i + len(values)] for i in (0, 1, 3, 4)], axis=0)
-    return (values > least) & (values > CONTRAST * beside)
+    return values / (beside + 1e-6)
 
 
 def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import warnings
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from portrait.video import Frame
 
 POINTS = 478
+PART, OVERLAP = 0.6, 0.25
+"""Side of the parts that small faces are looked for in, of the longer side, and how much of it they share."""
+PART_SCORE = 0.6
+"""Least confidence for a face found only there."""
 _BLANK = np.zeros((64, 64, 3), np.uint8)
 
 # Indices into the mesh, from MediaPipe's canonical face model.
@@ -40,6 +45,25 @@ class Face:
     width: float
     height: float
     score: float
+
+    def scaled(self, factor: float) -> Face:
+        """The same face in a picture `factor` times as large."""
+        return Face(self.x * factor, self.y * factor, self.width * factor, self.height * factor, self.score)
+
+    def moved(self, x: float, y: float) -> Face:
+        """The same face with the picture's corner elsewhere."""
+        return Face(self.x + x, self.y + y, self.width, self.height, self.score)
+
+    def distance(self, other: Face) -> float:
+        """Pixels from centre to centre."""
+        dx = self.x + self.width / 2 - other.x - other.width / 2
+        return math.hypot(dx, self.y + self.height / 2 - other.y - other.height / 2)
+
+    def share_inside(self, width: int, height: int) -> float:
+        """How much of the box lies in a picture."""
+        wide = min(self.x + self.width, width) - max(self.x, 0)
+        high = min(self.y + self.height, height) - max(self.y, 0)
+        return max(0.0, wide) * max(0.0, high) / max(self.width * self.height, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -67,7 +91,15 @@ class Tracker:
         self._spoken = False  # the native code complains once, at the first face
 
     def faces(self, picture: Frame) -> list[Face]:
-        """Every face in one RGB frame, largest first."""
+        """Every face in one RGB frame, largest first; where there seems to be none, parts are looked at enlarged."""
+        found = self._faces(picture)
+        for x, y, side in () if found else _parts(*picture.shape[:2]):
+            part = np.ascontiguousarray(picture[y : y + side, x : x + side])
+            seen = [face.moved(x, y) for face in self._faces(part) if face.score >= PART_SCORE]
+            found += [face for face in seen if all(face.distance(other) > face.width / 2 for other in found)]
+        return sorted(found, key=lambda face: -face.width * face.height)
+
+    def _faces(self, picture: Frame) -> list[Face]:
         if self._detector is None:
             with _quiet():
                 solutions = _solutions()
@@ -78,8 +110,7 @@ class Tracker:
         height, width = picture.shape[:2]
         found = self._detector.process(picture).detections or []
         boxes = [(d.location_data.relative_bounding_box, float(d.score[0])) for d in found]
-        faces = [Face(b.xmin * width, b.ymin * height, b.width * width, b.height * height, s) for b, s in boxes]
-        return sorted(faces, key=lambda face: -face.width * face.height)
+        return [Face(b.xmin * width, b.ymin * height, b.width * width, b.height * height, s) for b, s in boxes]
 
     def landmarks(self, picture: Frame) -> NDArray[np.float32] | None:
         """Mesh points (478, 3) in pixels of the face followed since the last frame, or None."""
@@ -116,6 +147,16 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _parts(height: int, width: int) -> Iterator[tuple[int, int, int]]:
+    """Overlapping squares (left, top, side) that cover a picture: the detector sees any picture at 192 pixels."""
+    side = round(min(height, width, PART * max(height, width)))
+    columns, rows = (max(1, math.ceil((length - side) / (side * (1 - OVERLAP))) + 1) for length in (width, height))
+    for row in range(rows):
+        for column in range(columns):
+            x, y = ((k * (n - side)) // max(1, m - 1) for k, n, m in ((column, width, columns), (row, height, rows)))
+            yield x, y, side
 
 
 def fill(seen: list[NDArray[np.float32] | None]) -> Track:

@@ -15,6 +15,9 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from portrait import decoding
+from portrait.cadence import Cadence
+from portrait.decoding import Still
 from portrait.errors import RecordingError
 
 FRAME_RATE = 25
@@ -31,7 +34,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recording:
-    """What a media file says about itself; width and height are as displayed, after rotation."""
+    """What a media file says about itself; width and height are as displayed: square pixels, upright."""
 
     duration_s: float
     fps: float
@@ -55,15 +58,15 @@ def probe(video: Path) -> Recording:
     with _open(video) as container:
         if not container.streams.video:
             raise RecordingError("no-video", "This file has no picture track.")
-        stream = container.streams.video[0]
-        first = _first_frame(container, stream)
-        sideways = first.rotation % 180 != 0
-        audio = container.streams.audio[0] if container.streams.audio else None
+        stream = container.streams.best("video")
+        first = _first_still(container, stream)
+        width, height = first.size
+        audio = container.streams.best("audio")
         return Recording(
             duration_s=_duration(container, stream),
             fps=float(stream.average_rate or stream.guessed_rate or FRAME_RATE),
-            width=first.height if sideways else first.width,
-            height=first.width if sideways else first.height,
+            width=width,
+            height=height,
             has_audio=audio is not None,
             codec=stream.codec_context.name,
             audio_codec=audio.codec_context.name if audio is not None else "",
@@ -71,113 +74,110 @@ def probe(video: Path) -> Recording:
         )
 
 
-def _first_frame(container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame:
+def _first_still(container: av.container.InputContainer, stream: av.VideoStream) -> Still:
     try:
-        return next(container.decode(stream))
+        return next(decoding.pictures(container, stream))[1]
     except (FFmpegError, StopIteration) as error:
         raise RecordingError("no-video", "This file's picture could not be decoded.") from error
 
 
 def _duration(container: av.container.InputContainer, stream: av.VideoStream) -> float:
+    """What the file says, or, where it says nothing as browsers' recordings do, what its packets say."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return float(container.duration or 0) / av.time_base
-
-
-def _upright(frame: av.VideoFrame) -> Frame:
-    picture = frame.to_ndarray(format="rgb24")
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+    if container.duration:
+        return float(container.duration) / av.time_base
+    container.seek(0)
+    base = stream.time_base or Fraction(1, FRAME_RATE)
+    seconds = [float(p.pts * base) for p in container.demux(stream) if p.pts is not None]
+    return max(seconds, default=0.0) - min(seconds, default=0.0)
 
 
 def frames(
-    video: Path, *, fps: float = FRAME_RATE, start_s: float = 0.0, end_s: float = math.inf
+    video: Path,
+    *,
+    fps: float = FRAME_RATE,
+    start_s: float = 0.0,
+    end_s: float = math.inf,
+    scale: float = 1.0,
+    cadence: Cadence | None = None,
 ) -> Iterator[tuple[float, Frame]]:
-    """Yield (seconds, RGB uint8 (H, W, 3)) on a regular clock, one at a time.
+    """Yield (seconds, RGB uint8 (H, W, 3)) on a regular clock, one at a time: upright, with square pixels.
 
-    Each tick shows the latest frame at or before it, as a player would, so variable frame rates and up-converted
-    clips come out at `fps`. Seconds count from the first frame. A broken tail ends the iteration.
+    Each tick shows the frame nearest to it, though none more than half a tick early: variable frame rates come out at
+    `fps` without drift. Seconds count from the first frame. `scale` shrinks pictures while they are converted;
+    `cadence` leaves out the copies that a conversion to a higher frame rate put in. A broken tail ends the iteration.
     """
+    decoded = stills(video)
+    if cadence is not None:
+        decoded = cadence.retimed(decoded)
+    for seconds, still in _on_clock(decoded, fps, start_s, end_s):
+        yield seconds, still.rgb(scale)
+
+
+def stills(video: Path) -> Iterator[tuple[float, Still]]:
+    """Yield every frame as (seconds since the first, still), not converted yet."""
     with _open(video) as container:
         if not container.streams.video:
             raise RecordingError("no-video", "This file has no picture track.")
-        stream = container.streams.video[0]
+        stream = container.streams.best("video")
         stream.thread_type = "AUTO"
-        yield from _on_clock(_decoded(container, stream), fps, start_s, end_s)
-
-
-def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]:
-    origin: float | None = None
-    try:
-        for frame in container.decode(stream):
-            seconds = frame.time if frame.time is not None else 0.0
+        origin: float | None = None
+        for seconds, still in decoding.pictures(container, stream):
             origin = seconds if origin is None else origin
-            yield seconds - origin, frame
-    except FFmpegError:
-        return
+            yield seconds - origin, still
 
 
 def _on_clock(
-    decoded: Iterator[tuple[float, av.VideoFrame]], fps: float, start_s: float, end_s: float
-) -> Iterator[tuple[float, Frame]]:
+    decoded: Iterator[tuple[float, Still]], fps: float, start_s: float, end_s: float
+) -> Iterator[tuple[float, Still]]:
     tick = math.ceil(start_s * fps)
-    shown: av.VideoFrame | None = None
+    shown: Still | None = None
     last_s, gap_s = 0.0, 1.0 / fps
-    for seconds, frame in decoded:
-        picture: Frame | None = None
-        # Half a millisecond of slack: containers round their timestamps.
-        while shown is not None and tick / fps < min(seconds - 5e-4, end_s):
-            picture = _upright(shown) if picture is None else picture
-            yield tick / fps, picture
+    for index, (seconds, still) in enumerate(decoded):
+        from_s = seconds - min(seconds - last_s, 1.0 / fps) / 2
+        while shown is not None and tick / fps < min(from_s, end_s):
+            yield tick / fps, shown
             tick += 1
         if tick / fps >= end_s:
             return
-        gap_s, last_s, shown = seconds - last_s or gap_s, seconds, frame
+        gap_s = min(seconds - last_s, seconds / index) if index else gap_s  # how long the last one stays
+        last_s, shown = seconds, still
     while shown is not None and tick / fps < min(last_s + gap_s - 5e-4, end_s):
-        yield tick / fps, _upright(shown)
+        yield tick / fps, shown
         tick += 1
 
 
 def audio_blocks(media: Path, *, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
-    """Yield mono float32 blocks in [-1, 1] at `rate`, aligned so that sample 0 is heard with the first frame."""
+    """Yield mono float32 blocks in [-1, 1] at `rate`, aligned so that sample 0 is heard with the first frame.
+
+    Silence stands for what is missing, so the sound keeps its place to the end.
+    """
     with _open(media) as container:
         if not container.streams.audio:
             raise RecordingError("no-audio", "This file has no sound track.")
-        stream = container.streams.audio[0]
-        lead = _audio_lead(container, stream)
-        pending = round(lead * rate)
-        if pending < 0:
-            yield np.zeros(-pending, np.float32)
-        for block in _resampled(container, stream, rate):
-            skip = min(max(pending, 0), len(block))
-            pending -= skip
-            if len(block) > skip:
-                yield block[skip:]
+        yield from decoding.sound(container, container.streams.best("audio"), rate, _origin(media))
 
 
-def _audio_lead(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """Seconds of sound before the first picture (negative: the sound starts later)."""
-    if not container.streams.video:
-        return 0.0
-    picture = container.streams.video[0]
-    starts = [
-        float(s.start_time * s.time_base) if s.start_time is not None and s.time_base is not None else 0.0
-        for s in (picture, stream)
-    ]
-    return starts[0] - starts[1]
+def _origin(media: Path) -> float:
+    """When the first picture is shown, in the file's own time; 0 without one."""
+    with _open(media) as container:
+        if not container.streams.video:
+            return 0.0
+        first = next(decoding.pictures(container, container.streams.best("video")), None)
+        return first[0] if first else 0.0
 
 
-def _resampled(container: av.container.InputContainer, stream: av.AudioStream, rate: int) -> Iterator[Samples]:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-    try:
-        for frame in container.decode(stream):
-            frame.pts = None
-            for block in resampler.resample(frame):
-                yield block.to_ndarray().reshape(-1)
-    except FFmpegError:
-        pass  # a truncated tail: keep what was readable
-    for block in resampler.resample(None):
-        yield block.to_ndarray().reshape(-1)
+def heard(media: Path) -> tuple[float, float]:
+    """When the sound begins and ends, in seconds since the first picture, by its packets."""
+    with _open(media) as container:
+        if not container.streams.audio:
+            raise RecordingError("no-audio", "This file has no sound track.")
+        stream = container.streams.best("audio")
+        base = stream.time_base or Fraction(1, SAMPLE_RATE)
+        spans = [(p.pts, p.pts + (p.duration or 0)) for p in container.demux(stream) if p.pts is not None]
+    start, end = min((a for a, _ in spans), default=0) * base, max((b for _, b in spans), default=0) * base
+    return float(start) - _origin(media), float(end) - _origin(media)
 
 
 def audio(media: Path, *, rate: int = SAMPLE_RATE) -> Samples:

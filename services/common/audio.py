@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     from pydub import AudioSegment
 
 FULL_SCALE = 32_768
+CANCELLED = 0.05  # of the louder channel's energy
 SILENCE_PEAK = 10 ** (-50 / 20)  # of full scale; what never gets louder cannot be heard
 
 
@@ -101,7 +102,10 @@ def _frames(container: av.container.InputContainer, resampler: av.AudioResampler
 
 def _mono(frame: av.AudioFrame) -> np.ndarray:
     # The mean, not FFmpeg's own mix-down: that makes the same voice on both channels 3 dB louder, and clips it.
-    return frame.to_ndarray().mean(axis=0)
+    # Where one channel is wired the wrong way round they cancel each other: then the louder one alone.
+    channels = frame.to_ndarray()
+    mean, energy = channels.mean(axis=0), np.square(channels).sum(axis=1)
+    return channels[energy.argmax()] if np.square(mean).sum() < CANCELLED * energy.max() else mean
 
 
 def decode(source: str | Path | IO[bytes], rate: int, *, field: str = "audio", max_seconds: float = 3600) -> np.ndarray:

@@ -11,8 +11,11 @@ import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from portrait.decoding import Still, pictures
+
 LOOKS = 60  # frames looked at, at most
 LOOKS_PER_S = 1.5
+HDR = (16, 18)  # transfer functions PQ and HLG, ITU-T H.273
 WIDEST = 1280  # pictures are scaled down to this for looking at
 
 
@@ -26,7 +29,7 @@ class NotMedia(Exception):
 
 @dataclass(frozen=True)
 class Outline:
-    """What the packets of a recording tell; sizes are as shown, after rotation."""
+    """What the packets of a recording and its first picture tell; sizes are as shown: square pixels, upright."""
 
     width: int
     height: int
@@ -36,6 +39,8 @@ class Outline:
     has_picture: bool
     has_sound: bool
     keyframes_s: tuple[float, ...]
+    is_hdr: bool = False
+    is_interlaced: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def outline(path: Path) -> Outline:
 
 def _outline(container: av.container.InputContainer) -> Outline:
     has_sound = bool(container.streams.audio)
-    stream = container.streams.video[0] if container.streams.video else None
+    stream = container.streams.best("video")
     if stream is None or not stream.codec_context.width or _is_still(container, stream):
         return Outline(0, 0, 0.0, 0.0, 0.0, False, has_sound, ())
     seconds, keyframes = _times(container, stream)
@@ -72,12 +77,16 @@ def _outline(container: av.container.InputContainer) -> Outline:
         float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
     )
     container.seek(0)
-    rotation = _rotation(container, stream)
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if rotation % 180:
-        width, height = height, width
+    first = next(pictures(container, stream), None)
     length = span + (1 / fps if fps else 0.0)
-    return Outline(width, height, fps, length, declared, True, has_sound, tuple(keyframes))
+    if first is None:
+        size = stream.codec_context.width, stream.codec_context.height
+        return Outline(*size, fps, length, declared, True, has_sound, tuple(keyframes))
+    still = first[1]
+    return Outline(
+        *still.size, fps, length, declared, True, has_sound, tuple(keyframes),
+        is_hdr=still.frame.color_trc in HDR, is_interlaced=bool(still.frame.interlaced_frame),
+    )  # fmt: skip
 
 
 def _is_still(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
@@ -91,19 +100,15 @@ def _times(container: av.container.InputContainer, stream: av.VideoStream) -> tu
     seconds, keyframes = [], []
     try:
         for packet in container.demux(stream):
-            if packet.pts is not None and packet.size:
-                seconds.append(float(packet.pts * packet.time_base))
+            at = packet.dts if packet.pts is None else packet.pts
+            if at is not None and packet.size and not packet.is_discard:
+                seconds.append(float(at * packet.time_base))
                 if packet.is_keyframe:
                     keyframes.append(seconds[-1])
     except FFmpegError:
         pass  # cut off: what came before counts
     first = min(seconds, default=0.0)
     return sorted(second - first for second in seconds), sorted(second - first for second in keyframes)
-
-
-def _rotation(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    frame = next(container.decode(stream), None)
-    return round(frame.rotation) if frame else 0
 
 
 def _begins_like_media(path: Path) -> bool:
@@ -118,7 +123,7 @@ def looks(path: Path, about: Outline) -> Iterator[Look]:
     step = about.duration_s / count
     wanted = [_snapped((i + 0.5) * step, about.keyframes_s, step / 3) for i in range(count)]
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+        stream = container.streams.best("video")
         stream.thread_type = "AUTO"
         yield from _at(container, stream, wanted, about.keyframes_s)
 
@@ -146,12 +151,6 @@ def _at(
         except (FFmpegError, StopIteration):
             return  # the rest cannot be decoded
         position = frame.time - origin
-        yield _look(frame, position)
-
-
-def _look(frame: av.VideoFrame, second: float) -> Look:
-    scale = min(1.0, WIDEST / max(frame.width, frame.height))
-    size = (max(2, round(frame.width * scale)), max(2, round(frame.height * scale)))
-    picture = frame.reformat(*size, format="rgb24").to_ndarray()
-    turns = round(frame.rotation / 90) % 4
-    return Look(second, np.ascontiguousarray(np.rot90(picture, turns)), scale)
+        still = Still(frame, stream.sample_aspect_ratio)
+        scale = min(1.0, WIDEST / max(still.size))
+        yield Look(position, still.rgb(scale), scale)

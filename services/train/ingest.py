@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from portrait.framing import rivals
 from portrait.still import is_photo
 from portrait.tracking import Face, Tracker
+from portrait.video import heard
 from services.common.audio import SILENCE_PEAK
 from services.common.errors import InvalidInput
 from services.common.jobs import child
@@ -25,10 +27,9 @@ from services.train.settings import TrainSettings
 FIELD = "video"
 SLACK_S = 0.3  # a recording of "ten seconds" may lack a few frames
 COMPLETE_SHARE = 0.9  # of the declared length that must be there
-MISSING_SHARE = 0.1  # of the looks that may show no face; training leaves such moments out
-OTHERS_SHARE = 0.05  # of the looks that may show a second face: passers-by
-OTHER_SIZE = 0.4  # a second face narrower than this share of the first is background
-SURE = 0.6  # least confidence for a second face
+MISSING_SHARE = 0.5  # of the looks that may show no face; training leaves such moments out
+OTHERS_SHARE = 0.2  # of the looks that may show a second face; these are left out, too
+SOUND_GAP_S = 1.0  # of sound missing at either end that is worth a word
 LEAST_SPEECH_S, LEAST_SPEECH_SHARE = 3.0, 0.1
 QUIET_DB, CLIPPED_SHARE, LOW_FPS, SMALL_FACE = -38.0, 0.001, 20.0, 110
 JUMP = 0.8  # of the face's width between looks; people rarely move so far
@@ -50,9 +51,7 @@ class Sight:
     @property
     def others(self) -> list[Face]:
         """Further faces that matter."""
-        return [
-            face for face in self.faces[1:] if face.score >= SURE and face.width >= OTHER_SIZE * self.faces[0].width
-        ]
+        return rivals(self.faces[0], self.faces[1:]) if self.faces else []
 
 
 def check(path: Path, settings: TrainSettings) -> dict[str, Any]:
@@ -64,10 +63,11 @@ def check(path: Path, settings: TrainSettings) -> dict[str, Any]:
     if path.stat().st_size and is_photo(path):
         return photos.check(path, settings)
     about = _check_file(path, settings)
+    partly = _check_span(path, about, settings)
     sound = _check_sound(path, about)
     sights = _look(path, about)
-    _check_faces(sights, settings)
-    warnings = [*_sound_warnings(sound), *_picture_warnings(about, sights)]
+    _check_faces(sights, about, settings)
+    warnings = [*partly, *_sound_warnings(sound), *_picture_warnings(about, sights)]
     return {
         "duration_s": about.duration_s,
         "width": about.width,
@@ -118,6 +118,21 @@ def _check_bounds(about: Outline, settings: TrainSettings) -> None:
         raise _refusal("NO_AUDIO", "This video has no sound. Record it again with a microphone.")
 
 
+def _check_span(path: Path, about: Outline, settings: TrainSettings) -> list[InvalidInput]:
+    """Sound and picture must be there together for long enough; a warning if not all the time."""
+    start, end = heard(path)
+    start, end = max(0.0, start), min(end, about.duration_s)
+    values = {"start": f"{start:.1f}", "end": f"{max(start, end):.1f}", "min": f"{settings.min_seconds:g}"}
+    span = f"There is sound only from second {values['start']} to {values['end']}"
+    if end - start < settings.min_seconds - SLACK_S:
+        message = f"{span}; at least {values['min']} seconds with sound are needed. Record or export it again."
+        raise _refusal("SOUND_TOO_SHORT", message, **values)
+    if start <= SOUND_GAP_S and end >= about.duration_s - SOUND_GAP_S:
+        return []
+    message = f"{span}; the rest is left out. Export the video again if there should be more."
+    return [_refusal("SOUND_PARTLY", message, start=values["start"], end=values["end"])]
+
+
 def _check_sound(path: Path, about: Outline) -> Sound:
     sound = listen(path)
     if sound.peak < SILENCE_PEAK:
@@ -134,21 +149,36 @@ def _look(path: Path, about: Outline) -> list[Sight]:
         return [Sight(look.second, tracker.faces(look.picture), look.scale) for look in looks(path, about)]
 
 
-def _check_faces(sights: list[Sight], settings: TrainSettings) -> None:
+def _check_faces(sights: list[Sight], about: Outline, settings: TrainSettings) -> None:
     if not sights:
         raise _refusal("UNREADABLE_MEDIA", "The picture of this video is damaged. Export it again, as MP4 with H.264.")
-    missing = [sight for sight in sights if not sight.faces]
-    if len(missing) > MISSING_SHARE * len(sights):
+    missing, crowded = _missing(sights), [sight for sight in sights if sight.others]
+    if _too_many(missing, sights, MISSING_SHARE, about, settings):
         second = f"{missing[0].second:.1f}"
         share = f"{100 * len(missing) / len(sights):.0f}"
         message = f"No face can be seen at second {second} (nor in {share} % of the video). Keep the face in view, lit."
         raise _refusal("NO_FACE", message, second=second, percent=share)
-    seen = [sight for sight in sights if sight.faces]
-    crowded = [sight for sight in seen if sight.others]
-    if len(crowded) > max(1, OTHERS_SHARE * len(sights)):
+    if len(crowded) > 1 and _too_many([*missing, *crowded], sights, OTHERS_SHARE + len(missing) / len(sights), about,
+                                      settings):  # fmt: skip
         second, count = f"{crowded[0].second:.1f}", str(1 + len(crowded[0].others))
         message = f"{count} faces can be seen at second {second}. Only one person may be in the picture."
         raise _refusal("SEVERAL_FACES", message, second=second, count=count)
+    _check_size([sight for sight in sights if sight.faces], settings)
+
+
+def _missing(sights: list[Sight]) -> list[Sight]:
+    return [sight for sight in sights if not sight.faces]
+
+
+def _too_many(
+    unusable: list[Sight], sights: list[Sight], share: float, about: Outline, settings: TrainSettings
+) -> bool:
+    """Whether moments that are left out are too large a share, or leave too few seconds."""
+    left_s = about.duration_s * (1 - len(unusable) / len(sights))
+    return bool(unusable) and (len(unusable) > share * len(sights) or left_s < settings.min_seconds - SLACK_S)
+
+
+def _check_size(seen: list[Sight], settings: TrainSettings) -> None:
     width = float(np.median([sight.width for sight in seen]))
     if width < settings.min_face_pixels:
         smallest = min(seen, key=lambda sight: sight.width)
@@ -184,6 +214,26 @@ def _picture_warnings(about: Outline, sights: list[Sight]) -> list[InvalidInput]
         pixels = f"{width:.0f}"
         message = f"The face is {pixels} pixels wide; the avatar would be sharper with {SMALL_FACE} or more."
         warnings.append(_refusal("SMALL_FACE", message, pixels=pixels))
+    if about.is_hdr:
+        message = "The video is HDR; colours may come out pale. Switch HDR off in the camera, or export it as SDR."
+        warnings.append(_refusal("HDR", message))
+    if about.is_interlaced:
+        message = "The video is interlaced; lips may show combs. Export it deinterlaced, as progressive video."
+        warnings.append(_refusal("INTERLACED", message))
+    return [*warnings, *_moment_warnings(sights, seen, about)]
+
+
+def _moment_warnings(sights: list[Sight], seen: list[Sight], about: Outline) -> list[InvalidInput]:
+    """What is wrong only now and then, and left out."""
+    warnings = []
+    if missing := _missing(sights):
+        second, seconds = f"{missing[0].second:.1f}", f"{about.duration_s * len(missing) / len(sights):.0f}"
+        message = f"No face can be seen near second {second}; about {seconds} seconds like that are left out."
+        warnings.append(_refusal("FACE_AWAY", message, second=second, seconds=seconds))
+    if crowded := [sight for sight in seen if sight.others]:
+        second = f"{crowded[0].second:.1f}"
+        message = f"Somebody else can be seen near second {second}; moments like that are left out."
+        warnings.append(_refusal("OTHERS_SEEN", message, second=second))
     if cut := _cut(seen):
         message = f"The picture seems to jump near second {cut}. Parts without cuts follow the person better."
         warnings.append(_refusal("CUTS", message, second=cut))

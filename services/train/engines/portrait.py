@@ -45,7 +45,7 @@ class Engine(TrainEngine):
             return make(task, parameters, lambda progress: on_progress(_progress(progress)))
         except portrait.RecordingError as error:
             reason = error.reason.upper().replace("-", "_")
-            raise InvalidInput(str(error), reason=reason, field="video") from error
+            raise InvalidInput(str(error), reason=reason, field="video", values=error.values) from error
 
 
 Told = Callable[[portrait.Progress], None]

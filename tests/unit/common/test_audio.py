@@ -50,6 +50,17 @@ def assert_tone(samples: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"width": 1}, {"channels": 2}, {"width": 1, "channels": 2}])
+def test_channels_in_opposite_phase_are_heard() -> None:
+    target = io.BytesIO()
+    both = np.stack([TONE, -TONE], axis=1)
+    with wave.open(target, "wb") as file:
+        file.setparams((2, 2, RATE, 0, "NONE", ""))
+        file.writeframes((both * 32_767).astype("<i2").tobytes())
+    heard = audio.decode(io.BytesIO(target.getvalue()), RATE)
+    assert np.abs(heard).max() == pytest.approx(0.4, abs=0.02)
+    assert_tone(heard)
+
+
 def test_wav_of_every_width(options: dict[str, int]) -> None:
     assert_tone(audio.decode(io.BytesIO(wav(TONE, **options)), RATE))
 

@@ -1,9 +1,16 @@
-"""A made-up person: weights drawn by chance, footage drawn by arithmetic; renders as any avatar, has no face."""
+"""A made-up person: weights drawn by chance, footage drawn by arithmetic; renders as any avatar, has no face.
+
+And `record`, which writes recordings the way cameras, phones, editors and browsers do.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -18,6 +25,84 @@ from portrait.video import Movie
 from portrait.walk import Footage
 
 SIZE, SIDE, FRAMES, IDLE = 96, 48, 200, 70
+RATE = 44_100
+TICKS = 90_000
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Callable[..., Path]:
+    """Write pictures, shown at `times` or regularly, and sound (channels, samples at `rate`), heard from `heard_s`."""
+
+    def write(
+        pictures: Iterable[np.ndarray], sound: np.ndarray | None = None, *, name: str = "video.mp4", fps: float = 25,
+        times: list[float] | None = None, start_s: float = 0.0, heard_s: float = 0.0, gap: tuple[float, float] = (0, 0),
+        codec: str = "libx264", audio_codec: str = "aac", rate: int = RATE, options: dict[str, str] | None = None,
+        **stream_options: Any,
+    ) -> Path:  # fmt: skip
+        path, pictures = tmp_path / name, list(pictures)
+        per_second = Fraction(fps).limit_denominator(1001)
+        with av.open(str(path), "w", options=options or {}) as container:
+            video = _video(container, codec, per_second, pictures[0], stream_options)
+            heard = None
+            if sound is not None:
+                heard = container.add_stream(audio_codec, rate=rate, layout="stereo" if len(sound) > 1 else "mono")
+            for index, shown in enumerate(pictures):
+                frame = av.VideoFrame.from_ndarray(shown, "rgb24")
+                frame.pts, frame.time_base = index, 1 / per_second
+                if video.codec_context.time_base == Fraction(1, TICKS):
+                    seconds = times[index] if times else float(index / per_second)
+                    frame.pts, frame.time_base = round((seconds + start_s) * TICKS), Fraction(1, TICKS)
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+            if heard is not None:
+                _add_sound(container, heard, sound, start_s + heard_s, gap)
+        return path
+
+    return write
+
+
+def _video(container: Any, codec: str, rate: Fraction, shown: np.ndarray, options: dict[str, Any]) -> Any:
+    stream = container.add_stream(codec, rate=rate)
+    stream.height, stream.width = shown.shape[:2]
+    stream.pix_fmt = options.pop("pix_fmt", "yuv420p")
+    stream.options = {"preset": "ultrafast", "crf": "8", "x265-params": "log-level=0"} | options.pop("coding", {})
+    if codec.startswith("libx26") and container.format.name != "avi":
+        stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
+    if rotation := options.pop("rotation", 0):
+        stream.set_display_rotation(rotation)
+    for key, value in options.items():
+        setattr(stream.codec_context, key, value)
+    return stream
+
+
+def _add_sound(container: Any, stream: Any, sound: np.ndarray, start_s: float, gap: tuple[float, float]) -> None:
+    for at in range(0, sound.shape[1], 1024):
+        if gap[0] <= at / stream.rate < gap[1]:
+            continue
+        block = np.ascontiguousarray(sound[:, at : at + 1024], np.float32)
+        frame = av.AudioFrame.from_ndarray(block, "fltp", stream.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = (
+            stream.rate,
+            at + round(start_s * stream.rate),
+            Fraction(1, stream.rate),
+        )
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="session")
+def presenter(demo_clip: Path) -> list[np.ndarray]:
+    """The drawn presenter's twelve seconds, RGB (256, 256, 3)."""
+    with av.open(str(demo_clip)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+@pytest.fixture(scope="session")
+def voice(demo_clip: Path) -> np.ndarray:
+    """What the presenter says, (1, samples) at 44.1 kHz."""
+    from portrait.video import audio
+
+    return audio(demo_clip, rate=RATE)[None]
 
 
 def picture(index: int, size: int = SIZE) -> np.ndarray:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from portrait.geometry import Canon, cut_out, make_canon, move, paste, similarities
-from portrait.segments import cuts, runs
+from portrait.segments import cuts, glimpse, runs
 from portrait.shape import COMPONENTS, Shape, fit_shape, inner_gap, mouths_of, pose_base
-from portrait.tracking import EYES, INNER_LIP, JAW, OUTER_LIP, STABLE, fill, interocular
+from portrait.tracking import EYES, INNER_LIP, JAW, OUTER_LIP, STABLE, Tracker, fill, interocular
+from portrait.video import frames
 
 
 def _people(frames: int, seed: int = 0) -> np.ndarray:
@@ -96,11 +99,37 @@ def test_cuts_are_found_and_motion_is_not() -> None:
     grey[70:] = 140
     found = np.ones(100, bool)
     assert cuts(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
-    points[85:90, :, 0] += 8 * np.arange(5)[:, None]  # a quick nod
-    grey[85:90] += 5 * np.arange(5, dtype=np.uint8)[:, None, None]
+    nod = np.array([1, 2, 3, 2, 1])
+    points[85:90, :, 0] += 8 * nod[:, None]
+    grey[85:90] += 5 * nod.astype(np.uint8)[:, None, None]
     assert cuts(points, found, grey) == [(0, 40), (40, 70), (70, 100)]
-    found[10:12] = False
-    assert cuts(points, found, grey)[:3] == [(0, 10), (10, 12), (12, 40)]
+    found[20:22] = False  # missed for a moment
+    found[10:17] = False  # away
+    assert cuts(points, found, grey)[:3] == [(0, 10), (10, 17), (17, 40)]
+    assert cuts(points, found, grey, np.array([90]))[-2:] == [(70, 90), (90, 100)]
+
+
+def test_a_cut_where_the_head_hardly_moves() -> None:
+    points = _people(100)
+    points[40:] += 2.5
+    grey = np.full((100, 32, 32), 90, np.uint8)
+    grey[::2, :8] += 1  # noise of coding
+    grey[40:, 16:] += 3
+    assert cuts(points, np.ones(100, bool), grey) == [(0, 40), (40, 100)]
+
+
+def test_hidden_cuts_of_real_recordings(shared_data: Path) -> None:
+    """Speech by a news anchor, put together from five pieces; sentences joined every three seconds."""
+    assert _cuts_seen(shared_data / "videos" / "dfrf_cnn2_en_71s.mp4", 10.0) == [176]
+    assert set(_cuts_seen(shared_data / "videos" / "grid_s1_concat_375s.mp4", 15.2)) >= {75, 150, 225, 375}
+
+
+def _cuts_seen(path: Path, seconds: float) -> list[int]:
+    pictures = [shown for _, shown in frames(path, end_s=seconds)]
+    with Tracker() as tracker:
+        track = tracker.track(pictures)
+    glimpses = np.stack([glimpse(shown) for shown in pictures])
+    return [start for start, _ in cuts(track.points, track.found, glimpses)][1:]
 
 
 def test_runs_of_true_values() -> None:

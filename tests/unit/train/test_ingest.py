@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from services.common.audio import to_pcm
 from services.common.errors import InvalidInput
-from services.train import ingest
+from services.train import footage, ingest
 from services.train.settings import TrainSettings
 
 SETTINGS = TrainSettings()
@@ -105,6 +106,31 @@ def test_a_face_that_leaves_for_a_moment_passes(film: Any, pictures: Any, speech
     assert ingest.check(film(briefly, speech), SETTINGS)["duration_s"] == pytest.approx(12, abs=0.1)
 
 
+def test_a_face_that_is_away_for_a_while_is_a_warning(film: Any, pictures: Any, speech: Any) -> None:
+    away = [*pictures[:125], *[BLANK] * 50, *pictures[125:]]
+    facts = ingest.check(film(away, np.concatenate([speech, speech])[: 14 * 16_000]), SETTINGS)
+    (warning,) = [warning for warning in facts["warnings"] if warning["reason"] == "FACE_AWAY"]
+    assert 5 <= float(warning["values"]["second"]) <= 6.5
+    assert 1 <= float(warning["values"]["seconds"]) <= 3
+
+
+def test_somebody_else_for_a_moment_is_a_warning(film: Any, pictures: Any, speech: Any) -> None:
+    pairs = [np.concatenate([picture, BLANK], axis=1) for picture in pictures]
+    for index in range(100, 140):
+        pairs[index][:, 256:] = pictures[-index]
+    settings = TrainSettings(min_seconds=8)
+    (warning,) = [w for w in ingest.check(film(pairs, speech), settings)["warnings"] if w["reason"] == "OTHERS_SEEN"]
+    assert 3.9 <= float(warning["values"]["second"]) <= 5.7
+
+
+def test_sound_for_only_a_part(film: Any, pictures: Any, speech: Any) -> None:
+    error = refusal(film(pictures, speech[: 6 * 16_000]))
+    assert error.reason == "SOUND_TOO_SHORT"
+    assert float(error.values["end"]) == pytest.approx(6, abs=0.1)
+    facts = ingest.check(film(pictures, speech[: 10 * 16_000]), SETTINGS)
+    assert "SOUND_PARTLY" in reasons(facts)
+
+
 def test_two_faces_are_too_many(film: Any, pictures: Any, speech: Any) -> None:
     pairs = [np.concatenate([left, right], axis=1) for left, right in zip(pictures, pictures[::-1], strict=True)]
     error = refusal(film(pairs, speech))
@@ -184,6 +210,21 @@ def rotate(path: Path, degrees: int) -> None:
     values = [cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30]
     data[matrix : matrix + 36] = b"".join(value.to_bytes(4, "big", signed=True) for value in values)
     path.write_bytes(bytes(data))
+
+
+def test_pixels_that_are_not_square_and_high_dynamic_range(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        stream.codec_context.color_trc = 18  # HLG, as phones film
+        for _ in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((240, 320, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode(None))
+    about = footage.outline(path)
+    assert (about.width, about.height, about.is_hdr, about.is_interlaced) == (427, 240, True, False)
+    assert next(footage.looks(path, about)).picture.shape == (240, 427, 3)
 
 
 def test_real_recordings_pass(shared_data: Path) -> None:
