@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
@@ -95,7 +95,7 @@ def _decoded(
             return
         try:
             yield from packet.decode()
-        except InvalidDataError:
+        except FFmpegError:
             continue
 
 

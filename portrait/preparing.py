@@ -28,6 +28,7 @@ FRAMES, TAKES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS, GALLERY = (
 )  # fmt: skip
 LEAST_SEGMENT = FRAME_RATE
 """Frames between two cuts that are worth learning from."""
+LEAST_TRAINING_S = 3.0
 SYNC_MS = 40
 """Lag at which speech best predicts the mouth of a clip in synchrony: lips move before they are heard."""
 WARPS = (0.9, 1.1)
@@ -135,7 +136,7 @@ def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
     points, found = landmarks["points"], landmarks["found"].astype(bool)
     segments = cuts(points, found, landmarks["glimpses"], work.load(TAKES)["starts"])
     allowed, held_out = split.training(len(points)), split.held_out(len(points))
-    training = allowed & _usable(found, segments)
+    training = _enough(allowed & _usable(found, segments))
     canon, matrices = _canon(points, segments, training)
     mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, training)
     shape = fit_shape(mouths[training], base[training])
@@ -170,6 +171,18 @@ def _usable(found: NDArray[np.bool_], segments: list[tuple[int, int]]) -> NDArra
         usable[max(0, start - 1) : start + (1 if end - start >= LEAST_SEGMENT else end - start)] = False
     usable[0] = found[0] and segments[0][1] >= LEAST_SEGMENT
     return usable
+
+
+def _enough(training: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    seconds = training.sum() / FRAME_RATE
+    if seconds < LEAST_TRAINING_S:
+        raise RecordingError(
+            "too-many-cuts",
+            f"Only {seconds:.1f} seconds of this recording are pieces of a second or longer without a cut, with a face "
+            "in view. Record one piece without cuts.",
+            {"seconds": f"{seconds:.1f}"},
+        )
+    return training
 
 
 def _rest(coefficients: Floats, gaps: Floats) -> Floats:

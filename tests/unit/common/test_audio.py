@@ -50,17 +50,6 @@ def assert_tone(samples: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"width": 1}, {"channels": 2}, {"width": 1, "channels": 2}])
-def test_channels_in_opposite_phase_are_heard() -> None:
-    target = io.BytesIO()
-    both = np.stack([TONE, -TONE], axis=1)
-    with wave.open(target, "wb") as file:
-        file.setparams((2, 2, RATE, 0, "NONE", ""))
-        file.writeframes((both * 32_767).astype("<i2").tobytes())
-    heard = audio.decode(io.BytesIO(target.getvalue()), RATE)
-    assert np.abs(heard).max() == pytest.approx(0.4, abs=0.02)
-    assert_tone(heard)
-
-
 def test_wav_of_every_width(options: dict[str, int]) -> None:
     assert_tone(audio.decode(io.BytesIO(wav(TONE, **options)), RATE))
 
@@ -148,3 +137,14 @@ def test_pieces_join_without_a_seam_and_nothing_is_delayed(source: int, target: 
 def test_nothing_in_nothing_out() -> None:
     resampler = audio.Resampler(8000, 16_000)
     assert len(resampler.push(np.zeros(0, np.float32))) == len(resampler.flush()) == 0
+
+
+def test_channels_in_opposite_phase_are_heard() -> None:
+    target = io.BytesIO()
+    both = np.stack([TONE, -TONE], axis=1)
+    with wave.open(target, "wb") as file:
+        file.setparams((2, 2, RATE, 0, "NONE", ""))
+        file.writeframes((both * 32_767).astype("<i2").tobytes())
+    heard = audio.decode(io.BytesIO(target.getvalue()), RATE)
+    assert np.abs(heard).max() == pytest.approx(0.4, abs=0.02)
+    assert_tone(heard)

@@ -157,20 +157,21 @@ def test_colours(
 ) -> None:
     bars = np.repeat(np.array(COLOURS, np.uint8), size[0] // 4, axis=0)[None].repeat(size[1], axis=0)
     full = ColorRange.JPEG if wide else ColorRange.MPEG
-    with av.open(str(tmp_path / "c.mp4"), "w") as container:
+    with av.open(str(tmp_path / "c.mkv"), "w") as container:
         stream = container.add_stream("libx265" if "10" in pix_fmt else "libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
-        stream.options = {"crf": "4", "preset": "ultrafast", "x265-params": "log-level=0"}
+        stream.options = {"crf": "4", "preset": "ultrafast", "x265-params": "log-level=0:frame-threads=1"}
         if named is not None:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = named
             context.color_range = full
-        for _ in range(2):
+        for index in range(2):
             frame = av.VideoFrame.from_ndarray(bars, "rgb24")
             frame = frame.reformat(format=pix_fmt, dst_colorspace=space, dst_color_range=full)
+            frame.pts, frame.time_base = index, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    (_, seen), *_ = frames(tmp_path / "c.mp4")
+    (_, seen), *_ = frames(tmp_path / "c.mkv")
     at = [int((i + 0.5) * size[0] / 4) for i in range(4)]
     assert np.abs(seen[size[1] // 2, at].astype(int) - COLOURS).max() <= 5
 

@@ -172,3 +172,14 @@ def test_too_little_of_a_face(
     assert caught.value.reason == reason
     if kept:
         assert caught.value.values == {"seconds": "2", "min": "5"}
+
+
+def test_nothing_but_cuts_is_refused(
+    record: Record, work: Workspace, presenter: list[np.ndarray], voice: np.ndarray
+) -> None:
+    shots = [np.roll(shown, 12 * (i // 15 % 2), axis=1) for i, shown in enumerate(presenter[:150])]
+    facts = preprocess(record(shots, voice[:, : 6 * RATE]), work, 128, 300.0, quiet)
+    track(work, facts["frames"], quiet)
+    with pytest.raises(RecordingError) as caught:
+        align(work, Split(), quiet)
+    assert caught.value.reason == "too-many-cuts"
