@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from portrait.errors import RecordingError
+from portrait.framing import rivals
 from portrait.still import read
 from portrait.tracking import Face, Tracker
 from services.common.errors import InvalidInput
@@ -15,8 +16,6 @@ from services.common.jobs import child
 from services.train.settings import TrainSettings
 
 FIELD = "video"  # photos come where recordings do
-OTHER_SIZE = 0.4  # a second face narrower than this share of the first is background
-SURE = 0.6  # least confidence for a second face
 SMALL_FACE = 140  # pixels under which the avatar is soft
 MOST_TURN = 0.45  # how far the nose may be off the middle of the face, as a share of half its width
 WIDEST = 2000  # pictures are scaled down to this for looking at
@@ -64,8 +63,7 @@ def _face(picture: np.ndarray) -> Face:
         faces = tracker.faces(small)
         if not faces:
             raise refusal("NO_FACE", "No face can be seen in this photo. Choose one of a person facing the camera.")
-        others = [face for face in faces[1:] if face.score >= SURE and face.width >= OTHER_SIZE * faces[0].width]
-        if others:
+        if others := rivals(faces[0], faces[1:]):
             count = str(1 + len(others))
             message = f"{count} faces can be seen in this photo. Only one person may be in the picture: cut it out."
             raise refusal("SEVERAL_FACES", message, count=count)
