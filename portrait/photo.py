@@ -13,9 +13,10 @@ import numpy as np
 from portrait import liveliness, visemes
 from portrait.avatar import BASE, IDLE, THUMBNAIL, Avatar
 from portrait.errors import RecordingError
+from portrait.framing import FACE_SHARE, WHOLE_SHARE
 from portrait.geometry import Canon, Floats, cut_out, move, similarities
 from portrait.inner_mouth import InnerMouth
-from portrait.preparing import FACE_SHARE, WHOLE_SHARE, fit
+from portrait.preparing import fit
 from portrait.shape import inner_gap, mouths_of
 from portrait.still import read
 from portrait.still_face import JAW, LOWER_INNER, LOWER_OUTER, STILL, UPPER_INNER, UPPER_OUTER, StillFace, slit_of
