@@ -31,8 +31,8 @@ class TrainingParameters:
         0, "Most batches for training the image; 0 leaves it to the quality.", minimum=0, maximum=1_000_000
     )
     motion_steps: int = _parameter(
-        300,
-        "Batches for each of the three nets that learn the mouth's motion; more do not help.",
+        200,
+        "Batches for each of the four nets that learn the mouth's motion; more do not help.",
         minimum=1,
         maximum=5000,
     )

@@ -11,9 +11,10 @@ from portrait.geometry import LIP_COUNT, MOUTH_POINTS, Canon, Floats, move, stea
 from portrait.tracking import INNER_LIP, OUTER_LIP, UPPER_FACE
 
 COMPONENTS = 12
-POSE_SIGMA = 4.0
-"""Frames of low-pass on the pose features: mesh pose carries the mouth's state if it is not slowed (r ≈ .4)."""
-RIDGE = 1e-2
+POSE_SIGMA, SHIFT_SIGMA = 4.0, 1.0
+"""Frames of low-pass on the pose features: mesh pose carries the mouth's state if it is not slowed (r ≈ .4). Where the
+mouth as a whole lies follows the head at once."""
+RIDGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,33 @@ def mouths_of(points: Floats, matrices: Floats, canon: Canon) -> Floats:
 def pose_base(
     points: Floats, matrices: Floats, canon: Canon, segments: list[tuple[int, int]], training: NDArray[np.bool_]
 ) -> Floats:
-    """The part of the mouth's shape (T, 57, 2) that slow head pose explains, fitted on the `training` frames (T,)."""
+    """The part of the mouth's shape (T, 57, 2) that slow head pose explains, and where quick pose puts the whole of it.
+
+    Fitted on the `training` frames (T,).
+    """
     mouths = mouths_of(points, matrices, canon).reshape(len(points), -1)
     upper = move(points[:, list(UPPER_FACE)], matrices).reshape(len(points), -1) / canon.iod
     centre, frames = upper[training].mean(axis=0), int(training.sum())
     count = 12 if frames > 1000 else 6 if frames > 400 else 3 if frames > 200 else 1
     axes = np.linalg.svd(upper[training] - centre, full_matrices=False)[2][:count]
     features = np.concatenate([(upper - centre) @ axes.T, _turns(points)], axis=1)
-    features = steady(features, segments, POSE_SIGMA)
+    slow, quick = (
+        _explained(steady(features, segments, sigma), mouths, training).reshape(len(points), -1, 2)
+        for sigma in (POSE_SIGMA, SHIFT_SIGMA)
+    )
+    base = slow + (quick - slow).mean(axis=1, keepdims=True)
+    return _unspoken(base.astype(np.float32), mouths[training].reshape(frames, -1, 2))
+
+
+def _explained(features: Floats, mouths: Floats, training: NDArray[np.bool_]) -> Floats:
+    """What pose features (T, K) and the squares of the three turns tell of mouths (T, 114), by ridge regression."""
     scale = features[training].std(axis=0) + 1e-6
     features = np.clip((features - features[training].mean(axis=0)) / scale, -4, 4)
     design = np.concatenate([features, features[:, -3:] ** 2, np.ones((len(features), 1))], axis=1)
     known = design[training]
-    gram = known.T @ known + RIDGE * frames * np.diag([1.0] * (design.shape[1] - 1) + [0.0])
-    weights = np.linalg.solve(gram, known.T @ mouths[training])
-    base = (design @ weights).reshape(len(points), -1, 2).astype(np.float32)
-    return _unspoken(base, mouths[training].reshape(frames, -1, 2))
+    gram = known.T @ known + RIDGE * len(known) * np.diag([1.0] * (design.shape[1] - 1) + [0.0])
+    explained: Floats = design @ np.linalg.solve(gram, known.T @ mouths[training])
+    return explained
 
 
 def _unspoken(base: Floats, mouths: Floats) -> Floats:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portrait.audio import BILABIALS, POSTERIOR
-from portrait.motion import FUTURE, PAST, Motion, Speech, train_motion, window
+from portrait.audio import BILABIALS, MEL, POSTERIOR
+from portrait.motion import FUTURE, PAST, Motion, Speech, shutting, train_motion, window
 from portrait.shape import COMPONENTS
 
 RNG = np.random.default_rng(0)
@@ -14,9 +14,12 @@ OPENING = np.eye(COMPONENTS, dtype=np.float32)[0] * 0.05
 
 
 def _features(length: int) -> np.ndarray:
-    features = np.random.default_rng(1).normal(size=(length, 248)).astype(np.float32)
-    features[:, POSTERIOR] = 0
-    return np.apply_along_axis(lambda x: np.convolve(x, np.ones(9) / 3, "same"), 0, features).astype(np.float32)
+    """Twelve smooth causes behind eighty bands, as a spectrum has; no phone is heard."""
+    rng = np.random.default_rng(1)
+    causes = np.apply_along_axis(lambda x: np.convolve(x, np.ones(9) / 3, "same"), 0, rng.normal(size=(length, 12)))
+    features = np.zeros((length, 248), np.float32)
+    features[:, MEL] = causes @ rng.normal(size=(12, 80)) / 3
+    return features
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,15 @@ def test_shift_moves_the_window() -> None:
     assert Speech(features, 5).window(100, 1)[PAST, 0] == 405
     assert len(Speech(features, 5).window(100, 3)) == 4 * 3 + PAST + FUTURE - 4
     assert window(features, 0, 1)[0, 0] == 0
+
+
+def test_lips_shut_in_a_pause_but_not_in_a_gap_inside_a_word(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
+    _, features, _ = taught
+    silent = features.copy()
+    silent[:, MEL] = 0
+    silent[4 * 540 : 4 * 560, MEL] = -1.4
+    silent[4 * 580 : 4 * 580 + 6, MEL] = -1.4
+    will = shutting(window(silent, 520, 80))
+    assert will[22:38] == pytest.approx(1.0)
+    assert will[[0, 10, 50]] == pytest.approx(0.0)
+    assert will[58:64].max() == 0
