@@ -7,10 +7,11 @@ from itertools import islice
 import numpy as np
 
 from portrait import video
+from portrait.face import Renderer
 from portrait.metrics import aperture
 from portrait.preparing import FRAMES, LANDMARKS, load_shapes
 from portrait.segments import runs
-from portrait.synthesis import BATCH, Renderer
+from portrait.synthesis import BATCH
 from portrait.tracking import Tracker
 from portrait.video import FRAME_RATE
 from portrait.workspace import Workspace

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.comparison import Comparison, follow, pictures, showing
+from portrait.face import Face
 from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import Measurement, aperture, correlation, measure
 from portrait.motion import Motion, Speech
-from portrait.network import FaceNet
-from portrait.preparing import FRAMES, LANDMARKS, SPEECH, load_crops, load_gallery, load_shapes
+from portrait.preparing import FRAMES, LANDMARKS, SPEECH, load_crops, load_shapes
 from portrait.shape import inner_gap
-from portrait.synthesis import BATCH, Renderer
+from portrait.synthesis import BATCH
 from portrait.tracking import Track
 from portrait.video import Frame, Movie
 from portrait.workspace import Workspace
@@ -31,7 +31,6 @@ class HeldOut:
     def __init__(self, work: Workspace, motion: Motion, shift: int) -> None:
         self._work = work
         self._canon, self._shape, self._arrays = load_shapes(work)
-        self._gallery = load_gallery(work)
         self._start, self._stop = self._arrays["held_out"].tolist()
         self._count = self._stop - self._start
         self._points = work.load(LANDMARKS)["points"][self._start : self._stop]
@@ -40,9 +39,9 @@ class HeldOut:
         self._heard = motion.coefficients(windowed)
         self._shown = self._mouths(self._held("shown"))
 
-    def drawn_by(self, net: FaceNet, *, overdraw: float = 1.0, device: str = "auto") -> HeldOut:
-        """Use this image network from now on."""
-        self._renderer, self._overdraw = Renderer(net, self._canon, self._gallery, device=device), overdraw
+    def drawn_by(self, face: Face, device: str = "auto") -> HeldOut:
+        """Use this face from now on."""
+        self._renderer, self._overdraw = face.renderer(self._canon, device), face.overdraw
         return self
 
     def metrics(self) -> Metrics:

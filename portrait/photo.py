@@ -116,8 +116,8 @@ def _avatar(folder: Path, picture: Frame, points: Floats, seed: int) -> Avatar:
     table = visemes.table()
     rested = np.zeros(len(table.shape.deviation), np.float32)
     return Avatar(
-        folder, len(picture), canon, table.shape, visemes.Visemes.of(table), StillFace(mouth, still, inner), None,
-        rested, matrix[None], rest[None], rested[None], liveliness.loop(1), 1.0, {"kind": "photo", "seed": seed},
+        folder, len(picture), canon, table.shape, visemes.Visemes.of(table), StillFace(mouth, still, inner),
+        rested, matrix[None], rest[None], rested[None], liveliness.loop(1), {"kind": "photo", "seed": seed},
     )  # fmt: skip
 
 

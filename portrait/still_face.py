@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
+from portrait.face import FACE, Arrays, Face, Renderer, contiguous
 from portrait.geometry import Canon, Floats, reach
 from portrait.inner_mouth import InnerMouth
 from portrait.video import Frame
@@ -29,35 +29,40 @@ RING = 10
 KNOTS = 24
 """Knots of the field on one inter-ocular distance."""
 
-State = dict[str, NDArray[np.generic]]
-
 
 @dataclass(frozen=True)
-class StillFace:
+class StillFace(Face):
     """The photo's mouth, and what is inside of it."""
 
+    KIND: ClassVar[str] = "photo"
+    overdraw: ClassVar[float] = 1.0
     mouth: Floats
     """(57, 2) lips and jaw as the photo shows them, in inter-ocular distances in the canonical crop."""
     still: Floats
     """(S, 2) what stays, likewise."""
     inner: InnerMouth
 
-    @property
-    def state(self) -> State:
-        """Everything as arrays for a safetensors file."""
+    def renderer(self, canon: Canon, device: str = "auto") -> Renderer:
+        """Bends on the processor, whatever the device."""
+        return _StillRenderer(self, canon)
+
+    def save(self, folder: Path) -> Arrays:
+        """Write mouth, still points and what is inside."""
         inner = self.inner
-        return {
+        state = {
             "mouth": self.mouth, "still": self.still, "teeth": inner.teeth, "cover": inner.cover.astype(np.float16),
             "cavity": inner.cavity, "tongue": inner.tongue,
         }  # fmt: skip
+        save_file(contiguous(state), folder / FACE)
+        return {}
 
     @classmethod
-    def of(cls, state: State, canon: Canon) -> StillFace:
-        """From its arrays."""
-        inner = InnerMouth(
-            state["teeth"], state["cover"].astype(np.float32), state["cavity"], state["tongue"], canon.iod
-        )
-        return cls(state["mouth"], state["still"], inner)
+    def load(cls, folder: Path, person: Arrays, canon: Canon) -> Self:
+        """Read what `save` wrote."""
+        state = load_file(folder / FACE)
+        cover = state["cover"].astype(np.float32)
+        return cls(state["mouth"], state["still"],
+                   InnerMouth(state["teeth"], cover, state["cavity"], state["tongue"], canon.iod))  # fmt: skip
 
 
 def slit_of(mouth: Floats) -> Slit:
@@ -65,10 +70,11 @@ def slit_of(mouth: Floats) -> Slit:
     return Slit(mouth[list(UPPER_INNER)], mouth[list(LOWER_INNER)])
 
 
-class StillRenderer:
-    """Bends frames of a photo avatar's footage into mouths. Holds no state between calls."""
+class _StillRenderer(Renderer):
+    """Bends frames of a photo avatar's footage into mouths: shape, warp, inside; these are the steps timed."""
 
     def __init__(self, face: StillFace, canon: Canon) -> None:
+        super().__init__()
         self._face, self._canon = face, canon
         self._step = max(2, round(canon.iod / KNOTS))
         points = face.mouth * canon.iod
@@ -76,14 +82,9 @@ class StillRenderer:
         self._fields = [
             (list(half), Field(points[list(half)], still, canon.side, self._step)) for half in (ABOVE, BENEATH)
         ]
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        """Time spent so far by step: shape, warp, inside."""
 
     def render(self, pictures: Sequence[Frame], matrices: Floats, shown: Floats, mouths: Floats) -> list[Frame]:
-        """Pictures whose mouths are bent into (N, 57, 2), in inter-ocular distances, under matrices (N, 2, 3).
-
-        What they have `shown` is always the photo's mouth.
-        """
+        """Pictures whose mouths are bent; what they have `shown` is always the photo's."""
         return [self._draw(*each) for each in zip(pictures, matrices, mouths, strict=True)]
 
     def _draw(self, picture: Frame, matrix: Floats, mouth: Floats) -> Frame:
@@ -115,15 +116,6 @@ class StillRenderer:
         region = picture[y0:y1, x0:x1]
         colours = carried(inside, local, size, cv2.BORDER_REPLICATE)
         region[:] = cv2.blendLinear(colours, np.ascontiguousarray(region), alpha, 1 - alpha)
-
-    @contextlib.contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Count the time of a block under `step`."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[step] += time.perf_counter() - began
 
 
 def _uncrossed(mouth: Floats) -> Floats:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import torch
 
 from portrait.audio import FEATURE_SIZE, FeatureStream
 from portrait.avatar import BASE, Avatar
-from portrait.dataset import contours, masked
-from portrait.detail import Detail, Gallery
-from portrait.device import bfloat16_is_quick, choose
 from portrait.expression import NEUTRAL, Expression
-from portrait.geometry import Canon, Floats, cut_out, paste
-from portrait.jaw import Jaw
+from portrait.geometry import Floats
 from portrait.motion import FUTURE, PAST
-from portrait.network import FaceNet, fold_batch_norm
 from portrait.reel import Reel
-from portrait.still_face import StillFace, StillRenderer
 from portrait.video import SAMPLES_PER_FRAME, Frame
 from portrait.walk import Mix
 
@@ -36,69 +26,13 @@ BLEND = 5
 """Frames over which the mouth leaves and returns to rest."""
 
 
-class Renderer:
-    """Draws mouths into frames: crop, jaw, contours, network, real detail, blend. Holds no state between calls."""
-
-    def __init__(self, net: FaceNet, canon: Canon, gallery: Gallery, *, device: str = "auto") -> None:
-        self._canon, self._feather = canon, canon.feather
-        self._jaw = Jaw(gallery.mouths.mean(axis=0), canon)
-        self._detail = Detail(gallery, canon)
-        self._device = choose(device)
-        self._dtype = torch.bfloat16 if bfloat16_is_quick(self._device) else torch.float32
-        folded = fold_batch_norm(copy.deepcopy(net).eval().float().cpu())
-        self._net = folded.to(self._device, dtype=self._dtype, memory_format=torch.channels_last)
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        """Time spent so far by step: raster, jaw, network, detail, blend."""
-
-    def render(self, pictures: Sequence[Frame], matrices: Floats, shown: Floats, mouths: Floats) -> list[Frame]:
-        """Pictures with mouths (N, 57, 2) drawn in under their matrices (N, 2, 3), instead of those `shown` (N, 57, 2).
-
-        Mouths are in inter-ocular distances within the canonical crop.
-        """
-        with self.timed("raster"):
-            crops = [cut_out(p, m, self._canon.side) for p, m in zip(pictures, matrices, strict=True)]
-            maps = np.stack([contours(mouth, self._canon) for mouth in mouths])
-        with self.timed("jaw"):
-            rings = [self._jaw.follow(*each) for each in zip(crops, shown, mouths, strict=True)]
-        with self.timed("network"):
-            made = self._draw(masked(np.stack([ring for ring, _ in rings]), self._canon), maps)
-        with self.timed("detail"):
-            made = [self._detail.restore(crop, mouth) for crop, mouth in zip(made, mouths, strict=True)]
-        with self.timed("blend"):
-            rows = zip(pictures, made, rings, matrices, strict=True)
-            return [self._blend(picture, crop, *ring, matrix) for picture, crop, ring, matrix in rows]
-
-    def _blend(self, picture: Frame, made: Frame, ring: Frame, moved: Floats, matrix: Floats) -> Frame:
-        """Drawn inside the mask, warped where the jaw moved, and untouched elsewhere."""
-        crop = cv2.blendLinear(made, ring, self._feather, 1 - self._feather)
-        return paste(picture, crop, np.maximum(np.minimum(2 * self._feather, 1), moved), matrix)
-
-    def _draw(self, holes: Frame, maps: Frame) -> Frame:
-        with torch.inference_mode():
-            picture = torch.from_numpy(holes).to(self._device).permute(0, 3, 1, 2).to(self._dtype) / 255
-            lines = torch.from_numpy(maps).to(self._device).to(self._dtype) / 255
-            picture = picture.contiguous(memory_format=torch.channels_last)
-            made = self._net(picture, lines.contiguous(memory_format=torch.channels_last))
-            pixels = (made.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
-            return np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
-
-    @contextlib.contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Count the time of a block under `step`."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[step] += time.perf_counter() - began
-
-
 class Synthesizer:
     """An avatar made ready to render; `stream` starts as many performances as wanted, one at a time per thread."""
 
     def __init__(self, avatar: Avatar, *, size: int | None = None, device: str = "auto") -> None:
         """`size` is the width and height of the frames; the avatar's own by default."""
         self.avatar, self.size = avatar, size or avatar.size
-        self.renderer = _renderer(avatar, device)
+        self.renderer = avatar.face.renderer(avatar.canon, device)
 
     def stream(self, start_frame: int = 0, expression: Expression = NEUTRAL) -> Performance:
         """Begin speaking at a position of the base sequence."""
@@ -120,19 +54,12 @@ class Synthesizer:
             reel.expect(then)
         avatar, poses = self.avatar, mix.blend(self.avatar.poses)
         shown = avatar.shape.expand(mix.blend(avatar.shown), poses)
-        mouths = avatar.shape.expand(avatar.shape.overdrawn(coefficients, avatar.rest, avatar.overdraw), poses)
+        mouths = avatar.shape.expand(avatar.shape.overdrawn(coefficients, avatar.rest, avatar.face.overdraw), poses)
         made = self.renderer.render(pictures, mix.blend(avatar.matrices), shown, mouths)
         if self.size == self.avatar.size:
             return made
         smaller = cv2.INTER_AREA if self.size < self.avatar.size else cv2.INTER_CUBIC
         return [cv2.resize(frame, (self.size, self.size), interpolation=smaller) for frame in made]
-
-
-def _renderer(avatar: Avatar, device: str) -> Renderer | StillRenderer:
-    if isinstance(avatar.net, StillFace):
-        return StillRenderer(avatar.net, avatar.canon)
-    assert avatar.gallery is not None
-    return Renderer(avatar.net, avatar.canon, avatar.gallery, device=device)
 
 
 class Performance:

@@ -31,7 +31,8 @@ from portrait.parameters import STAGES, TrainingParameters
 from portrait.preparing import FRAMES, SPEECH, load_crops, load_gallery, load_shapes
 from portrait.report_card import page
 from portrait.split import Split
-from portrait.synthesis import Renderer, Synthesizer
+from portrait.synthesis import Synthesizer
+from portrait.trained_face import TrainedFace
 from portrait.video import CRF, FRAME_RATE, Frame, FrameReader, Movie
 from portrait.walk import Footage
 from portrait.workspace import Arrays, Workspace
@@ -206,7 +207,7 @@ class _Run:
                               key=self._keys["face"], width=self._parameters.width)  # fmt: skip
         trainer.run(self._work.path(CHECKPOINT), lambda moment: self._on_moment(moment, trainer))
         self._work.save(FACE_WEIGHTS, {k: v.cpu().numpy() for k, v in trainer.net.state_dict().items()})
-        renderer = Renderer(trainer.net, canon, load_gallery(self._work), device=self._parameters.device)
+        renderer = TrainedFace(trainer.net, load_gallery(self._work)).renderer(canon, self._parameters.device)
         return {"steps": trainer.step, "overdraw": measure_overdraw(self._work, renderer)}
 
     def _on_moment(self, moment: Moment, trainer: FaceTrainer) -> None:
@@ -220,7 +221,7 @@ class _Run:
         self._step(moment.step, steps, moment.loss, preview, left + rest)
 
     def _preview(self, net: FaceNet, step: int) -> Path:
-        sheet = self._drawn_by(net).sheet()
+        sheet = self._drawn_by(TrainedFace(net, load_gallery(self._work))).sheet()
         path = self._work.path(f"preview-{step:06d}.jpg")
         write_picture(path, sheet, width=1024)
         for other in self._work.folder.glob("preview-*.jpg"):
@@ -234,15 +235,15 @@ class _Run:
             self._tail = HeldOut(self._work, Motion(self._work.load(MOTION)), self._notes["align"]["shift"])
         return self._tail
 
-    def _drawn_by(self, net: FaceNet) -> HeldOut:
-        overdraw = self._notes["face"]["overdraw"] if "face" in self._notes else 1.0
-        return self._held_out().drawn_by(net, overdraw=overdraw, device=self._parameters.device)
+    def _drawn_by(self, face: TrainedFace) -> HeldOut:
+        return self._held_out().drawn_by(face, self._parameters.device)
 
-    def _net(self) -> FaceNet:
-        return FaceNet.of(load_weights(self._work.path(FACE_WEIGHTS)))
+    def _trained(self) -> TrainedFace:
+        net = FaceNet.of(load_weights(self._work.path(FACE_WEIGHTS)))
+        return TrainedFace(net, load_gallery(self._work), self._notes["face"]["overdraw"])
 
     def _evaluate(self) -> Mapping[str, object]:
-        held_out = self._drawn_by(self._net())
+        held_out = self._drawn_by(self._trained())
         metrics = held_out.metrics()
         self._step(1, 3)
         baselines = held_out.baselines()
@@ -255,9 +256,9 @@ class _Run:
         kept, base = self._footage(canon, arrays)
         folder = self._work.path("avatar")
         shutil.rmtree(folder, ignore_errors=True)
-        avatar = Avatar(folder, self._parameters.size, canon, shape, Motion(self._work.load(MOTION)), self._net(),
-                        load_gallery(self._work), arrays["rest"], arrays["matrices"][kept], arrays["base"][kept],
-                        arrays["shown"][kept], base, self._notes["face"]["overdraw"], self._card(base))  # fmt: skip
+        avatar = Avatar(folder, self._parameters.size, canon, shape, Motion(self._work.load(MOTION)),
+                        self._trained(), arrays["rest"], arrays["matrices"][kept], arrays["base"][kept],
+                        arrays["shown"][kept], base, self._card(base))  # fmt: skip
         avatar.save()
         self._base(folder / BASE, kept)
         self._idle(avatar)

@@ -21,6 +21,7 @@ from portrait.geometry import MOUTH_POINTS, Canon
 from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.shape import COMPONENTS, Shape
+from portrait.trained_face import TrainedFace
 from portrait.video import Movie
 from portrait.walk import Footage
 
@@ -159,10 +160,11 @@ def avatar(
     mouth = np.stack([1 + 0.4 * np.cos(angle), 1 + 0.2 * np.sin(angle)], axis=-1).astype(np.float32)
     shift = np.array([[1, 0, -20], [0, 1, -40]], np.float32)
     gallery = Gallery(np.stack([picture(50 + i, SIDE) for i in range(3)]), np.repeat(mouth[None], 3, axis=0))
+    face = TrainedFace(FaceNet().eval(), gallery, 1.1)
     made = Avatar(
-        folder, SIZE, canon, shape, motion, FaceNet().eval(), gallery, np.zeros(COMPONENTS, np.float32),
+        folder, SIZE, canon, shape, motion, face, np.zeros(COMPONENTS, np.float32),
         np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0),
-        np.zeros((FRAMES, COMPONENTS), np.float32), footage, 1.1, {"metrics": {"psnr": 30.0}},
+        np.zeros((FRAMES, COMPONENTS), np.float32), footage, {"metrics": {"psnr": 30.0}},
     )  # fmt: skip
     made.save()
     with Movie(folder / BASE, size=(SIZE, SIZE), crf=10, seekable=True) as movie:

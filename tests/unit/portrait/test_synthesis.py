@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import tracemalloc
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,10 +150,25 @@ def test_an_avatar_survives_the_disk(avatar: Avatar) -> None:
     assert {p.suffix for p in avatar.folder.iterdir()} <= {".json", ".safetensors", ".mp4", ".jpg"}
 
 
-def test_an_incomplete_avatar_is_refused(avatar: Avatar, tmp_path) -> None:
+def test_an_incomplete_avatar_is_refused(avatar: Avatar, tmp_path: Path) -> None:
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "avatar.json").write_bytes((avatar.folder / "avatar.json").read_bytes())
     with pytest.raises(AvatarError, match="half: not a complete avatar"):
         Avatar.load(tmp_path / "half")
     with pytest.raises(AvatarError):
         Avatar.load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("file", ["face.safetensors", "motion.safetensors", "person.safetensors", "mouths.jpg"])
+def test_a_damaged_avatar_is_refused(avatar: Avatar, tmp_path: Path, file: str) -> None:
+    folder = shutil.copytree(avatar.folder, tmp_path / "cut")
+    (folder / file).write_bytes((folder / file).read_bytes()[:20])
+    with pytest.raises(AvatarError, match="cut: not a complete avatar"):
+        Avatar.load(folder)
+
+
+def test_another_format_is_named(avatar: Avatar, tmp_path: Path) -> None:
+    card = json.loads((avatar.folder / "avatar.json").read_text(encoding="utf-8"))
+    (tmp_path / "avatar.json").write_text(json.dumps(card | {"format": 1}), encoding="utf-8")
+    with pytest.raises(AvatarError, match="avatar format 1 is not 2"):
+        Avatar.load(tmp_path)
