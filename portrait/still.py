@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from portrait.errors import RecordingError
 from portrait.video import Frame
@@ -14,6 +14,12 @@ MOST_MEGAPIXELS = 64
 BACKGROUND = (200, 204, 208)
 """Behind what is transparent."""
 SIGNATURES = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"RIFF": "WEBP"}
+
+TURNS = dict(zip(range(2, 9), (
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
+), strict=True))  # fmt: skip
+"""What puts a picture upright, by EXIF's orientation."""
 
 
 def is_photo(path: Path) -> bool:
@@ -33,7 +39,7 @@ def read(path: Path) -> Frame:
         with Image.open(path, formats=tuple(SIGNATURES.values())) as image:
             if image.width * image.height > MOST_MEGAPIXELS * 10**6:
                 raise _too_large(image.width * image.height)
-            return np.ascontiguousarray(_solid(ImageOps.exif_transpose(image)))
+            return np.ascontiguousarray(_solid(_upright(image)))
     except Image.DecompressionBombError as error:
         raise _too_large() from error
     except (UnidentifiedImageError, OSError, SyntaxError, EOFError, OverflowError) as error:
@@ -41,7 +47,15 @@ def read(path: Path) -> Frame:
         raise RecordingError("photo-damaged", message) from error
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    # Not ImageOps.exif_transpose: it writes the other tags anew, and fails on those that cameras wrote wrong.
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
+
+
 def _solid(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
     ground = Image.new("RGBA", image.size, (*BACKGROUND, 255))

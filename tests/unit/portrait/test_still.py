@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,18 @@ def test_a_turned_photo_comes_upright(tmp_path: Path) -> None:
     picture = read(tmp_path / "turned.jpg")
     assert picture.shape == (60, 40, 3)
     assert picture[[5, 55], 20] == pytest.approx(np.array([[255, 0, 0], [0, 0, 255]]), abs=12)
+
+
+def test_a_wrong_tag_beside_the_orientation_does_no_harm(tmp_path: Path) -> None:
+    width_as_text = struct.pack(">HHI4s", 0x100, 2, 1, b"ab")
+    tags = b"MM\0*" + struct.pack(">IHHHIHH", 8, 2, 0x112, 3, 1, 6, 0) + width_as_text + bytes(4)
+    halves().save(tmp_path / "turned.jpg", exif=b"Exif\0\0" + tags)
+    assert read(tmp_path / "turned.jpg").shape == (60, 40, 3)
+
+
+def test_sixteen_bits_of_grey_keep_their_shades(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    assert read(tmp_path / "deep.png")[0, :, 1].tolist() == [0, 128, 255]
 
 
 def test_transparency_is_filled(tmp_path: Path) -> None:
