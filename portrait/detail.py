@@ -15,8 +15,8 @@ from scipy.cluster.vq import kmeans
 
 from portrait.geometry import LIP_COUNT, Canon, Floats
 from portrait.metrics import box_around, detail
-from portrait.pull import Pull, warped
 from portrait.video import Frame
+from portrait.warping import Pull, warped
 
 MOUTHS = 128
 """Mouths kept of a person: fewer fit worse, more add little."""

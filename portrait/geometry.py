@@ -124,11 +124,10 @@ def paste(picture: Frame, crop: Frame, weight: Floats, matrix: Floats) -> Frame:
     result = picture.copy()
     if x1 <= x0 or y1 <= y0:
         return result
-    local = matrix.astype(np.float64).copy()
-    local[:, 2] += local[:, :2] @ np.array([x0, y0], np.float64)
-    size, inverse = (x1 - x0, y1 - y0), cv2.WARP_INVERSE_MAP
-    placed = cv2.warpAffine(crop, local, size, flags=cv2.INTER_CUBIC | inverse, borderMode=cv2.BORDER_REPLICATE)
-    alpha = cv2.warpAffine(weight, local, size, flags=cv2.INTER_LINEAR | inverse)
+    local, size = shifted(matrix, x0, y0), (x1 - x0, y1 - y0)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    placed = cv2.warpAffine(crop, local, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    alpha = carried(weight, local, size)
     region = result[y0:y1, x0:x1]
     region[:] = cv2.blendLinear(placed, np.ascontiguousarray(region), alpha, 1 - alpha)
     return result
@@ -140,3 +139,15 @@ def reach(matrix: Floats, crop: tuple[int, int], width: int, height: int) -> tup
     corners = np.array([[x, y, 1] for y in (0, crop[0]) for x in (0, crop[1])], np.float64) @ inverse.T
     low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
     return max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])
+
+
+def shifted(matrix: Floats, x: int, y: int) -> Floats:
+    """The matrix for pixels counted from (x, y)."""
+    local = matrix.astype(np.float64).copy()
+    local[:, 2] += local[:, :2] @ np.array([x, y], np.float64)
+    return local
+
+
+def carried(values: Floats, local: Floats, size: tuple[int, int], border: int = cv2.BORDER_CONSTANT) -> Floats:
+    """Values of the crop at the pixels of a frame's box of `size` (width, height)."""
+    return cv2.warpAffine(values, local, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from portrait.geometry import Floats
+from portrait.slit import Slit, between
 from portrait.video import Frame
-from portrait.warping import Slit, between
 
 TEETH_HEIGHT = 0.055
 """How far the upper teeth reach below the line of the closed lips, in inter-ocular distances: three millimetres."""

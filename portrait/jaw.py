@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from portrait.geometry import LIP_COUNT, Canon, Floats
-from portrait.pull import Pull, warped
 from portrait.video import Frame
+from portrait.warping import Pull, warped
 
 REACH = 0.2
 """How far the jaw pulls cheeks and neck along, in inter-ocular distances (a Gaussian's sigma)."""

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 from scipy.interpolate import griddata
 
-from portrait.geometry import Floats, similarities
+from portrait.geometry import Floats, carried, similarities
 from portrait.jumps import MARGIN
+from portrait.slit import Slit, below
 from portrait.tracking import STABLE, interocular
 from portrait.video import FRAME_RATE, Frame
 from portrait.walk import Footage
-from portrait.warping import Field, Slit, below, bend, carried, shifted, turned
+from portrait.warping import Field, bend, turned
 
 UPPER_LIDS = ((33, 246, 161, 160, 159, 158, 157, 173, 133), (362, 398, 384, 385, 386, 387, 388, 466, 263))
 LOWER_LIDS = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (362, 382, 381, 380, 374, 373, 390, 249, 263))
@@ -112,7 +113,7 @@ def _with_eyeball(bent: Frame, picture: Frame, matrix: Floats, slit: Slit, side:
     y = np.arange(side, dtype=np.float32)[:, None]
     open_here = np.clip((y - upper) / 1.5, 0, 1) * np.clip((lower - y) / 1.5, 0, 1) * np.clip((lower - upper) / 3, 0, 1)
     height, width = picture.shape[:2]
-    alpha = carried(open_here.astype(np.float32), shifted(matrix, 0, 0), (width, height))
+    alpha = carried(open_here.astype(np.float32), matrix, (width, height))
     return cv2.blendLinear(picture, bent, alpha, 1 - alpha)
 
 

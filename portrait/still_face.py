@@ -12,10 +12,11 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from portrait.face import FACE, Arrays, Face, Renderer, contiguous
-from portrait.geometry import Canon, Floats, reach
+from portrait.geometry import Canon, Floats, carried, reach, shifted
 from portrait.inner_mouth import InnerMouth
+from portrait.slit import Slit, below
 from portrait.video import Frame
-from portrait.warping import Field, Slit, below, bend, carried, shifted
+from portrait.warping import Field, bend
 
 # Indices into the 57 points: 20 of the outer lip, 20 of the inner, 17 of the jaw.
 UPPER_OUTER, LOWER_OUTER = (0, *range(19, 10, -1), 10), tuple(range(11))

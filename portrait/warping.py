@@ -1,24 +1,24 @@
 """Pictures bent smoothly: given points move, others stay, and the skin between them follows.
 
-Lips and eyelids are slits: the skin above and the skin below one follow fields of their own, and between the two edges
-something else shows.
+A `Field` meets its points exactly, however far they move, but must be turned round for every picture. A `Pull` meets
+them nearly, which does for short ways of points that are not quite sure, and says at once where pixels come from.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
-from scipy.interpolate import PchipInterpolator, RBFInterpolator
+from scipy.interpolate import RBFInterpolator
 
-from portrait.geometry import Floats, reach
+from portrait.geometry import Canon, Floats, carried, reach, shifted
 from portrait.video import Frame
 
 ROUNDS = 6
 """Fixed-point steps that turn a field round; it changes by less than half a pixel per pixel."""
-WEDGE = 0.6
-"""How fast, beyond a slit's ends, the two fields fade into each other: pixels of width per pixel of distance."""
+STIFFNESS = 0.05
+"""Ridge: how little landmarks are believed to the pixel."""
+CELLS = 20
+"""The warp is worked out at so many places along each side; between them it is linear."""
 
 
 class Field:
@@ -51,40 +51,39 @@ def turned(forth: Floats, step: int) -> Floats:
     return back
 
 
-@dataclass(frozen=True)
-class Slit:
-    """Two edges (K, 2) in crop pixels from left to right, sharing their ends, as functions of x."""
+class Pull:
+    """Gaussian radial basis functions around fixed points, worked out once (Ruprecht and Müller 1995)."""
 
-    upper: Floats
-    lower: Floats
+    def __init__(self, points: Floats, canon: Canon, sigma: float) -> None:
+        """`points` (N, 2) and `sigma`, of each Gaussian, in inter-ocular distances."""
+        self._side, self._iod = canon.side, np.float32(canon.iod)
+        middles = (np.arange(CELLS) + 0.5) * canon.side / CELLS - 0.5
+        cells = np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2)
+        edge = np.linspace(0, canon.side, 7)
+        border = np.array([(x, y) for a in edge for b in (0, canon.side) for x, y in ((a, b), (b, a))])
+        anchors, sigma = np.concatenate([points * canon.iod, border]), sigma * canon.iod
+        between = _bump(anchors, anchors, sigma) + STIFFNESS * np.eye(len(anchors))
+        weights = _bump(cells, anchors, sigma) @ np.linalg.inv(between)
+        self._weights = weights[:, : len(points)].astype(np.float32)
 
-    def heights(self, side: int) -> tuple[Floats, Floats]:
-        """The y of upper and lower edge at every column (side,), smooth; beyond the ends they are one."""
-        x = np.arange(side)
-        upper, lower = (_curve(edge, x) for edge in (self.upper, self.lower))
-        middle = (upper + lower) / 2
-        apart = lower > upper
-        return np.where(apart, upper, middle), np.where(apart, lower, middle)
+    def field(self, offsets: Floats) -> Floats:
+        """Where each pixel is taken from, relative to itself (side, side, 2), when the points move by -offsets (N, 2).
 
-
-def _curve(edge: Floats, x: Floats) -> Floats:
-    along = np.maximum.accumulate(edge[:, 0]) + 1e-3 * np.arange(len(edge))
-    inside = np.clip(x, along[0], along[-1])
-    return PchipInterpolator(along, edge[:, 1])(inside).astype(np.float32)
-
-
-def below(slit: Slit, side: int) -> Floats:
-    """(side, side) 0 above the slit, 1 under it; sharp between its ends and softer the farther away."""
-    upper, lower = slit.heights(side)
-    x = np.arange(side)
-    beyond = np.maximum(np.maximum(slit.upper[0, 0] - x, x - slit.upper[-1, 0]), 0)
-    soft = (1.2 + WEDGE * beyond).astype(np.float32)
-    return np.clip((np.arange(side, dtype=np.float32)[:, None] - (upper + lower) / 2) / soft + 0.5, 0, 1)
+        Offsets lead from where the points shall be to where they are, in inter-ocular distances.
+        """
+        coarse = (self._weights @ (offsets * self._iod)).reshape(CELLS, CELLS, 2)
+        return cv2.resize(coarse, (self._side, self._side), interpolation=cv2.INTER_LINEAR)
 
 
-def between(upper: Floats, lower: Floats, y: Floats) -> Floats:
-    """(h, w) 1 between edges at heights (w,) in rows y (h, 1), 0 outside, anti-aliased."""
-    return np.clip(y - upper + 0.5, 0, 1) * np.clip(lower - y + 0.5, 0, 1) * np.clip(lower - upper, 0, 1)
+def _bump(a: Floats, b: Floats, sigma: float) -> Floats:
+    return np.exp(-np.square(a[:, None] - b[None]).sum(axis=-1) / (2 * sigma**2))
+
+
+def warped(crop: Frame, field: Floats) -> Frame:
+    """A crop (side, side, 3) sampled where the field says."""
+    rows, columns = np.indices(crop.shape[:2], np.float32)
+    places = np.dstack([columns + field[..., 0], rows + field[..., 1]])
+    return cv2.remap(crop, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 def bend(picture: Frame, matrix: Floats, fields: tuple[Floats, Floats], step: int, under: Floats) -> Frame:
@@ -116,18 +115,6 @@ def _rows(weight: Floats) -> tuple[int, int]:
     split = int(np.argmax(low)) if low.any() else len(weight)
     end = len(weight) - int(np.argmax(high[::-1])) if high.any() else 0
     return min(split, max(end, 0)), max(split, end)
-
-
-def shifted(matrix: Floats, x: int, y: int) -> Floats:
-    """The matrix for pixels counted from (x, y)."""
-    local = matrix.astype(np.float64).copy()
-    local[:, 2] += local[:, :2] @ np.array([x, y], np.float64)
-    return local
-
-
-def carried(values: Floats, local: Floats, size: tuple[int, int], border: int = cv2.BORDER_CONSTANT) -> Floats:
-    """Values of the crop at the pixels of a frame's box of `size` (width, height)."""
-    return cv2.warpAffine(values, local, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
 
 
 def _moved(picture: Frame, field: Floats, local: Floats, step: int, box: tuple[int, int, int, int]) -> Frame:

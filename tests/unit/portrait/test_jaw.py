@@ -7,7 +7,6 @@ import pytest
 
 from portrait.geometry import LIP_COUNT, MOUTH_POINTS, Canon, Floats
 from portrait.jaw import Jaw
-from portrait.pull import Pull, warped
 
 CHIN = 34  # the row of the test picture's jaw line
 
@@ -41,12 +40,3 @@ def test_the_border_and_the_upper_face_stay(canon: Canon, crop: np.ndarray) -> N
     assert where[:10].max() < 0.1
     assert where[:, 0].max() == 0
     assert np.abs(moved[:10].astype(int) - crop[:10]).max() == 0
-
-
-def test_a_pull_moves_its_points(canon: Canon) -> None:
-    points = np.array([[0.7, 1.0], [1.3, 1.0]], np.float32)
-    picture = np.zeros((48, 48, 3), np.uint8)
-    picture[22:27, 15:20] = 255  # around the first point
-    offsets = np.array([[2, 0], [0, 0]], np.float32) / 24  # it comes from two pixels to the right
-    columns = warped(picture, Pull(points, canon, 0.2).field(offsets))[24, :, 0].astype(float)
-    assert (columns * np.arange(48)).sum() / columns.sum() == pytest.approx(17 - 2, abs=0.7)

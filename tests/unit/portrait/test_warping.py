@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portrait.warping import Field, Slit, below, bend, between
+from portrait.geometry import Canon
+from portrait.slit import Slit, below, between
+from portrait.warping import Field, Pull, bend, warped
 
 SIDE, STEP = 96, 4
 HERE = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
@@ -84,3 +86,12 @@ def test_the_fields_hold_in_a_turned_and_smaller_frame() -> None:
     inverse = field(points).inverse(np.array([[0.0, 7.0]], np.float32))
     bent = bend(blob(SIDE - 1 - 60, 48), turn, (inverse, inverse), STEP, below(slit(0, 0), SIDE))
     assert middle(bent) == pytest.approx((SIDE - 1 - 67, 48), abs=1.0)
+
+
+def test_a_pull_moves_its_points(canon: Canon) -> None:
+    points = np.array([[0.7, 1.0], [1.3, 1.0]], np.float32)
+    picture = np.zeros((48, 48, 3), np.uint8)
+    picture[22:27, 15:20] = 255  # around the first point
+    offsets = np.array([[2, 0], [0, 0]], np.float32) / 24  # it comes from two pixels to the right
+    columns = warped(picture, Pull(points, canon, 0.2).field(offsets))[24, :, 0].astype(float)
+    assert (columns * np.arange(48)).sum() / columns.sum() == pytest.approx(17 - 2, abs=0.7)
