@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from portrait.expression import Expression
     from portrait.parameters import STAGES, TrainingParameters
     from portrait.photo import PhotoReport, from_photo
+    from portrait.progress import Progress
     from portrait.report_card import page
     from portrait.split import Split
     from portrait.still import is_photo
     from portrait.synthesis import Performance, Synthesizer
-    from portrait.training import Progress, Report, train
+    from portrait.training import Report, train
     from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
 
 __all__ = [
@@ -32,7 +33,7 @@ _HOMES = {
     "Avatar": "avatar", "AvatarError": "errors", "NotComparable": "errors", "RecordingError": "errors",
     "Comparison": "comparison", "evaluate": "comparison", "page": "report_card", "Expression": "expression",
     "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis", "Synthesizer": "synthesis",
-    "Split": "split", "Progress": "training", "Report": "training", "train": "training", "FRAME_RATE": "video",
+    "Split": "split", "Progress": "progress", "Report": "training", "train": "training", "FRAME_RATE": "video",
     "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
     "PhotoReport": "photo", "from_photo": "photo", "is_photo": "still",
 }  # fmt: skip

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from portrait import liveliness, visemes
-from portrait.avatar import BASE, IDLE, THUMBNAIL, Avatar
+from portrait.avatar import BASE, Avatar
 from portrait.errors import RecordingError
 from portrait.framing import FACE_SHARE, WHOLE_SHARE
 from portrait.geometry import Canon, Floats, cut_out, move, similarities
+from portrait.idle import film_idle
 from portrait.inner_mouth import InnerMouth
 from portrait.preparing import fit
+from portrait.progress import Progress
 from portrait.shape import inner_gap, mouths_of
 from portrait.still import read
 from portrait.still_face import JAW, LOWER_INNER, LOWER_OUTER, STILL, UPPER_INNER, UPPER_OUTER, StillFace, slit_of
-from portrait.synthesis import Synthesizer
 from portrait.tracking import OUTER_LIP, STABLE, Tracker, interocular, person
-from portrait.training import Progress, write_picture
 from portrait.video import FRAME_RATE, Frame, Movie
 
 CROP_IODS = 2.4
@@ -73,7 +73,7 @@ def from_photo(
     folder.mkdir(parents=True)
     made = _film(avatar, picture, points, mask, round(loop_seconds * FRAME_RATE), tell)
     made.save()
-    _idle(made, tell)
+    film_idle(made, lambda step, steps: tell("package", 0.5 + 0.5 * step / steps))
     shutil.rmtree(out, ignore_errors=True)
     shutil.move(folder, out)
     return PhotoReport(out, time.monotonic() - began)
@@ -160,13 +160,3 @@ def _film(avatar: Avatar, picture: Frame, points: Floats, mask: Floats, count: i
             tell("package", 0.1 + 0.4 * index / count)
     poses, shown = (np.repeat(each, len(matrices), axis=0) for each in (avatar.poses, avatar.shown))
     return replace(avatar, matrices=np.stack(matrices), poses=poses, shown=shown, footage=liveliness.loop(count))
-
-
-def _idle(avatar: Avatar, tell: Step) -> None:
-    total = avatar.footage.idle_length
-    with Movie(avatar.folder / IDLE, size=(avatar.size, avatar.size), crf=20) as movie:
-        for index, frame in enumerate(Synthesizer(avatar).idle(total)):
-            movie.push(frame)
-            if index == 0:
-                write_picture(avatar.folder / THUMBNAIL, frame, width=256)
-            tell("package", 0.5 + 0.5 * (index + 1) / total)

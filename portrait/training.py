@@ -11,29 +11,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file as load_weights
 
 from portrait import footage, preparing, workspace
-from portrait.avatar import BASE, IDLE, MOTION, THUMBNAIL, Avatar
+from portrait.avatar import BASE, MOTION, Avatar
 from portrait.calibration import measure_overdraw
 from portrait.dataset import FaceData
 from portrait.device import choose
 from portrait.evaluation import HeldOut
 from portrait.geometry import Canon
+from portrait.idle import film_idle, write_picture
 from portrait.imaging import Budget, FaceTrainer, Moment
 from portrait.jumps import Looks
 from portrait.motion import Motion, Speech, train_motion
 from portrait.network import FaceNet
 from portrait.parameters import STAGES, TrainingParameters
 from portrait.preparing import FRAMES, SPEECH, load_crops, load_gallery, load_shapes
+from portrait.progress import SHARE, Progress, Teller
 from portrait.report_card import page
 from portrait.split import Split
-from portrait.synthesis import Synthesizer
 from portrait.trained_face import TrainedFace
-from portrait.video import CRF, FRAME_RATE, Frame, FrameReader, Movie
+from portrait.video import CRF, FRAME_RATE, FrameReader, Movie
 from portrait.walk import Footage
 from portrait.workspace import Arrays, Workspace
 
@@ -41,28 +41,6 @@ CHECKPOINT, FACE_WEIGHTS, REPORT_CARD = "face-checkpoint.safetensors", "face.saf
 PREVIEW_EVERY_S = 15.0
 BASE_BITS = 0.28
 """Most bits for a pixel of the base footage: 14 MB for a minute at 512 px, however busy the picture."""
-SHARE = {
-    "preprocess": 0.05,
-    "track": 0.05,
-    "align": 0.06,
-    "motion": 0.08,
-    "face": 0.62,
-    "evaluate": 0.1,
-    "package": 0.04,
-}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training is: `fraction` of the whole, `step` of `steps` in the stage, sometimes a `preview` picture."""
-
-    stage: str
-    fraction: float
-    step: int
-    steps: int
-    loss: float | None = None
-    eta_s: float | None = None
-    preview: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -120,10 +98,10 @@ class _Run:
         on_progress: Callable[[Progress], None],
     ) -> None:  # fmt: skip
         self._recording, self._work, self._out = recording, work, out
-        self._parameters, self._split, self._tell = parameters, split, on_progress
+        self._parameters, self._split = parameters, split
+        self._teller = Teller(on_progress, parameters.face_seconds)
         self._keys = _keys(recording, parameters, split)
         self._notes: dict[str, dict[str, Any]] = {}
-        self._stage, self._began = STAGES[0], time.monotonic()
         self._last_preview = 0.0
         self._preview_before: Path | None = None  # kept one more round: somebody may just be reading it
         self._tail: HeldOut | None = None
@@ -145,43 +123,26 @@ class _Run:
 
     def _run(self, stages: tuple[str, ...]) -> None:
         for stage in stages:
-            self._stage = stage
+            self._teller.stage = stage
             note = self._work.note(stage, self._keys[stage])
             if note is None or (stage == "package" and not self._out.exists()):
                 began = time.monotonic()
-                self._step(0, 1)
+                self._teller.step(0, 1)
                 made: Mapping[str, object] = getattr(self, f"_{stage}")()
                 note = {**made, "seconds": round(time.monotonic() - began, 2)}
                 self._work.finish(stage, self._keys[stage], note)
             self._notes[stage] = note
-            self._step(1, 1)
-
-    def _step(self, step: int, steps: int, loss: float | None = None, preview: Path | None = None,
-              eta_s: float | None = None) -> None:  # fmt: skip
-        before = sum(SHARE[s] for s in STAGES[: STAGES.index(self._stage)])
-        fraction = min(1.0, before + SHARE[self._stage] * step / max(steps, 1))
-        eta_s = self._eta(fraction) if eta_s is None else eta_s
-        self._tell(Progress(self._stage, fraction, step, steps, loss, eta_s, preview))
-
-    def _eta(self, fraction: float) -> float | None:
-        """Seconds left, from the pace so far; what comes before the image network says nothing about its pace."""
-        elapsed = time.monotonic() - self._began
-        early = sum(SHARE[s] for s in STAGES[:4])
-        if elapsed < 2 or fraction <= 0:
-            return None
-        if fraction >= early:
-            return elapsed * (1 - fraction) / fraction
-        return elapsed * (early - fraction) / fraction + 1.2 * self._parameters.face_seconds
+            self._teller.step(1, 1)
 
     def _preprocess(self) -> Mapping[str, object]:
         size, seconds = self._parameters.size, self._parameters.seconds
-        return preparing.preprocess(self._recording, self._work, size, seconds, self._step)
+        return preparing.preprocess(self._recording, self._work, size, seconds, self._teller.step)
 
     def _track(self) -> Mapping[str, object]:
-        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._step)
+        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._teller.step)
 
     def _align(self) -> Mapping[str, object]:
-        return preparing.align(self._work, self._split, self._step)
+        return preparing.align(self._work, self._split, self._teller.step)
 
     def _motion(self) -> Mapping[str, object]:
         _, shape, arrays = load_shapes(self._work)
@@ -193,7 +154,7 @@ class _Run:
         speeches = [clean, *(Speech(each, shift) for _, each in sorted(features.items()))]
         motion = train_motion(speeches, arrays["coefficients"][:count], training[:count], shape.aperture,
                               seed=self._parameters.seed, steps=self._parameters.motion_steps,
-                              on_step=self._step)  # fmt: skip
+                              on_step=self._teller.step)  # fmt: skip
         self._work.save(MOTION, motion.state)
         return {}
 
@@ -218,7 +179,7 @@ class _Run:
         left = moment.seconds * (1 - moment.fraction) / max(moment.fraction, 1e-3)
         rest = (moment.seconds + left) * (SHARE["evaluate"] + SHARE["package"]) / SHARE["face"]
         steps = max(moment.step, round(moment.step / max(moment.fraction, 1e-3)))
-        self._step(moment.step, steps, moment.loss, preview, left + rest)
+        self._teller.step(moment.step, steps, moment.loss, preview, left + rest)
 
     def _preview(self, net: FaceNet, step: int) -> Path:
         sheet = self._drawn_by(TrainedFace(net, load_gallery(self._work))).sheet()
@@ -245,7 +206,7 @@ class _Run:
     def _evaluate(self) -> Mapping[str, object]:
         held_out = self._drawn_by(self._trained())
         metrics = held_out.metrics()
-        self._step(1, 3)
+        self._teller.step(1, 3)
         baselines = held_out.baselines()
         write_picture(self._work.path("held-out.jpg"), held_out.sheet(), width=2048)
         self._work.write_text(REPORT_CARD, page(held_out.comparison(baselines)))
@@ -261,7 +222,7 @@ class _Run:
                         arrays["shown"][kept], base, self._card(base))  # fmt: skip
         avatar.save()
         self._base(folder / BASE, kept)
-        self._idle(avatar)
+        film_idle(avatar, self._teller.step, self._parameters.device)
         self._out.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._out, ignore_errors=True)
         shutil.move(folder, self._out)
@@ -284,16 +245,6 @@ class _Run:
         ):
             for index in kept:
                 movie.push(reader[int(index)])
-
-    def _idle(self, avatar: Avatar) -> None:
-        synthesizer = Synthesizer(avatar, device=self._parameters.device)
-        total = avatar.footage.idle_length
-        with Movie(avatar.folder / IDLE, size=(avatar.size, avatar.size), crf=20) as movie:
-            for index, picture in enumerate(synthesizer.idle(total)):
-                movie.push(picture)
-                if index == 0:
-                    write_picture(avatar.folder / THUMBNAIL, picture, width=256)
-                self._step(index + 1, total)
 
     def _card(self, base: Footage) -> dict[str, Any]:
         return {
@@ -330,13 +281,3 @@ def _keys(recording: Path, parameters: TrainingParameters, split: Split) -> dict
         "preprocess": prepared, "track": prepared, "align": aligned, "motion": motion, "face": face, "evaluate": face,
         "package": package,
     }  # fmt: skip
-
-
-def write_picture(path: Path, picture: Frame, *, width: int) -> None:
-    """Write a JPEG of the given width atomically."""
-    height = round(picture.shape[0] * width / picture.shape[1])
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data.tobytes())
-    part.replace(path)

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from portrait import STAGES, TrainingParameters
-from portrait.training import SHARE
+from portrait.progress import SHARE
 
 
 @pytest.mark.parametrize(
