@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import correlate
 
 from portrait import metrics, video
 from portrait.errors import NotComparable
-from portrait.geometry import Floats
 from portrait.metrics import LIPS, Flicker, Measurement, aperture, box_around, detail, jitter
+from portrait.showing import Showing, showing
 from portrait.tracking import STABLE, Track, Tracker, interocular
 from portrait.video import FRAME_RATE, SAMPLE_RATE, Frame, Recording, Samples
 from portrait.workspace import digest
@@ -33,31 +31,9 @@ SOUND_REACH_S, SOUND_S = 0.5, 60
 SILENT = 1e-4
 SAME_PLACE = 0.15
 """Most distance, in inter-ocular distances, between the upper faces of two videos that show the same head."""
-STRIP = 25
-SHOWN, MOUTH_SHOWN = 420, 240
-"""Most pixels that a frame is shown in, and the pixels of an enlarged mouth."""
 
 Against = Literal["same-frames", "speaker", "footage"]
 """What the true video is: the same moments; whoever said it; or other footage of the person, who says other things."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A moment of both videos, small enough to show: whole frames, and the mouths enlarged."""
-
-    index: int
-    true: Frame
-    made: Frame
-    true_mouth: Frame
-    made_mouth: Frame
-
-
-@dataclass(frozen=True)
-class Showing:
-    """What a report shows: the best, the middle and the worst moment by name, and consecutive ones."""
-
-    moments: dict[str, Pair] = field(default_factory=dict)
-    strip: list[Pair] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -261,43 +237,3 @@ def _lip_sync(true: Watched, made: Watched, checkpoint: Path | None) -> dict[str
         result |= {f"lse_c_{name}": found.confidence, f"lse_d_{name}": found.distance,
                    f"offset_frames_{name}": found.offset_frames}  # fmt: skip
     return result
-
-
-def showing(
-    true: Iterable[Frame], made: Iterable[Frame], true_points: Floats, made_points: Floats, error: NDArray[np.floating]
-) -> Showing:
-    """The best, middle and worst frame by `error` (T,), and the 25 consecutive ones where the true lips move most."""
-    count = len(error)
-    order = np.argsort(error)
-    names = {"best": int(order[0]), "middle": int(order[count // 2]), "worst": int(order[-1])}
-    first = _liveliest(aperture(true_points), min(STRIP, count))
-    wanted = {*names.values(), *range(first, first + min(STRIP, count))}
-    pairs = enumerate(islice(zip(true, made, strict=False), max(wanted) + 1))
-    kept = {i: _pair(i, a, b, true_points[i], made_points[i]) for i, (a, b) in pairs if i in wanted}
-    strip = [kept[index] for index in range(first, first + STRIP) if index in kept]
-    return Showing({name: kept[index] for name, index in names.items()}, strip)
-
-
-def _pair(index: int, true: Frame, made: Frame, true_points: Floats, made_points: Floats) -> Pair:
-    mouths = (_mouth(picture, points) for picture, points in ((true, true_points), (made, made_points)))
-    return Pair(index, _small(true), _small(made), *mouths)
-
-
-def _small(picture: Frame) -> Frame:
-    scale = min(1.0, SHOWN / max(picture.shape[:2]))
-    size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def _mouth(picture: Frame, points: Floats) -> Frame:
-    """A square around the lips, three quarters of an eye distance to each side, MOUTH_SHOWN pixels wide."""
-    centre, reach = points[list(LIPS), :2].mean(axis=0), 0.75 * float(interocular(points))
-    scale = MOUTH_SHOWN / (2 * reach)
-    matrix = np.array([[scale, 0, (reach - centre[0]) * scale], [0, scale, (reach - centre[1]) * scale]])
-    return cv2.warpAffine(picture, matrix, (MOUTH_SHOWN, MOUTH_SHOWN), flags=cv2.INTER_CUBIC,
-                          borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-
-
-def _liveliest(opening: Floats, length: int) -> int:
-    spans = np.lib.stride_tricks.sliding_window_view(opening, length)
-    return int(spans.std(axis=1).argmax())

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.comparison import Comparison, follow, pictures, showing
+from portrait.comparison import Comparison, follow, pictures
 from portrait.face import Face
 from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import Measurement, aperture, correlation, measure
 from portrait.motion import Motion, Speech
 from portrait.preparing import FRAMES, LANDMARKS, SPEECH, load_crops, load_shapes
 from portrait.shape import inner_gap
+from portrait.showing import showing
 from portrait.synthesis import BATCH
 from portrait.tracking import Track
 from portrait.video import Frame, Movie

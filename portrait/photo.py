@@ -31,6 +31,7 @@ LOOP_S = 14.0
 """Footage that is made unless asked otherwise: one round of the idle loop."""
 UPPER_SHARE = 0.4
 """Of an open photo mouth's gap that the upper lip closes; the jaw does the rest."""
+NOBODY = "No face was found in this picture. Choose one of a person facing the camera, lit."
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,13 @@ def _looked_at(picture: Frame, size: int) -> tuple[Frame, Floats, Floats]:
     with Tracker() as tracker:
         faces = tracker.faces(picture)
         if not faces:
-            raise RecordingError("no-face", "No face was found in this picture.")
+            raise RecordingError("no-face", NOBODY)
         face = faces[0]
         x, y, side = square((face.x, face.y, face.width, face.height), picture.shape[1], picture.shape[0])
         cut = fit(picture[y : y + side, x : x + side], size)
         points = tracker.landmarks(cut)
     if points is None:
-        raise RecordingError("no-face", "No face was found in this picture.")
+        raise RecordingError("no-face", NOBODY)
     return cut, points, person(cut)
 
 

@@ -9,9 +9,10 @@ from html import escape
 import cv2
 import numpy as np
 
-from portrait.comparison import Comparison, Pair
+from portrait.comparison import Comparison
 from portrait.plots import Line, plot
 from portrait.report_words import FIGURES, LIP_SYNC, WORDS, Figure, Words
+from portrait.showing import Pair
 from portrait.video import FRAME_RATE, Frame
 
 JPEG_QUALITY = 85

@@ -19,17 +19,26 @@ def work(task: child.Task, _report: child.Report) -> dict[str, Any]:
     """
     import portrait
 
-    true, generated = (Path(task.spec[kind]) for kind in ("true_video", "generated_video"))
+    true, generated = (_readable(task, field) for field in ("true_video", "generated_video"))
     try:
         comparison = portrait.evaluate(true, generated, syncnet=TrainSettings(**task.settings).syncnet)
-    except portrait.RecordingError as error:
-        raise InvalidInput(str(error), reason="UNREADABLE_MEDIA", field="video") from error
     except portrait.NotComparable as error:
         message = f"These videos cannot be compared: {error}."
         raise InvalidInput(message, reason="NOT_COMPARABLE", field=f"{error.video}_video") from error
     if task.spec["page"]:
         Path(task.spec["page"]).write_text(portrait.page(comparison), encoding="utf-8")
     return comparison.as_dict()
+
+
+def _readable(task: child.Task, field: str) -> Path:
+    import portrait
+
+    path = Path(task.spec[field])
+    try:
+        portrait.probe(path)
+    except portrait.RecordingError as error:
+        raise InvalidInput(str(error), reason="UNREADABLE_MEDIA", field=field) from error
+    return path
 
 
 if __name__ == "__main__":

@@ -303,5 +303,5 @@ def test_a_video_compared_with_itself_is_perfect(call: Call, demo_clip: Path) ->
     assert report["lag_curve"]["lag_ms"][6] == 0
     assert report["lip_sync"] == {"not_measured": "no-checkpoint"}
     assert response.page.startswith(b"<!doctype html>")
-    assert broken == (INVALID, "UNREADABLE_MEDIA", "video")
+    assert broken == (INVALID, "UNREADABLE_MEDIA", "generated_video")
     assert missing == (INVALID, "FILE_EMPTY", "generated_video")

@@ -13,8 +13,9 @@ import torch
 
 from demo import clip
 from portrait import NotComparable, RecordingError, evaluate, page, syncnet
-from portrait.comparison import Comparison, Pair, Showing, pictures
+from portrait.comparison import Comparison, pictures
 from portrait.metrics import Measurement
+from portrait.showing import Pair, Showing
 from portrait.video import Frame, Movie, Samples, audio
 
 FRAMES = 50
