@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -33,6 +34,7 @@ class Synthesizer:
         """`size` is the width and height of the frames; the avatar's own by default."""
         self.avatar, self.size = avatar, size or avatar.size
         self.renderer = avatar.face.renderer(avatar.canon, device)
+        self.walk = lru_cache(maxsize=8)(avatar.walk)  # wandering through the footage anew would delay every reply
 
     def stream(self, start_frame: int = 0, expression: Expression = NEUTRAL) -> Performance:
         """Begin speaking at a position of the base sequence."""
@@ -40,7 +42,7 @@ class Synthesizer:
 
     def idle(self, count: int, start_frame: int = 0) -> Iterator[Frame]:
         """`count` frames of the person listening, mouth at rest, from a position of the idle loop on."""
-        walk = self.avatar.walk(head_motion=0)
+        walk = self.walk(0)
         with contextlib.closing(Reel(self.avatar.folder / BASE)) as reel:
             for first in range(start_frame, start_frame + count, BATCH):
                 mix = walk.at(range(first, min(first + BATCH, start_frame + count)))
@@ -71,7 +73,7 @@ class Performance:
 
     def __init__(self, synthesizer: Synthesizer, start_frame: int, expression: Expression) -> None:
         self._synthesizer, self._expression = synthesizer, expression
-        self._walk, self._idle = synthesizer.avatar.walk(expression.head_motion), synthesizer.avatar.walk(head_motion=0)
+        self._walk, self._idle = synthesizer.walk(expression.head_motion), synthesizer.walk(0)
         self._start = self._walk.entry(start_frame)
         self._landing: int | None = None
         self._reel = Reel(synthesizer.avatar.folder / BASE)

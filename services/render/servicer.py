@@ -131,7 +131,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         _check_rate(config.sample_rate_hertz)
         with self._stream():
             reply = await asyncio.to_thread(self._open_reply, config)
-            with contextlib.closing(reply):
+            try:
                 yield render_pb2.StreamingRenderResponse(header=reply.header)
                 async for message in messages:
                     async for fragment in _sent(reply.push(from_pcm(message.audio))):
@@ -139,6 +139,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
                 async for fragment in _sent(reply.finish()):
                     yield fragment
                 yield render_pb2.StreamingRenderResponse(end=reply.end)
+            finally:  # in a thread: a reply that was broken off waits for the frame that is just being decoded
+                await asyncio.to_thread(reply.close)
 
     @contextlib.contextmanager
     def _stream(self) -> Iterator[None]:
