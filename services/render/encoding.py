@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,8 +45,8 @@ class Fragment:
     frame_count: int
 
 
-class _Encoder:
-    """Two streams into one container."""
+class Encoder(ABC):
+    """Pictures and sound into one container; what is ready to be sent comes out as fragments."""
 
     def __init__(
         self, target: str | IO[bytes], video: Format, metadata: dict[str, str], flags: str, options: dict[str, str]
@@ -70,6 +71,14 @@ class _Encoder:
     def hear(self, samples: np.ndarray) -> None:
         """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
         self._hear(samples)
+
+    @abstractmethod
+    def show(self, picture: np.ndarray) -> list[Fragment]:
+        """Add the next RGB frame (height, width, 3), which must not change afterwards; returns what became complete."""
+
+    @abstractmethod
+    def close(self) -> list[Fragment]:
+        """Complete the video; returns the last fragments."""
 
     def _hear(self, samples: np.ndarray) -> None:
         if not len(samples):
@@ -108,7 +117,7 @@ class _Encoder:
         self._container.close()
 
 
-class MovieFile(_Encoder):
+class MovieFile(Encoder):
     """Writes a progressive MP4, its index at the front, in a thread of its own while the next frames are drawn."""
 
     AHEAD = 8
@@ -120,17 +129,19 @@ class MovieFile(_Encoder):
         self._waiting: deque[Future[None]] = deque()
 
     def hear(self, samples: np.ndarray) -> None:
-        """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
+        """The same, when the thread comes to it."""
         self._enqueue(self._hear, samples)
 
-    def show(self, picture: np.ndarray) -> None:
-        """Add the next RGB frame (height, width, 3), which must not change afterwards."""
+    def show(self, picture: np.ndarray) -> list[Fragment]:
+        """Add the next frame; a file has no fragments."""
         self._enqueue(self._encode, picture, self._count())
+        return []
 
-    def close(self) -> None:
+    def close(self) -> list[Fragment]:
         """Complete the file."""
         self._enqueue(self._finish)
         self._wait(0)
+        return []
 
     def discard(self) -> None:
         """Give back what the encoder holds, whether or not it was closed."""
@@ -147,7 +158,7 @@ class MovieFile(_Encoder):
             self._waiting.popleft().result()
 
 
-class LiveMovie(_Encoder):
+class LiveMovie(Encoder):
     """Writes fragments for MediaSource: each begins with a keyframe and holds both tracks for the same time."""
 
     def __init__(self, video: Format, metadata: dict[str, str]) -> None:
@@ -164,7 +175,7 @@ class LiveMovie(_Encoder):
         self._sent = 0
 
     def show(self, picture: np.ndarray) -> list[Fragment]:
-        """Add the next RGB frame (height, width, 3); returns the fragments that became complete."""
+        """Add the next frame; returns the fragments that became complete."""
         index = self._count()
         self._encode(picture, index, keyframe=self._length_at(index) > 0)
         return self._fragments()

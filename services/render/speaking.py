@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import numpy as np
 
 from services.common.audio import Resampler
-from services.render.encoding import SOUND_RATE, Fragment, LiveMovie, MovieFile
+from services.render.encoding import SOUND_RATE, Encoder, Fragment
 from services.render.engine import SAMPLE_RATE, Performance
 from services.render.overlay import Draw
 
@@ -22,9 +22,7 @@ class Speaking:
         draw: lays label and subtitles over a frame, given its second.
     """
 
-    def __init__(
-        self, performance: Performance, movie: LiveMovie | MovieFile, *, rate: int, fps: float, draw: Draw
-    ) -> None:
+    def __init__(self, performance: Performance, movie: Encoder, *, rate: int, fps: float, draw: Draw) -> None:
         self._performance, self._movie, self._draw = performance, movie, draw
         self._ears, self._track = Resampler(rate, SAMPLE_RATE), Resampler(rate, SOUND_RATE)
         self._piece, self._fps = round(PIECE_S * rate), fps
@@ -51,7 +49,7 @@ class Speaking:
         self._movie.hear(self._track.flush())
         yield from self._film(self._performance.push(self._ears.flush()))
         yield from self._film(self._performance.flush())
-        yield from self._movie.close() or ()
+        yield from self._movie.close()
 
     def close(self) -> None:
         """Give back what the utterance holds; also when it was broken off."""
@@ -60,4 +58,4 @@ class Speaking:
 
     def _film(self, pictures: Iterator[np.ndarray]) -> Generator[Fragment, None, None]:
         for picture in pictures:
-            yield from self._movie.show(self._draw(picture, self._movie.frame_count / self._fps)) or ()
+            yield from self._movie.show(self._draw(picture, self._movie.frame_count / self._fps))
