@@ -15,7 +15,7 @@ from rich.console import Console
 
 NAME = "Vera"
 TARGET = Path(__file__).parent / "avatar"
-MAX_BYTES = 8 * 2**20
+MAX_BYTES = 10 * 2**20
 WIDTH, LOOP_S = 0.7, 30  # a drawn face needs less, and the avatar must stay small enough to ship
 ABOUT = {
     "voice": "",  # the speech engine's own, which is hers
@@ -25,8 +25,8 @@ ABOUT = {
 }
 
 
-def build(target: Path, recording: Path | None, seconds: float, quality: str) -> None:
-    """Draw the clip (unless there is one), train, and leave the avatar in `target`."""
+def build(target: Path, recording: Path | None, seconds: float, quality: str, work: Path | None = None) -> None:
+    """Draw the clip (unless there is one), train, and leave the avatar in `target`; `work` lets a killed run go on."""
     import portrait
     from demo import clip
     from portrait.training import REPORT_CARD
@@ -41,7 +41,7 @@ def build(target: Path, recording: Path | None, seconds: float, quality: str) ->
         with console.status("drawing and training") as status:
             report = portrait.train(
                 recording,
-                Path(folder) / "work",
+                work or Path(folder) / "work",
                 made,
                 parameters,
                 lambda progress: status.update(f"{progress.stage} {progress.fraction:.0%}"),
@@ -49,7 +49,7 @@ def build(target: Path, recording: Path | None, seconds: float, quality: str) ->
         avatar = portrait.Avatar.load(made)
         avatar.card.update(ABOUT, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
         avatar.write_card()
-        shutil.copy(Path(folder) / "work" / REPORT_CARD, made)
+        shutil.copy((work or Path(folder) / "work") / REPORT_CARD, made)
         size = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
         if size > MAX_BYTES:
             raise SystemExit(f"The avatar takes {size / 2**20:.1f} MB; at most {MAX_BYTES / 2**20:g} may be shipped.")
@@ -65,9 +65,10 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="train from this clip instead of drawing one")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--quality", choices=("draft", "standard", "high"), default="standard")
+    parser.add_argument("--work", type=Path, help="keep working files here, and continue from them")
     parser.add_argument("--out", type=Path, default=TARGET / NAME)
     options = parser.parse_args()
-    build(options.out, options.clip, options.seconds, options.quality)
+    build(options.out, options.clip, options.seconds, options.quality, options.work)
 
 
 if __name__ == "__main__":
