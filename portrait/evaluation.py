@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -166,15 +166,3 @@ class HeldOut:
             for picture in made:
                 movie.push(picture)
         return follow(target)
-
-
-def contact_sheet(true: Path, generated: Path, *, columns: int = 8, start: int = 0, every: int | None = None) -> Frame:
-    """Frames of two videos one above the other, for looking at; `every` frames apart, or spread over the whole."""
-    pairs = list(islice(zip(pictures(true, start), pictures(generated), strict=False), 4000))
-    picks: list[int] = (
-        [i * every for i in range(columns)]
-        if every
-        else np.linspace(0, len(pairs) - 1, columns).round().astype(int).tolist()
-    )
-    rows: list[Callable[[int], Frame]] = [lambda i: pairs[i][0], lambda i: pairs[i][1]]
-    return np.concatenate([np.concatenate([row(i) for i in picks], axis=1) for row in rows])
