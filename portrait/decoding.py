@@ -18,6 +18,8 @@ UNSPECIFIED = 2
 """ITU-T H.273's code for a colour property that is not named."""
 SLIP_S = 0.03
 """Least difference between a sound track's own clock and its count of samples that is put right."""
+LONGEST_GAP_S = 600
+"""A longer gap in the sound is taken for a clock that is wrong: nobody films ten minutes without sound."""
 CANCELLED = 0.05
 """A mean of the channels with less than this share of the louder one's energy: they are in opposite phase."""
 
@@ -116,6 +118,8 @@ def sound(
     at = done = 0
     for seconds, block in _timed(container, stream, rate):
         at = at if seconds is None else round((seconds - origin) * rate)
+        if at - done > LONGEST_GAP_S * rate:
+            at = done
         while at > done:
             missing = min(at - done, rate)
             yield np.zeros(missing, np.float32)

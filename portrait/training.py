@@ -39,6 +39,8 @@ from portrait.workspace import Arrays, Workspace
 
 CHECKPOINT, FACE_WEIGHTS, REPORT_CARD = "face-checkpoint.safetensors", "face.safetensors", "report.html"
 PREVIEW_EVERY_S = 15.0
+RECIPE = 2
+"""Raised whenever a stage leaves something else than it used to: old work folders then begin anew."""
 BASE_BITS = 0.28
 """Most bits for a pixel of the base footage: 14 MB for a minute at 512 px, however busy the picture."""
 
@@ -272,7 +274,7 @@ class _Run:
 
 def _keys(recording: Path, parameters: TrainingParameters, split: Split) -> dict[str, str]:
     """What each stage's result depends on; the device changes nothing."""
-    prepared = workspace.key(workspace.digest(recording), parameters.size, parameters.seconds)
+    prepared = workspace.key(RECIPE, workspace.digest(recording), parameters.size, parameters.seconds)
     aligned = workspace.key(prepared, split)
     motion = workspace.key(aligned, parameters.seed, parameters.motion_steps)
     face = workspace.key(motion, parameters.face_steps, parameters.face_seconds, parameters.width)

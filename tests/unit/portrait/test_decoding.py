@@ -91,6 +91,11 @@ def test_sound_that_begins_late_has_a_gap_or_ends_early(record: Record) -> None:
     assert heard(short) == pytest.approx((0, 5), abs=0.05)
 
 
+def test_a_clock_that_leaps_by_hours_makes_no_hours_of_silence(record: Record) -> None:
+    path = record(flashes(4, 25), clicks(4), heard_s=5 * 3600, name="forged.mkv", audio_codec="pcm_s16le")
+    assert len(audio(path)) < 10 * SAMPLE_RATE
+
+
 def test_jitter_neither_repeats_nor_drops_frames(record: Record) -> None:
     jitter = np.random.default_rng(0).uniform(-0.012, 0.012, 50)
     times = [0.0, *(i / 25 + jitter[i] for i in range(1, 50))]
