@@ -83,7 +83,7 @@ class Detail:
     def __init__(self, gallery: Gallery, canon: Canon) -> None:
         self._gallery, self._canon = gallery, canon
         self._lips = _lips(gallery.mouths)
-        self._weight = canon.feather[..., None]
+        self._weight = cv2.merge([canon.feather] * 3)
         self._sigma = FINE * canon.iod
         self._pulls = [Pull(mouth, canon, REACH) for mouth in gallery.mouths]
 
@@ -91,7 +91,8 @@ class Detail:
         """A drawn crop (side, side, 3) of a mouth (57, 2) with real fine detail inside the generated region."""
         real = self._moved(self.nearest(mouth), mouth)
         difference = cv2.subtract(real, drawn, dtype=cv2.CV_32F)
-        fine = (difference - cv2.GaussianBlur(difference, (0, 0), self._sigma)) * self._weight
+        coarse = cv2.GaussianBlur(difference, (0, 0), self._sigma)
+        fine = cv2.multiply(cv2.subtract(difference, coarse), self._weight)
         return cv2.add(drawn, fine, dtype=cv2.CV_8U)
 
     def nearest(self, mouth: Floats) -> int:

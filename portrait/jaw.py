@@ -7,7 +7,7 @@ import numpy as np
 
 from portrait.geometry import LIP_COUNT, Canon, Floats
 from portrait.video import Frame
-from portrait.warping import Pull, warped
+from portrait.warping import Pull, spread, warped
 
 REACH = 0.2
 """How far the jaw pulls cheeks and neck along, in inter-ocular distances (a Gaussian's sigma)."""
@@ -33,5 +33,5 @@ class Jaw:
     def follow(self, crop: Frame, shown: Floats, wanted: Floats) -> tuple[Frame, Floats]:
         """The crop with its jaw moved from the shown mouth to the wanted (57, 2), and where that is (side, side)."""
         field = self._pull.field(shown[self._points] - wanted[self._points])
-        moved = cv2.GaussianBlur(np.abs(field).max(axis=2), (0, 0), 2.0)
-        return warped(crop, field), np.clip(moved / np.float32(SEEN), 0, 1) * self._inside
+        moved = np.clip(np.abs(field).max(axis=2) / np.float32(SEEN), 0, 1)
+        return warped(crop, field), cv2.multiply(spread(moved, len(crop)), self._inside)

@@ -6,6 +6,8 @@ them nearly, which does for short ways of points that are not quite sure, and sa
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
@@ -67,12 +69,11 @@ class Pull:
         self._weights = weights[:, : len(points)].astype(np.float32)
 
     def field(self, offsets: Floats) -> Floats:
-        """Where each pixel is taken from, relative to itself (side, side, 2), when the points move by -offsets (N, 2).
+        """Where each cell is taken from, in pixels relative to itself (CELLS, CELLS, 2), when points move by -offsets.
 
-        Offsets lead from where the points shall be to where they are, in inter-ocular distances.
+        Offsets (N, 2) lead from where the points shall be to where they are, in inter-ocular distances.
         """
-        coarse = (self._weights @ (offsets * self._iod)).reshape(CELLS, CELLS, 2)
-        return cv2.resize(coarse, (self._side, self._side), interpolation=cv2.INTER_LINEAR)
+        return (self._weights @ (offsets * self._iod)).reshape(CELLS, CELLS, 2)
 
 
 def _bump(a: Floats, b: Floats, sigma: float) -> Floats:
@@ -80,10 +81,20 @@ def _bump(a: Floats, b: Floats, sigma: float) -> Floats:
 
 
 def warped(crop: Frame, field: Floats) -> Frame:
-    """A crop (side, side, 3) sampled where the field says."""
-    rows, columns = np.indices(crop.shape[:2], np.float32)
-    places = np.dstack([columns + field[..., 0], rows + field[..., 1]])
+    """A crop (side, side, 3) sampled where the field (CELLS, CELLS, 2) says."""
+    places = cv2.add(_places(len(crop)), spread(field, len(crop)))
     return cv2.remap(crop, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def spread(field: Floats, side: int) -> Floats:
+    """A field's cells at every pixel."""
+    return cv2.resize(field, (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+@cache
+def _places(side: int) -> Floats:
+    """(side, side, 2) each pixel's own place."""
+    return np.dstack(np.meshgrid(*2 * [np.arange(side, dtype=np.float32)]))
 
 
 def bend(picture: Frame, matrix: Floats, fields: tuple[Floats, Floats], step: int, under: Floats) -> Frame:
