@@ -119,7 +119,8 @@ def test_a_refusal_stands_beside_its_field(open_page: Callable[..., Any], tmp_pa
     page.fill("#consent", "某人")
     page.click("[type=submit]")
     page.wait_for_selector("[data-error-for=video]:not([hidden])")
-    assert page.inner_text("[data-error-for=video]") == "这个文件不是视频。请选择 MP4、MOV、WebM、MKV 或 AVI 文件。"
+    refusal = "这个文件不是视频或照片。请选择 MP4、MOV、WebM、MKV、AVI 视频，或 JPEG、PNG、WebP 照片。"
+    assert page.inner_text("[data-error-for=video]") == refusal
     assert page.input_value("#consent") == "某人"
     keep(page, "train-refused-zh")
 
