@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 STAGES = ("preprocess", "track", "align", "motion", "face", "evaluate", "package")
-LEAST_STEPS = {"draft": 350, "standard": 1200, "high": 4000}
+LEAST_STEPS = {"draft": 200, "standard": 1200, "high": 4000}
 MINUTES = {"draft": 1.2, "standard": 5.0, "high": 20.0}
 STEPS = {"draft": 700, "standard": 2500, "high": 10_000}
 
