@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -13,7 +14,7 @@ from portrait.preparing import FRAMES, LANDMARKS, load_shapes
 from portrait.segments import runs
 from portrait.synthesis import BATCH
 from portrait.tracking import Tracker
-from portrait.video import FRAME_RATE
+from portrait.video import FRAME_RATE, Frame
 from portrait.workspace import Workspace
 
 LENGTH = 240
@@ -28,13 +29,15 @@ def measure_overdraw(work: Workspace, renderer: Renderer) -> float:
     start, end = max(runs(training), key=lambda run: run[1] - run[0])
     end = min(end, start + LENGTH)
     pictures = islice(video.frames(work.path(FRAMES), start_s=start / FRAME_RATE), end - start)
-    made = []
-    for first in range(start, end, BATCH):
-        span = slice(first, min(first + BATCH, end))
-        batch = [picture for _, picture in islice(pictures, BATCH)]
-        mouths = shape.expand(arrays["coefficients"][span], arrays["base"][span])
-        made += renderer.render(batch, arrays["matrices"][span], mouths, mouths)
+
+    def drawn() -> Iterator[Frame]:
+        for first in range(start, end, BATCH):
+            span = slice(first, min(first + BATCH, end))
+            batch = [picture for _, picture in islice(pictures, BATCH)]
+            mouths = shape.expand(arrays["coefficients"][span], arrays["base"][span])
+            yield from renderer.render(batch, arrays["matrices"][span], mouths, mouths)
+
     with Tracker() as tracker:
-        seen = tracker.track(iter(made)).points
+        seen = tracker.track(drawn()).points
     true = aperture(work.load(LANDMARKS)["points"][start:end])
     return float(np.clip(true.std() / max(aperture(seen).std(), 1e-6), 1.0, MOST))

@@ -57,7 +57,8 @@ def _save_sheet(sheet: Frame, path: Path) -> None:
     """JPEG with full colour resolution: a quarter of a lossless picture's size, and as sharp."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
     quality += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), quality)
+    _, data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), quality)
+    path.write_bytes(data.tobytes())  # cv2.imwrite does not say when the disk is full
 
 
 def _sheet(path: Path) -> Frame:
