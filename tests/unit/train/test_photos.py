@@ -58,6 +58,15 @@ def test_photos_without_one_near_face_are_refused(demo_photo: Path, tmp_path: Pa
     assert refusal(tmp_path / "small.png").reason == "RESOLUTION_TOO_LOW"
 
 
+def test_a_face_turned_away_is_refused(demo_photo: Path, tmp_path: Path) -> None:
+    one = Image.open(demo_photo)
+    turned = Image.new("RGB", (400, 480))
+    turned.paste(one.crop((0, 0, 200, 480)).resize((330, 480)), (-60, 0))
+    turned.paste(one.crop((200, 0, 400, 480)).resize((130, 480)), (270, 0))
+    turned.save(tmp_path / "turned.png")
+    assert refusal(tmp_path / "turned.png").reason == "TURNED_AWAY"
+
+
 def test_damaged_and_huge_photos_are_refused(demo_photo: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.png").write_bytes(demo_photo.read_bytes()[:5000])
     assert refusal(tmp_path / "cut.png").reason == "PHOTO_DAMAGED"
