@@ -198,6 +198,11 @@ class Reply:
         if self._cancelled.is_set():
             end()
 
+    @property
+    def seconds_sent(self) -> float:
+        """Length of what has been sent to the user."""
+        return self._sent_s
+
     def sent_text(self) -> str:
         """What has been sent to the user as sound."""
         return self._written.strip() if self._is_complete else self.text_until(self._sent_s)

@@ -15,16 +15,19 @@ from client.services import Services
 from gateway import auth, errors, i18n, logs
 from gateway.chats import Chats
 from gateway.context import KEY, Context
-from gateway.flows import chat, docs, generate, home, jobs, older, session, speech, train, voices
+from gateway.flows import chat, docs, generate, home, jobs, live, older, session, speech, train, voices
+from gateway.live import MAX_MESSAGE_BYTES
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
 from gateway.sweeping import delete_older_than, sweep_forever
 from gateway.watches import Watches
 
-FLOWS = (home, chat, generate, train, voices, speech, jobs, older, session, docs)
+FLOWS = (home, chat, generate, train, voices, speech, jobs, live, older, session, docs)
 """The pages in the order of the navigation, then what has no page."""
 
 SPOOL_BYTES = 2**20
+PING_S = 25
+"""A WebSocket whose other end does not answer a ping within this time is closed."""
 
 
 def create_app(settings: GatewaySettings, services: Services) -> Flask:
@@ -33,6 +36,7 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     folder = settings.data_folder.resolve()
     app.request_class = _request_spooling_to(folder / "uploads")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
+    app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": PING_S, "max_message_size": MAX_MESSAGE_BYTES}
     chats = Chats(settings, folder / "chats")
     recordings = Recordings(folder / "audios", settings.keep_hours)
     app.extensions[KEY] = Context(settings, services, chats, Watches(services), recordings)

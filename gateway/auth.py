@@ -52,7 +52,7 @@ def _check_host() -> None:
 
 
 def _check_origin() -> None:
-    if request.method in SAFE_METHODS:
+    if request.method in SAFE_METHODS and "Upgrade" not in request.headers:  # any site may try to open a WebSocket
         return
     origin = request.headers.get("Origin")
     foreign = urlsplit(origin).netloc != request.host if origin else False

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 from client.conversation import Conversation
+from client.live import LiveTalk
 from gateway.refusal import Refusal
 from gateway.replies import Reply
 from gateway.settings import GatewaySettings
@@ -31,6 +34,7 @@ class Chat:
         self._replies_kept = replies_kept
         self._lock = threading.Lock()
         self._count = 0
+        self._live: LiveTalk | None = None
         self.touch()
 
     def touch(self) -> None:
@@ -39,8 +43,25 @@ class Chat:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the chat was used; 0 while a reply is on its way."""
-        return time.monotonic() - self._used if self._latest_is_over() else 0.0
+        """Seconds since the chat was used; 0 while a reply is on its way or somebody is connected."""
+        is_idle = self._latest_is_over() and self._live is None
+        return time.monotonic() - self._used if is_idle else 0.0
+
+    @contextlib.contextmanager
+    def live(self, talk: LiveTalk) -> Iterator[None]:
+        """Talk live for a while. Whoever talked before, live or not, is cut off: a chat has one user."""
+        with self._lock:
+            self._stop_latest()
+            before, self._live = self._live, talk
+        if before:
+            before.close()
+        try:
+            yield
+        finally:
+            talk.close()
+            with self._lock:
+                self._live = None if self._live is talk else self._live
+                self.touch()
 
     def answer(self, text: str) -> tuple[int, Reply]:
         """Begin a reply, ending the one before if it still runs; returns its number too."""
@@ -78,7 +99,10 @@ class Chat:
         """Stop and forget everything."""
         with self._lock:
             self._stop_latest()
+            talk = self._live
             shutil.rmtree(self._folder, ignore_errors=True)
+        if talk:
+            talk.close()
 
     def _latest_is_over(self) -> bool:
         return not self._replies or next(reversed(self._replies.values())).is_over

@@ -15,6 +15,7 @@ from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
 from visavis.common.v1 import job_pb2, media_pb2
 from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
 from visavis.render.v1 import render_pb2, render_pb2_grpc
@@ -41,6 +42,30 @@ def refuse(context: grpc.ServicerContext, code: int, reason: str, message: str, 
         packed.Pack(detail)
         status.details.append(packed)
     context.abort_with_status(rpc_status.to_status(status))
+
+
+class Listener(asr_pb2_grpc.AsrServiceServicer):
+    """Hears what its `script` says, each event once so many bytes of sound have come; `breaks` end the first calls."""
+
+    def __init__(self) -> None:
+        self.script: list[tuple[int, asr_pb2.StreamingRecognizeResponse]] = []
+        self.breaks: list[tuple[int, str, str]] = []
+        self.configs: list[asr_pb2.StreamingRecognizeConfig] = []
+        self.heard = 0
+        self.ended = threading.Event()
+
+    def StreamingRecognize(
+        self, requests: Iterator[asr_pb2.StreamingRecognizeRequest], context: grpc.ServicerContext
+    ) -> Iterator[asr_pb2.StreamingRecognizeResponse]:
+        context.add_callback(self.ended.set)
+        self.configs.append(next(requests).config)
+        if self.breaks:
+            refuse(context, *self.breaks.pop(0))
+        yield asr_pb2.StreamingRecognizeResponse(header=asr_pb2.StreamingRecognizeHeader(language="en"))
+        for request in requests:
+            self.heard += len(request.audio)
+            while self.script and self.script[0][0] <= self.heard:
+                yield self.script.pop(0)[1]
 
 
 class Writer(llm_pb2_grpc.LlmServiceServicer):
@@ -286,6 +311,7 @@ class Rooms:
     """The small services, and a client of them."""
 
     services: Services
+    listener: Listener = field(default_factory=Listener)
     writer: Writer = field(default_factory=Writer)
     speaker: Speaker = field(default_factory=Speaker)
     painter: Painter = field(default_factory=Painter)
@@ -294,6 +320,7 @@ class Rooms:
 
     def register(self, server: grpc.Server) -> None:
         """Add them to a server."""
+        asr_pb2_grpc.add_AsrServiceServicer_to_server(self.listener, server)
         llm_pb2_grpc.add_LlmServiceServicer_to_server(self.writer, server)
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self.speaker, server)
         render_pb2_grpc.add_RenderServiceServicer_to_server(self.painter, server)

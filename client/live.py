@@ -1,0 +1,289 @@
+"""The live flow: the microphone is heard all the time, utterances are answered, and a reply ends when the user speaks.
+
+Barge-in takes two steps. When speech begins, whoever plays the reply pauses it (`Hearing`): that is quick and does no
+harm. Then it turns out what the user meant. A back-channel ("uh-huh") lets the reply go on (`Resumed`); anything else
+cancels it (`Interrupted`), by the same path as the stop button and a closed connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from visavis.asr.v1 import asr_pb2
+
+from client import request_id
+from client.conversation import Conversation, Event, Media, Reply
+from client.errors import CallError, from_failure, translate
+from client.hop import Cancelled, Hop
+from client.microphone import RATE, Microphone
+from client.services import Services
+
+HANGOVER_MS = 400
+DECIDE_S = 1.0
+"""Speech that has lasted so long is no back-channel, even if no word of it has been recognised yet."""
+RETRY_S = 1.0
+JOIN_S = 5.0
+LISTEN_TIMEOUT_S = 6 * 3600
+BACK_CHANNELS = frozenset(
+    ("uh", "huh", "mm", "mhm", "hm", "hmm", "ah", "oh", "ok", "okay", "yeah", "yes", "yep", "right", "sure")
+    + ("嗯", "嗯嗯", "哦", "噢", "啊", "好", "好的", "对", "对对", "是")
+)
+_WORD = re.compile(r"[\w']+")
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """The user began to speak: pause what is playing. `start_s` is on the microphone's clock."""
+
+    start_s: float
+
+
+@dataclass(frozen=True)
+class Interim:
+    """What the utterance seems to say so far."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What the user said or, without an `end_s`, wrote; `end_s` is the end of the speech on the microphone's clock."""
+
+    text: str
+    end_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something of a reply; replies count from 1."""
+
+    reply: int
+    event: Event
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The user said nothing that ends a reply: play on."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A reply was cancelled; `heard_s` of it were heard, and only they are remembered."""
+
+    reply: int
+    heard_s: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A reply broke or, without a number, the recognition. The talk goes on."""
+
+    error: CallError
+    reply: int | None = None
+
+
+LiveEvent = Hearing | Interim | Transcript | Told | Resumed | Interrupted | Failed
+
+
+def is_back_channel(text: str) -> bool:
+    """Whether somebody says only that they listen."""
+    words = _WORD.findall(text.lower())
+    return 0 < len(words) <= 3 and all(word in BACK_CHANNELS for word in words)
+
+
+@dataclass(eq=False)
+class _Turn:
+    """A reply being made and played."""
+
+    number: int
+    reply: Reply
+    played_s: float = 0.0
+    sent_s: float = 0.0
+    is_sent: bool = False
+    is_played: bool = False
+    is_cancelled: bool = False
+    thread: threading.Thread = field(default_factory=threading.Thread)
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_cancelled or (self.is_sent and (self.is_played or not self.sent_s))
+
+
+class LiveTalk:
+    """One user's live talk on top of a conversation. Any thread may call it; one thread iterates over `events`."""
+
+    def __init__(self, services: Services, conversation: Conversation, *, hangover_ms: int = HANGOVER_MS) -> None:
+        self._services, self._talk, self._hangover_ms = services, conversation, hangover_ms
+        self._closed = threading.Event()
+        self._events = Hop(self._closed)
+        self._microphone = Microphone()
+        self._lock = threading.RLock()
+        self._recognition: grpc.Call | None = None
+        self._turn: _Turn | None = None
+        self._count = 0
+        self._onset_s: float | None = None  # of speech of which it is not known yet what it means
+        threading.Thread(target=request_id.kept(self._listen), daemon=True).start()
+
+    def events(self) -> Iterator[LiveEvent]:
+        """What happens, until the talk is closed. Nothing of an interrupted reply comes after its `Interrupted`."""
+        interrupted = 0
+        for event in self._events:
+            if isinstance(event, Interrupted):
+                interrupted = event.reply
+            if not (isinstance(event, Told) and event.reply <= interrupted):
+                yield event
+
+    def hear(self, pcm: bytes) -> None:
+        """Take what the microphone heard: signed 16-bit little-endian mono PCM at 16 kHz.
+
+        Raises:
+            TooFast: it comes faster than it is spoken.
+        """
+        self._microphone.push(pcm)
+        with self._lock:
+            if self._onset_s is not None and self._microphone.taken_s - self._onset_s > DECIDE_S:
+                self._onset_s = None
+                self._interrupt()
+
+    def say(self, text: str) -> None:
+        """Take what the user wrote."""
+        with self._lock:
+            self._answer(Transcript(text))
+
+    def stop(self) -> None:
+        """End the reply that is being made or played."""
+        with self._lock:
+            self._interrupt()
+
+    def played(self, reply: int, seconds: float, *, is_over: bool = False) -> None:
+        """How much of a reply has been played; what is not told has not been heard."""
+        with self._lock:
+            turn = self._turn
+            if turn and turn.number == reply:
+                turn.played_s = max(turn.played_s, min(seconds, turn.sent_s))
+                turn.is_played = is_over
+
+    def close(self) -> None:
+        """End everything: recognition, and the reply on its way."""
+        self._closed.set()  # first: whoever waits to tell something while holding the lock gives up
+        self._microphone.close()
+        with self._lock:
+            self._interrupt()
+        if self._recognition:
+            self._recognition.cancel()
+
+    def _tell(self, event: LiveEvent) -> None:
+        with contextlib.suppress(Cancelled):  # the talk is closed: nobody wants to know
+            self._events.put(event)
+
+    def _listen(self) -> None:
+        """Keep a recognition open; one that ends for a passing reason is opened anew."""
+        while not self._closed.is_set():
+            try:
+                with translate():
+                    self._recognise()
+            except CallError as error:
+                if self._closed.is_set():
+                    return
+                self._tell(Failed(error))
+                if error.code not in _PASSING:
+                    self._overhear()
+                self._closed.wait(RETRY_S)
+
+    def _overhear(self) -> None:
+        """Nobody will ever understand this microphone: let its sound go until the talk is closed."""
+        for _ in self._microphone.read():
+            pass
+
+    def _recognise(self) -> None:
+        began_s = self._microphone.taken_s
+        self._recognition = self._services.asr.StreamingRecognize(self._requests(), timeout=LISTEN_TIMEOUT_S)
+        if self._closed.is_set():
+            self._recognition.cancel()
+        for reply in self._recognition:
+            kind = reply.WhichOneof("response")
+            if kind == "speech_started":
+                self._onset(began_s + _seconds(reply.speech_started.offset))
+            elif kind == "interim":
+                self._guess(reply.interim.text)
+            elif kind == "final":
+                self._understand(reply.final.text, began_s + _seconds(reply.final.end_offset))
+
+    def _requests(self) -> Iterator[asr_pb2.StreamingRecognizeRequest]:
+        hangover = Duration()
+        hangover.FromMilliseconds(self._hangover_ms)
+        config = asr_pb2.StreamingRecognizeConfig(
+            language=self._talk.language, sample_rate_hertz=RATE, hangover=hangover
+        )
+        yield asr_pb2.StreamingRecognizeRequest(config=config)
+        for pcm in self._microphone.read():
+            yield asr_pb2.StreamingRecognizeRequest(audio=pcm)
+
+    def _onset(self, start_s: float) -> None:
+        with self._lock:
+            self._onset_s = start_s if self._turn and not self._turn.is_over else None
+        self._tell(Hearing(start_s))
+
+    def _guess(self, text: str) -> None:
+        with self._lock:
+            if self._onset_s is not None and text and not is_back_channel(text):
+                self._onset_s = None
+                self._interrupt()
+        self._tell(Interim(text))
+
+    def _understand(self, text: str, end_s: float) -> None:
+        """An utterance has ended: answer it, unless it says nothing that wants an answer."""
+        with self._lock:
+            is_undecided, self._onset_s = self._onset_s is not None, None
+            if is_undecided and (not text or is_back_channel(text)):
+                self._tell(Resumed())
+            elif text:
+                self._answer(Transcript(text, end_s))
+
+    def _answer(self, heard: Transcript) -> None:
+        self._interrupt()
+        self._tell(heard)
+        self._count += 1
+        turn = self._turn = _Turn(self._count, self._talk.reply(heard.text))
+        turn.thread = threading.Thread(target=request_id.kept(self._run), args=(turn,), daemon=True)
+        turn.thread.start()
+
+    def _run(self, turn: _Turn) -> None:
+        try:
+            for event in turn.reply:
+                if isinstance(event, Media):
+                    turn.sent_s = turn.reply.seconds_sent
+                self._tell(Told(turn.number, event))
+        except CallError as error:
+            self._report(turn, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the user must learn of it
+            self._report(turn, from_failure(error))
+        finally:
+            turn.reply.close()
+            turn.is_sent = True
+
+    def _report(self, turn: _Turn, error: CallError) -> None:
+        if not turn.is_cancelled and not self._closed.is_set():
+            self._tell(Failed(error, turn.number))
+
+    def _interrupt(self) -> None:
+        """The one way in which a reply ends before its end."""
+        turn, self._turn = self._turn, None
+        if turn is None or turn.is_over:
+            return
+        turn.is_cancelled = True
+        turn.reply.cancel()
+        turn.thread.join(JOIN_S)
+        self._talk.heard(turn.played_s)
+        self._tell(Interrupted(turn.number, turn.played_s))
+
+
+def _seconds(offset: Duration) -> float:
+    return offset.ToTimedelta().total_seconds()

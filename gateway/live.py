@@ -1,0 +1,197 @@
+"""The live protocol on a WebSocket: docs/live-protocol.md in code."""
+
+from __future__ import annotations
+
+import json
+import struct
+import threading
+from typing import Any
+
+from simple_websocket import ConnectionClosed, Server
+
+from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
+from client.errors import CallError
+from client.live import (
+    RATE,
+    Failed,
+    Hearing,
+    Interim,
+    Interrupted,
+    LiveEvent,
+    LiveTalk,
+    Resumed,
+    Told,
+    Transcript,
+)
+from client.microphone import TooFast
+from gateway import errors
+from gateway.refusal import Refusal
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_PCM_BYTES = 32 * 1024
+POLICY_VIOLATION = 1008
+UP = struct.Struct("<I")
+"""Before each piece of the microphone: its number."""
+DOWN = struct.Struct("<III")
+"""Before each piece of media: reply, number of the piece within it (0 is the initialisation segment), first frame."""
+
+
+class Live:
+    """One connection: a thread reads what the client sends, and the connection's own thread writes what happens."""
+
+    def __init__(self, ws: Server, talk: LiveTalk, chat_id: str, hangover_ms: int, max_text: int) -> None:
+        self._ws, self._talk, self._max_text = ws, talk, max_text
+        self._ready = {
+            "type": "ready",
+            "version": VERSION,
+            "chat": chat_id,
+            "microphone_rate_hertz": RATE,
+            "hangover_ms": hangover_ms,
+        }
+        self._heard = 0  # pieces of the microphone
+        self._refusal: Refusal | None = None
+        self._pieces: dict[int, int] = {}  # of media, by reply
+
+    def run(self) -> None:
+        """Talk until one side closes."""
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self._send(self._ready)
+            for event in self._talk.events():
+                self._write(event)
+            if self._refusal:
+                refuse(self._ws, self._refusal)
+        finally:
+            self._talk.close()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._take(self._ws.receive())
+        except ConnectionClosed:
+            pass
+        except Refusal as refusal:
+            self._refusal = refusal
+        finally:
+            self._talk.close()
+
+    def _take(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self._obey(_parsed(message))
+        else:
+            self._hear(message)
+
+    def _hear(self, message: bytes) -> None:
+        pcm = message[UP.size :]
+        if not pcm or len(pcm) % 2 or len(pcm) > MAX_PCM_BYTES:
+            text = "A binary message is a number of 4 bytes and then 16-bit PCM, 1 to 16384 samples."
+            raise Refusal(text, reason="NOT_PCM", field="audio")
+        (number,) = UP.unpack_from(message)
+        if number != self._heard:
+            text = (
+                f"Piece {number} of the microphone came where {self._heard} was due. Number them from 0, without gaps."
+            )
+            values = {"number": str(number), "due": str(self._heard)}
+            raise Refusal(text, reason="OUT_OF_ORDER", field="audio", values=values)
+        self._heard += 1
+        try:
+            self._talk.hear(pcm)
+        except TooFast:
+            text = "The microphone's sound comes faster than it is spoken. Send it as it is recorded."
+            raise Refusal(text, reason="TOO_FAST", field="audio") from None
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"type": "text", "text": str(text)} if text.strip():
+                if len(text) > self._max_text:
+                    values = {"max": str(self._max_text)}
+                    words = f"A message has at most {self._max_text} characters."
+                    raise Refusal(words, reason="TEXT_TOO_LONG", field="text", values=values)
+                self._talk.say(text.strip())
+            case {"type": "stop"}:
+                self._talk.stop()
+            case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if seconds >= 0:
+                self._talk.played(reply, float(seconds), is_over=message.get("is_over") is True)
+            case _:
+                text = (
+                    'A text message is JSON of "type" text, stop or played; docs/live-protocol.md lists their fields.'
+                )
+                raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
+
+    def _write(self, event: LiveEvent) -> None:
+        match event:
+            case Told(reply, Media() as media):
+                self._send_media(reply, media.data, media.frame_index)
+            case Told(reply, MediaType() as kind):
+                self._send(_described(reply, kind))
+                self._send_media(reply, kind.init_segment, 0)
+            case Told(reply, told):
+                self._send(_described(reply, told))
+            case Failed(error, reply):
+                self._send(_error(error, reply, is_final=False))
+            case _:
+                self._send(_happened(event))
+
+    def _send_media(self, reply: int, data: bytes, frame_index: int) -> None:
+        number = self._pieces.get(reply, 0)
+        self._pieces = {reply: number + 1}  # no piece of an earlier reply follows
+        self._ws.send(DOWN.pack(reply, number, frame_index) + data)
+
+    def _send(self, event: dict[str, Any]) -> None:
+        self._ws.send(json.dumps(event, ensure_ascii=False))
+
+
+def refuse(ws: Server, refusal: Refusal) -> None:
+    """Say why, and close."""
+    ws.send(json.dumps(_error(refusal, None, is_final=True), ensure_ascii=False))
+    ws.close(POLICY_VIOLATION, refusal.reason)
+
+
+def _error(error: CallError | Refusal, reply: int | None, *, is_final: bool) -> dict[str, Any]:
+    return {"type": "error", "reply": reply, "error": errors.body_of(error), "is_final": is_final}
+
+
+def _parsed(message: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(message)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise Refusal("A text message is a JSON object.", reason="NOT_UNDERSTOOD", field="type")
+    return parsed
+
+
+def _happened(event: LiveEvent) -> dict[str, Any]:
+    match event:
+        case Hearing(start_s):
+            return {"type": "hearing", "start_s": start_s}
+        case Interim(text):
+            return {"type": "interim", "text": text}
+        case Transcript(text, end_s):
+            return {"type": "transcript", "text": text, "end_s": end_s}
+        case Resumed():
+            return {"type": "resumed"}
+        case Interrupted(reply, heard_s):
+            return {"type": "interrupted", "reply": reply, "heard_s": heard_s}
+    raise TypeError(event)
+
+
+def _described(reply: int, event: Event) -> dict[str, Any]:
+    match event:
+        case Delta(text):
+            return {"type": "delta", "reply": reply, "text": text}
+        case Sentence(index, text, start_s):
+            return {"type": "sentence", "reply": reply, "index": index, "text": text, "start_s": start_s}
+        case MediaType():
+            return {
+                "type": "media",
+                "reply": reply,
+                "media_type": event.media_type,
+                "width": event.width,
+                "height": event.height,
+                "fps": event.fps,
+            }
+        case Done(text, timeline):
+            return {"type": "done", "reply": reply, "text": text, "timeline": timeline}
+    raise TypeError(event)

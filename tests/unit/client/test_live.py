@@ -1,0 +1,264 @@
+"""A live talk over a real wire: it hears, answers, and stops for whoever speaks."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import code_pb2
+from visavis.asr.v1 import asr_pb2
+
+from client.conversation import Conversation, Delta, Done, Media
+from client.live import (
+    DECIDE_S,
+    Failed,
+    Hearing,
+    Interim,
+    Interrupted,
+    LiveEvent,
+    LiveTalk,
+    Resumed,
+    Told,
+    Transcript,
+    is_back_channel,
+)
+from client.microphone import BYTES_PER_S
+
+WAIT_S = 30
+TICK = bytes(BYTES_PER_S // 10)
+Heard = asr_pb2.StreamingRecognizeResponse
+
+
+def seconds(value: float) -> Duration:
+    return Duration(seconds=int(value), nanos=round(value % 1 * 1e9))
+
+
+def started(at: float) -> Heard:
+    return Heard(speech_started=asr_pb2.SpeechStarted(offset=seconds(at)))
+
+
+def interim(text: str) -> Heard:
+    return Heard(interim=asr_pb2.InterimResult(text=text))
+
+
+def final(text: str, end: float = 0.4) -> Heard:
+    return Heard(final=asr_pb2.Utterance(text=text, end_offset=seconds(end)))
+
+
+class Ear:
+    """Follows the events of a talk in a thread of its own."""
+
+    def __init__(self, talk: LiveTalk) -> None:
+        self.seen: list[LiveEvent] = []
+        self._arrived: queue.Queue[LiveEvent] = queue.Queue()
+        self._thread = threading.Thread(target=self._follow, args=(talk,), daemon=True)
+        self._thread.start()
+
+    def _follow(self, talk: LiveTalk) -> None:
+        for event in talk.events():
+            self._arrived.put(event)
+
+    def until(self, what: Callable[[LiveEvent], bool]) -> LiveEvent:
+        while True:
+            event = self._arrived.get(timeout=WAIT_S)
+            self.seen.append(event)
+            if what(event):
+                return event
+
+    def until_a(self, kind: type) -> LiveEvent:
+        return self.until(lambda event: isinstance(event.event if isinstance(event, Told) else event, kind))
+
+
+@pytest.fixture
+def conversation(rooms) -> Conversation:
+    return Conversation(rooms.services, avatar="Ann", voice="ann", language="en")
+
+
+@pytest.fixture
+def talk(rooms, conversation) -> Iterator[LiveTalk]:
+    talk = LiveTalk(rooms.services, conversation)
+    yield talk
+    rooms.painter.go.set()
+    rooms.speaker.go.set()
+    talk.close()
+
+
+@pytest.fixture
+def ear(talk) -> Ear:
+    return Ear(talk)
+
+
+def hear(talk: LiveTalk, *events: Heard, rooms, ticks: int = 1) -> None:
+    """Let some sound come, in which the recogniser hears these events."""
+    rooms.listener.script += [(rooms.listener.heard + 1, event) for event in events]
+    for _ in range(ticks):
+        talk.hear(TICK)
+
+
+def test_what_is_said_is_answered(talk, ear, rooms) -> None:
+    hear(talk, started(0.02), interim("hel"), final("hello", 0.4), rooms=rooms)
+    ear.until_a(Done)
+    assert ear.seen[:3] == [Hearing(0.02), Interim("hel"), Transcript("hello", 0.4)]
+    text = "".join(one.event.text for one in ear.seen if isinstance(one, Told) and isinstance(one.event, Delta))
+    assert text == "Hello there. How are you?"
+    assert {one.reply for one in ear.seen if isinstance(one, Told)} == {1}
+    assert rooms.listener.configs[0].hangover == seconds(0.4)
+    assert rooms.listener.configs[0].sample_rate_hertz == 16_000
+
+
+def test_what_is_written_is_answered_too(talk, ear, conversation) -> None:
+    talk.say("Hi")
+    ear.until_a(Done)
+    assert ear.seen[0] == Transcript("Hi")
+    assert conversation.messages[0] == {"role": "user", "text": "Hi"}
+
+
+@contextlib.contextmanager
+def sound_going_on(talk: LiveTalk) -> Iterator[None]:
+    """The microphone stays open."""
+    stop = threading.Event()
+
+    def speak() -> None:
+        while not stop.wait(0.01):
+            talk.hear(TICK)
+
+    thread = threading.Thread(target=speak, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(WAIT_S)
+
+
+def begin_reply(talk: LiveTalk, ear: Ear, rooms) -> None:
+    """A reply of which one fragment, 0.4 s, has been sent, and that goes on for ever."""
+    rooms.writer.endless = True
+    talk.say("Hi")
+    ear.until_a(Media)
+
+
+def test_speech_ends_a_reply_and_every_call_of_it(talk, ear, rooms, conversation) -> None:
+    begin_reply(talk, ear, rooms)
+    talk.played(1, 0.3)
+    hear(talk, started(0.1), interim("wait a moment"), rooms=rooms)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.3)
+    for room in (rooms.writer, rooms.speaker, rooms.painter):
+        assert room.ended.wait(WAIT_S)
+    assert conversation.messages == [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello"}]
+
+
+def test_nothing_of_an_interrupted_reply_follows(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    hear(talk, started(0.1), final("stop that"), rooms=rooms)
+    ear.until_a(Interrupted)
+    rooms.writer.endless = False
+    told = ear.until(lambda event: isinstance(event, Told))
+    assert told.reply == 2
+    assert Transcript("stop that", 0.4) in ear.seen
+
+
+@pytest.mark.parametrize("said", ["uh huh", "mm", "嗯", ""])
+def test_a_back_channel_lets_the_reply_go_on(talk, ear, rooms, said) -> None:
+    begin_reply(talk, ear, rooms)
+    hear(talk, started(0.1), *([interim(said)] if said else []), final(said), rooms=rooms)
+    assert ear.until_a(Resumed)
+    ear.until_a(Media)
+    assert not rooms.writer.ended.is_set()
+
+
+def test_the_same_words_are_an_answer_when_nothing_is_said(talk, ear, rooms, conversation) -> None:
+    hear(talk, started(0.1), final("yes"), rooms=rooms)
+    ear.until_a(Done)
+    assert conversation.messages[0] == {"role": "user", "text": "yes"}
+
+
+def test_long_speech_interrupts_before_a_word_of_it_is_understood(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    hear(talk, started(0.0), rooms=rooms)
+    ear.until_a(Hearing)
+    with sound_going_on(talk):
+        assert ear.until_a(Interrupted).reply == 1
+    assert rooms.listener.heard / BYTES_PER_S > DECIDE_S
+
+
+def test_the_stop_button_takes_the_same_way(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    talk.stop()
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.0)
+    assert rooms.writer.ended.wait(WAIT_S)
+
+
+def test_a_reply_that_was_played_to_its_end_is_not_interrupted(talk, ear, conversation) -> None:
+    talk.say("Hi")
+    ear.until_a(Done)
+    talk.played(1, 2.0, is_over=True)
+    talk.say("And you?")
+    ear.until_a(Done)
+    assert not [one for one in ear.seen if isinstance(one, Interrupted)]
+    assert conversation.messages[1]["text"] == "Hello there. How are you?"
+
+
+def test_a_reply_that_was_sent_but_not_heard_is_remembered_as_heard(talk, ear, conversation) -> None:
+    talk.say("Hi")
+    ear.until_a(Done)
+    talk.played(1, 0.9)
+    talk.say("Enough.")
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.9)
+    assert conversation.messages[1]["text"] == "Hello there. How"
+
+
+def test_a_broken_reply_is_told_and_the_talk_goes_on(talk, ear, rooms) -> None:
+    rooms.speaker.fail_at = 0
+    talk.say("Hi")
+    failed = ear.until_a(Failed)
+    assert (failed.reply, failed.error.reason) == (1, "LANGUAGE_UNKNOWN")
+    rooms.speaker.fail_at = None
+    talk.say("Hi again")
+    ear.until_a(Done)
+
+
+def test_a_recogniser_that_comes_back_is_heard_again(rooms, conversation) -> None:
+    rooms.listener.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "Loading.")] * 4  # the channel itself tries four times
+    talk = LiveTalk(rooms.services, conversation)
+    ear = Ear(talk)
+    failed = ear.until_a(Failed)
+    assert (failed.reply, failed.error.code) == (None, grpc.StatusCode.UNAVAILABLE)
+    rooms.listener.script = [(1, started(0.1)), (1, final("hello"))]
+    with sound_going_on(talk):
+        ear.until_a(Done)
+    talk.close()
+
+
+def test_a_language_that_nobody_recognises_is_told_once_and_writing_still_works(rooms, conversation) -> None:
+    rooms.listener.breaks = [(code_pb2.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", "English only.", "config.language")]
+    talk = LiveTalk(rooms.services, conversation)
+    ear = Ear(talk)
+    assert ear.until_a(Failed).error.reason == "LANGUAGE_NOT_SUPPORTED"
+    for _ in range(80):  # eight seconds, more than may wait
+        talk.hear(TICK)
+        threading.Event().wait(0.001)
+    talk.say("Hi")
+    ear.until_a(Done)
+    assert len(rooms.listener.configs) == 1
+    talk.close()
+
+
+def test_closing_ends_every_call(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    talk.close()
+    for room in (rooms.writer, rooms.speaker, rooms.painter, rooms.listener):
+        assert room.ended.wait(WAIT_S)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("uh huh", True), ("Okay.", True), ("嗯", True), ("no", False), ("yes please stop", False), ("", False)],
+)
+def test_back_channels(text, expected) -> None:
+    assert is_back_channel(text) is expected
