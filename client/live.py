@@ -8,8 +8,10 @@ cancels it (`Interrupted`), by the same path as the stop button and a closed con
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -193,14 +195,14 @@ class LiveTalk:
                 if self._closed.is_set():
                     return
                 self._tell(Failed(error))
-                if error.code not in _PASSING:
-                    self._overhear()
-                self._closed.wait(RETRY_S)
+                self._overhear(RETRY_S if error.code in _PASSING else math.inf)
 
-    def _overhear(self) -> None:
-        """Nobody will ever understand this microphone: let its sound go until the talk is closed."""
+    def _overhear(self, seconds: float) -> None:
+        """Let the microphone's sound go for a while: nobody understands it, and it must not pile up."""
+        end = time.monotonic() + seconds
         for _ in self._microphone.read():
-            pass
+            if time.monotonic() > end:
+                return
 
     def _recognise(self) -> None:
         began_s = self._microphone.taken_s
