@@ -1,0 +1,73 @@
+"""A client of the live protocol (docs/live-protocol.md): for the command line, benchmarks and tests."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from simple_websocket import Client, ConnectionClosed
+
+VERSION = 1
+_UP = struct.Struct("<I")
+_DOWN = struct.Struct("<III")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a reply's video; number 0 is the initialisation segment."""
+
+    reply: int
+    number: int
+    frame_index: int
+    data: bytes
+
+
+class LiveSocket:
+    """One connection. Any thread may send; iterate over it for what comes, until it is closed."""
+
+    def __init__(self, gateway_url: str, chat: str, *, token: str = "", version: int = VERSION) -> None:
+        """`gateway_url` is that of the page, e.g. http://127.0.0.1:5001."""
+        address = gateway_url.replace("http", "ws", 1).rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        self._ws = Client(f"{address}/api/v1/chats/{chat}/live?version={version}", headers=headers)
+        self._sent = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any] | Piece]:
+        try:
+            while True:
+                message = self._ws.receive()
+                yield json.loads(message) if isinstance(message, str) else _piece(message)
+        except ConnectionClosed:
+            return
+
+    def hear(self, pcm: bytes) -> None:
+        """Send what the microphone heard: signed 16-bit little-endian mono PCM at 16 kHz."""
+        self._ws.send(_UP.pack(self._sent) + pcm)
+        self._sent += 1
+
+    def say(self, text: str) -> None:
+        """Send what the user wrote."""
+        self.send({"type": "text", "text": text})
+
+    def stop(self) -> None:
+        """End the reply."""
+        self.send({"type": "stop"})
+
+    def played(self, reply: int, seconds: float, *, is_over: bool = False) -> None:
+        """Tell how much of a reply has been played."""
+        self.send({"type": "played", "reply": reply, "seconds": seconds, "is_over": is_over})
+
+    def send(self, message: dict[str, Any] | bytes) -> None:
+        """Send a message as it is."""
+        self._ws.send(message if isinstance(message, bytes) else json.dumps(message))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._ws.close()
+
+
+def _piece(message: bytes) -> Piece:
+    return Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])

@@ -1,0 +1,218 @@
+"""The live protocol over the real stack: speech up, video down, and every way of ending a reply."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import httpx
+import pytest
+
+from client.live_socket import LiveSocket, Piece
+
+pytestmark = pytest.mark.e2e
+RATE = 16_000
+TICK = RATE // 20 * 2  # bytes of 50 ms
+WAIT_S = 60
+QUESTION = "What can you do for me today, and how does it work?"
+LONG_TEXT = "This sentence is said again and again, so that the reply takes a while. " * 60
+
+
+@pytest.fixture(scope="module")
+def api(stack: Any) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{stack.url}/api/v1", timeout=120) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def question(api: httpx.Client) -> bytes:
+    """A question as PCM, spoken by the synthesiser."""
+    wav = api.post("/speech", json={"text": QUESTION}).raise_for_status().content
+    with av.open(io.BytesIO(wav)) as file:
+        resampler = av.AudioResampler("s16", "mono", RATE)
+        frames = [one for frame in itertools.chain(file.decode(audio=0), [None]) for one in resampler.resample(frame)]
+    return b"".join(bytes(frame.planes[0])[: 2 * frame.samples] for frame in frames)
+
+
+@pytest.fixture
+def chat(api: httpx.Client) -> Iterator[str]:
+    avatar = api.get("/avatars").json()["avatars"][0]["name"]
+    created = api.post("/chats", json={"avatar": avatar, "language": "en"}).raise_for_status().json()
+    yield created["id"]
+    api.delete(f"/chats/{created['id']}")
+
+
+class Talk:
+    """A connection, followed in a thread; sound goes up in real time, silence where there is nothing to say."""
+
+    def __init__(self, url: str, chat: str, **options: Any) -> None:
+        self.socket = LiveSocket(url, chat, **options)
+        self.seen: list[dict[str, Any] | Piece] = []
+        self._changed = threading.Condition()
+        self._is_over = False
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        for message in self.socket:
+            with self._changed:
+                self.seen.append(message)
+                self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def until(self, what: Callable[[Any], bool], seconds: float = WAIT_S) -> Any:
+        """The first message of that kind."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self._is_over or any(map(what, self.seen)), seconds)
+            assert found, f"not within {seconds} s, but {self.kinds()}"
+            assert any(map(what, self.seen)), f"closed after {self.kinds()}"
+            return next(filter(what, self.seen))
+
+    def until_a(self, kind: str) -> Any:
+        return self.until(lambda one: isinstance(one, dict) and one["type"] == kind)
+
+    def until_closed(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._is_over, WAIT_S), self.kinds()
+
+    def kinds(self) -> list[str]:
+        return [one["type"] if isinstance(one, dict) else f"piece {one.number}" for one in self.seen]
+
+    def pieces(self, reply: int) -> list[Piece]:
+        return [one for one in self.seen if isinstance(one, Piece) and one.reply == reply]
+
+    def speak(self, pcm: bytes) -> None:
+        """Send sound as fast as a microphone would."""
+        begin = time.monotonic()
+        for number, start in enumerate(range(0, len(pcm), TICK)):
+            time.sleep(max(0.0, begin + number * 0.05 - time.monotonic()))
+            self.socket.hear(pcm[start : start + TICK])
+
+    def be_silent(self, seconds: float) -> None:
+        self.speak(bytes(int(seconds * RATE) * 2))
+
+
+@pytest.fixture
+def talk(stack: Any, chat: str) -> Iterator[Talk]:
+    talk = Talk(stack.url, chat)
+    yield talk
+    talk.socket.close()
+
+
+def test_what_is_said_is_heard_and_answered_with_a_playable_video(talk: Talk, question: bytes, chat: str) -> None:
+    assert talk.until_a("ready") == {
+        "type": "ready", "version": 1, "chat": chat, "microphone_rate_hertz": RATE, "hangover_ms": 400,
+    }  # fmt: skip
+    talk.speak(question)
+    talk.be_silent(1.5)
+    transcript = talk.until_a("transcript")
+    assert len(transcript["text"].split()) >= 3
+    assert transcript["end_s"] == pytest.approx(len(question) / 2 / RATE, abs=0.5)
+    done = talk.until_a("done")
+    assert done["reply"] == 1 and done["text"]
+    assert (
+        "".join(one["text"] for one in talk.seen if isinstance(one, dict) and one["type"] == "delta").strip()
+        == (done["text"])
+    )
+    pieces = talk.pieces(1)
+    assert [piece.number for piece in pieces] == list(range(len(pieces)))
+    with av.open(io.BytesIO(b"".join(piece.data for piece in pieces))) as video:
+        frames = sum(1 for _ in video.decode(video=0))
+    media = talk.until_a("media")
+    assert frames / media["fps"] > 1 and "avc1" in media["media_type"]
+    assert list(done["timeline"].values()) == sorted(done["timeline"].values())
+
+
+def begin_long_reply(talk: Talk) -> None:
+    talk.socket.say(f"Repeat: {LONG_TEXT[:3000]}")
+    talk.until(lambda one: isinstance(one, Piece) and one.number > 1)
+
+
+def test_speech_interrupts_a_reply_and_is_answered(talk: Talk, question: bytes) -> None:
+    talk.socket.say("Tell me everything about yourself.")
+    talk.until(lambda one: isinstance(one, Piece) and one.number > 1)
+    talk.socket.played(1, 0.4)
+    talk.speak(question)
+    talk.be_silent(1.5)
+    interrupted = talk.until_a("interrupted")
+    assert interrupted["reply"] == 1 and interrupted["heard_s"] == pytest.approx(0.4)
+    talk.until(lambda one: isinstance(one, Piece) and one.reply == 2)
+    after = talk.seen[talk.seen.index(interrupted) :]
+    assert not [one for one in after if isinstance(one, Piece) and one.reply == 1]
+    assert talk.kinds().index("hearing") < talk.kinds().index("interrupted") < len(talk.kinds())
+
+
+def test_the_stop_button_ends_the_reply(talk: Talk) -> None:
+    talk.socket.say("Tell me everything about yourself.")
+    talk.until(lambda one: isinstance(one, Piece))
+    talk.socket.stop()
+    assert talk.until_a("interrupted") == {"type": "interrupted", "reply": 1, "heard_s": 0.0}
+
+
+def test_a_newer_connection_takes_the_older_ones_place(talk: Talk, stack: Any, chat: str) -> None:
+    talk.until_a("ready")
+    newer = Talk(stack.url, chat)
+    try:
+        newer.until_a("ready")
+        talk.until_closed()
+        newer.socket.say("Hello!")
+        newer.until_a("done")
+    finally:
+        newer.socket.close()
+
+
+def test_nobody_is_told_of_another_chat(stack: Any) -> None:
+    stranger = Talk(stack.url, "A" * 22)
+    error = stranger.until_a("error")
+    assert error["error"]["code"] == "CHAT_NOT_FOUND" and error["is_final"]
+    stranger.until_closed()
+
+
+def test_another_version_is_refused(stack: Any, chat: str) -> None:
+    talk = Talk(stack.url, chat, version=7)
+    assert talk.until_a("error")["error"]["code"] == "VERSION_UNKNOWN"
+    talk.until_closed()
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"text in a binary frame", "OUT_OF_ORDER"),
+        (b"\0\0\0\0", "NOT_PCM"),
+        (b"\0\0\0\0abc", "NOT_PCM"),
+        (b"\x05\0\0\0ab", "OUT_OF_ORDER"),
+        ({"type": "sing"}, "NOT_UNDERSTOOD"),
+        ({"type": "played", "reply": "one", "seconds": 1}, "NOT_UNDERSTOOD"),
+        ({"type": "text", "text": "x" * 5000}, "TEXT_TOO_LONG"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_by_name(talk: Talk, message: Any, code: str) -> None:
+    talk.socket.send(message)
+    error = talk.until_a("error")
+    assert (error["error"]["code"], error["is_final"]) == (code, True)
+    talk.until_closed()
+
+
+def test_too_much_too_fast_is_refused(talk: Talk) -> None:
+    talk.until_a("ready")
+    for _ in range(400):  # two hundred seconds at once
+        talk.socket.hear(bytes(RATE))
+    assert talk.until_a("error")["error"]["code"] == "TOO_FAST"
+
+
+def test_another_site_cannot_listen(stack: Any, chat: str) -> None:
+    headers = {
+        "Origin": "https://elsewhere.example",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+        "Sec-WebSocket-Version": "13",
+    }
+    answer = httpx.get(f"{stack.url}/api/v1/chats/{chat}/live", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FOREIGN_ORIGIN")
