@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from simple_websocket import Client, ConnectionClosed
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 VERSION = 1
 _UP = struct.Struct("<I")
@@ -32,16 +34,14 @@ class LiveSocket:
         """`gateway_url` is that of the page, e.g. http://127.0.0.1:5001."""
         address = gateway_url.replace("http", "ws", 1).rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else None
-        self._ws = Client(f"{address}/api/v1/chats/{chat}/live?version={version}", headers=headers)
+        address += f"/api/v1/chats/{chat}/live?version={version}"
+        self._ws = connect(address, additional_headers=headers, compression=None, max_size=None)
         self._sent = 0
 
     def __iter__(self) -> Iterator[dict[str, Any] | Piece]:
-        try:
-            while True:
-                message = self._ws.receive()
+        with contextlib.suppress(ConnectionClosed):
+            for message in self._ws:
                 yield json.loads(message) if isinstance(message, str) else _piece(message)
-        except ConnectionClosed:
-            return
 
     def hear(self, pcm: bytes) -> None:
         """Send what the microphone heard: signed 16-bit little-endian mono PCM at 16 kHz."""

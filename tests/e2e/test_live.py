@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 import av
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from client.live_socket import LiveSocket, Piece
 
@@ -20,7 +22,6 @@ RATE = 16_000
 TICK = RATE // 20 * 2  # bytes of 50 ms
 WAIT_S = 60
 QUESTION = "What can you do for me today, and how does it work?"
-LONG_TEXT = "This sentence is said again and again, so that the reply takes a while. " * 60
 
 
 @pytest.fixture(scope="module")
@@ -129,19 +130,14 @@ def test_what_is_said_is_heard_and_answered_with_a_playable_video(talk: Talk, qu
     assert list(done["timeline"].values()) == sorted(done["timeline"].values())
 
 
-def begin_long_reply(talk: Talk) -> None:
-    talk.socket.say(f"Repeat: {LONG_TEXT[:3000]}")
-    talk.until(lambda one: isinstance(one, Piece) and one.number > 1)
-
-
 def test_speech_interrupts_a_reply_and_is_answered(talk: Talk, question: bytes) -> None:
     talk.socket.say("Tell me everything about yourself.")
     talk.until(lambda one: isinstance(one, Piece) and one.number > 1)
-    talk.socket.played(1, 0.4)
+    talk.socket.played(1, 0.1)
     talk.speak(question)
     talk.be_silent(1.5)
     interrupted = talk.until_a("interrupted")
-    assert interrupted["reply"] == 1 and interrupted["heard_s"] == pytest.approx(0.4)
+    assert interrupted["reply"] == 1 and interrupted["heard_s"] == pytest.approx(0.1)
     talk.until(lambda one: isinstance(one, Piece) and one.reply == 2)
     after = talk.seen[talk.seen.index(interrupted) :]
     assert not [one for one in after if isinstance(one, Piece) and one.reply == 1]
@@ -201,8 +197,9 @@ def test_what_cannot_be_understood_is_refused_by_name(talk: Talk, message: Any, 
 
 def test_too_much_too_fast_is_refused(talk: Talk) -> None:
     talk.until_a("ready")
-    for _ in range(400):  # two hundred seconds at once
-        talk.socket.hear(bytes(RATE))
+    with contextlib.suppress(ConnectionClosed):  # it need not wait for all of it
+        for _ in range(400):  # two hundred seconds at once
+            talk.socket.hear(bytes(RATE))
     assert talk.until_a("error")["error"]["code"] == "TOO_FAST"
 
 
