@@ -1,10 +1,17 @@
-"""A real server of one service on a free port, in the test's own event loop."""
+"""A real server of one service on a free port, in the test's own event loop.
+
+grpc.aio's client reports INTERNAL, without a reason, where a refusal or a deadline falls into one of its writes. So
+what a test has refused is the last thing that it sends; where it cannot be, INTERNAL without a reason is expected too.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +19,7 @@ import pytest
 from services.common.server import Server, Service
 from services.common.settings import ServiceSettings
 
+LONGEST_S = 60  # only ends what would hang
 Serving = Callable[[Service, ServiceSettings], AbstractAsyncContextManager[grpc.aio.Channel]]
 
 
@@ -28,5 +36,23 @@ def serving() -> Serving:
                 yield channel
         finally:
             await server.stop()
+
+    return run
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]:
+    """`await eventually(make)`: the answer to the call that `make` makes, as soon as the service has a place for it."""
+
+    async def run(make: Callable[[], Awaitable[Any]]) -> Any:
+        deadline = time.monotonic() + LONGEST_S
+        while True:
+            try:
+                return await make()
+            except grpc.aio.AioRpcError as error:
+                is_busy = error.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL)
+                if not is_busy or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
 
     return run

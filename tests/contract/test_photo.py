@@ -42,7 +42,7 @@ async def trained(stub: train_pb2_grpc.TrainServiceStub, photo: bytes) -> tuple[
         parameters=TINY,
     )  # fmt: skip
     job = (await stub.CreateTraining(request)).training.job
-    async for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job.id), timeout=300):
+    async for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job.id), timeout=1800):
         training = reply.training
     return recording, training
 

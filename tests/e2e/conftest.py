@@ -19,8 +19,10 @@ import pytest
 from client.services import NAMES, Services
 from client.settings import ClientSettings
 
-START_TIMEOUT_S = 240
-STOP_TIMEOUT_S = 60
+# Limits only end what would hang: a busy machine may be many times slower than an idle one.
+START_TIMEOUT_S = 600
+STOP_TIMEOUT_S = 180
+COMMAND_TIMEOUT_S = 1200
 TAIL_LINES = 60
 STACK = pytest.StashKey["Stack"]()
 
@@ -63,6 +65,8 @@ class Stack:
     process: subprocess.Popen | None = None
 
     until = staticmethod(until)
+    start_timeout_s = START_TIMEOUT_S
+    stop_timeout_s = STOP_TIMEOUT_S
 
     @property
     def url(self) -> str:
@@ -114,6 +118,11 @@ class Stack:
                     found[words[-1].split(".")[-1]] = child
         return found
 
+    def pid(self, name: str) -> int | None:
+        """The process of one program; None while there is none."""
+        program = self.programs().get(name)
+        return program and program.pid
+
     def kill(self, name: str) -> None:
         """Kill one process as a crash would."""
         self.programs()[name].kill()
@@ -131,11 +140,17 @@ class Stack:
         addresses = {f"{name}_address": f"127.0.0.1:{self.ports[name]}" for name in NAMES}
         return Services(ClientSettings(**addresses))
 
-    def visavis(self, *arguments: str, timeout: float = 300, **options: object) -> subprocess.CompletedProcess[str]:
+    def visavis(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
         """Run a `visavis` command against this stack."""
         command = [sys.executable, "-m", "cli", *arguments]
         return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False, **options
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+            **options,
         )
 
 

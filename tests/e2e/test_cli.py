@@ -173,10 +173,15 @@ def test_evaluate_a_video_against_itself(stack, video: Path, tmp_path: Path) -> 
 
 
 def test_doctor_sees_everything_serving(stack) -> None:
-    done = stack.visavis("doctor", "--json", "--data", str(stack.data))
-    findings = json.loads(done.stdout)
-    serving = [one["subject"].split(",")[0] for one in findings if one["text"].startswith("serves")]
-    assert serving == ["asr", "llm", "tts", "render", "train", "gateway"]
+    def serving() -> list[str]:
+        return [one["subject"].split(",")[0] for one in findings if one["text"].startswith("serves")]
+
+    for _ in range(5):  # it gives each two seconds to answer, which one may miss on a busy machine
+        done = stack.visavis("doctor", "--json", "--data", str(stack.data))
+        findings = json.loads(done.stdout)
+        if len(serving()) == 6:
+            break
+    assert serving() == ["asr", "llm", "tts", "render", "train", "gateway"]
     missing = [one for one in findings if one["level"] == "missing"]
     assert done.returncode == (1 if missing else 0), missing
     assert not missing
@@ -211,15 +216,15 @@ def test_an_unknown_parameter_is_refused_before_the_upload(stack, demo_clip: Pat
 
 
 def test_a_killed_service_comes_back(stack) -> None:
-    before = stack.programs()["llm"].pid
+    before = stack.pid("llm")
     stack.kill("llm")
-    stack.until(lambda: stack.programs().get("llm") and stack.programs()["llm"].pid != before, 30, "llm restarted")
-    stack.until(lambda: stack.health()["llm"] == "serving", 60, "llm serves again")
+    stack.until(lambda: stack.pid("llm") not in (None, before), 180, "llm restarted")
+    stack.until(lambda: stack.health()["llm"] == "serving", stack.start_timeout_s, "llm serves again")
     assert "llm was killed by SIGKILL" in stack.output.read_text()
 
 
 def test_a_taken_port_is_named(stack) -> None:
-    done = stack.visavis("up", "--data", str(stack.data / "other"), timeout=60)
+    done = stack.visavis("up", "--data", str(stack.data / "other"))
     assert done.returncode == 2
     assert "Visavis seems to be running here already." in done.stderr
     for port in stack.ports.values():
@@ -237,8 +242,9 @@ def test_up_stops_all_it_started(stack, tmp_path: Path, how: signal.Signals) -> 
     assert len(children) >= 5
     for _ in range(2):  # `timeout` and `make` send it to the process and to its group
         other.process.send_signal(how)
-    assert other.process.wait(60) == 0
-    assert not [child for child in children if child.is_running()]
+    assert other.process.wait(stack.stop_timeout_s) == 0
+    _, alive = psutil.wait_procs(children, timeout=10)  # orphans are buried a moment later
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
     for port in list(other.ports.values())[:5]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -262,5 +268,5 @@ def test_no_traceback_without_services(tmp_path: Path) -> None:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     environment = {"VISAVIS_RENDER_ADDRESS": address, "PATH": "/usr/bin", "PYTHONPATH": ":".join(sys.path)}
     command = [sys.executable, "-m", "cli", "avatars"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     _refused(done, "`visavis doctor` tells")

@@ -22,8 +22,9 @@ from services.common.storage import Storage
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
+LONGEST_S = 900  # only ends what would hang
 PARAMETERS = [
-    info_pb2.ParameterValue(name="minutes", number=0.5),
+    info_pb2.ParameterValue(name="minutes", number=0.75),  # more than twice the time of a checkpoint
     info_pb2.ParameterValue(name="size", integer=192),
     info_pb2.ParameterValue(name="loop_seconds", number=2),
 ]
@@ -48,14 +49,15 @@ def start(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen, train
         log = (tmp_path / f"service-{len(started)}.log").open("wb")
         command = [sys.executable, "-m", "services.train"]
         started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
-        stub = train_pb2_grpc.TrainServiceStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
-        wait_for(lambda: answers(stub), 60)
+        channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_reconnect_backoff_ms", 1000)])
+        stub = train_pb2_grpc.TrainServiceStub(channel)
+        wait_for(lambda: answers(stub))
         return started[-1], stub
 
     yield run
     for process in started:
         process.terminate()
-        process.wait(30)
+        process.wait(LONGEST_S)
 
 
 def answers(stub: Any) -> bool:
@@ -66,18 +68,33 @@ def answers(stub: Any) -> bool:
 
 
 def now(stub: Any, job_id: str) -> job_pb2.Job:
-    return stub.GetTraining(train_pb2.GetTrainingRequest(id=job_id), timeout=10).training.job
+    return stub.GetTraining(train_pb2.GetTrainingRequest(id=job_id), timeout=60).training.job
 
 
 def ended(stub: Any, job_id: str) -> bool:
     return now(stub, job_id).state not in (job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING)
 
 
-def wait_for(condition: Callable[[], Any], seconds: float) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = LONGEST_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.1)
+
+
+def has_died(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def written_at(path: Path) -> int | None:
+    """When a file was written; None when it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def requests(clip: Path) -> Iterator[train_pb2.UploadRecordingRequest]:
@@ -87,31 +104,31 @@ def requests(clip: Path) -> Iterator[train_pb2.UploadRecordingRequest]:
 
 def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Path, tmp_path: Path) -> None:
     service, stub = start()
-    recording = stub.UploadRecording(requests(demo_clip), timeout=60).recording
+    recording = stub.UploadRecording(requests(demo_clip), timeout=LONGEST_S).recording
     request = train_pb2.CreateTrainingRequest(
         recording_id=recording.id,
         name="Nora",
         consent=media_pb2.Consent(given_by="Nora"),
         parameters=PARAMETERS,
     )
-    job_id = stub.CreateTraining(request, timeout=10).training.job.id
+    job_id = stub.CreateTraining(request, timeout=60).training.job.id
     work = tmp_path / "work" / job_id / "engine"
-    wait_for(lambda: (work / "face-checkpoint.safetensors").exists() or ended(stub, job_id), 300)
+    wait_for(lambda: (work / "face-checkpoint.safetensors").exists() or ended(stub, job_id))
     before = now(stub, job_id)
     assert before.state == job_pb2.JOB_STATE_RUNNING, before.error
-    motion_done = (work / "motion.done").stat().st_mtime_ns
+    motion_done = written_at(work / "motion.done")
+    assert motion_done
     (child,) = psutil.Process(service.pid).children()
 
     os.kill(service.pid, signal.SIGKILL)
     service.wait()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
+    wait_for(lambda: has_died(child), 10)  # by itself it would go on for longer
 
     _, stub = start()
     seen = []
-    for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job_id), timeout=300):
+    for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job_id), timeout=LONGEST_S):
         seen.append(reply.training.job)
-        if work.exists():
-            assert (work / "motion.done").stat().st_mtime_ns == motion_done  # no stage was done twice
+        assert written_at(work / "motion.done") in (motion_done, None)  # no stage was done twice
     assert seen[-1].state == job_pb2.JOB_STATE_SUCCEEDED, seen[-1].error
     assert min(job.progress for job in seen) >= before.progress
     resumed = [job.step_index for job in seen if job.stage == "face" and job.state == job_pb2.JOB_STATE_RUNNING]
@@ -119,4 +136,4 @@ def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Pat
     storage = Storage((tmp_path / "storage").as_uri(), tmp_path)
     assert storage.exists("avatars/Nora/avatar.json")
     assert not storage.folders("recordings")
-    assert not work.parent.exists()
+    wait_for(lambda: not work.parent.exists())  # it is taken away once the end has been told

@@ -56,7 +56,7 @@ function showParameters() {
 
 async function showEngines() {
   const train = (await get(path("engines"))).train;
-  if (!train) return;
+  if (!train || JSON.stringify(train.engines) === JSON.stringify(engines)) return; // what has been filled in stays
   engines = train.engines;
   fillSelect(form.elements.engine, engines.map((engine) => [engine.name, engine.name]), train.name);
   $("[data-engine-field]").hidden = engines.length < 2;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,8 @@ import pytest
 
 from cli.local.process import Log, RunningProgram, _trouble, in_words
 from cli.local.programs import Program
+
+LONGEST_S = 120  # only ends what would hang
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_a_log_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_output_and_errors_are_logged(run, tmp_path: Path) -> None:
     program = run("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
-    assert program.wait(20)
+    assert program.wait(LONGEST_S)
     assert program.last_words() == "err"
     assert program.exit_status == 3
     assert set((tmp_path / "logs" / "little.log").read_text().split()) == {"out", "err"}
@@ -67,7 +70,7 @@ def test_last_words_are_the_sentence_of_a_refused_setting(run) -> None:
         Settings(token="a secret")
     """
     program = run("\n".join(line[8:] for line in source.splitlines()))
-    assert program.wait(20)
+    assert program.wait(LONGEST_S)
     assert program.last_words() == "Value error, GATEWAY_HOST is open to others: set GATEWAY_TOKEN."
 
 
@@ -81,27 +84,35 @@ def test_kill_takes_what_it_started_along(run) -> None:
         pass
     child = psutil.Process(int(program.last_words()))
     program.kill()
-    psutil.wait_procs([child], timeout=5)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    gone, _ = psutil.wait_procs([child], timeout=LONGEST_S)
+    assert gone or child.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")
 def test_no_process_outlives_us(tmp_path: Path) -> None:
     import subprocess
 
+    (tmp_path / "little_program.py").write_text(
+        f"import pathlib, time; pathlib.Path({str(tmp_path / 'runs')!r}).touch(); time.sleep(600)"
+    )
     source = (
         "import pathlib, time\n"
         "from cli.local.process import Log, RunningProgram\n"
         "from cli.local.programs import Program\n"
         f"log = Log(pathlib.Path({str(tmp_path)!r}) / 'log', 1000)\n"
-        "print(RunningProgram(Program('x', 'http.server', '127.0.0.1', 1, ''), log).pid, flush=True)\n"
-        "time.sleep(60)\n"
+        f"program = Program('x', 'little_program', '127.0.0.1', 1, '', {{'PYTHONPATH': {str(tmp_path)!r}}})\n"
+        "print(RunningProgram(program, log).pid, flush=True)\n"
+        "time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True) as parent:
-        server = psutil.Process(int(parent.stdout.readline()))
+        little = psutil.Process(int(parent.stdout.readline()))
+        until = time.monotonic() + LONGEST_S
+        while not (tmp_path / "runs").exists():  # by then it has been tied to its parent
+            assert time.monotonic() < until
+            time.sleep(0.01)
         parent.kill()
-    gone, _ = psutil.wait_procs([server], timeout=10)
-    assert gone or server.status() == psutil.STATUS_ZOMBIE
+    gone, _ = psutil.wait_procs([little], timeout=LONGEST_S)
+    assert gone or little.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize(

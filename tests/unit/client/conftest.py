@@ -106,7 +106,7 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
     ) -> Iterator[tts_pb2.StreamingSynthesizeResponse]:
         context.add_callback(self.ended.set)
         self.configs.append(next(requests).config)
-        self.go.wait(10)
+        self.go.wait(60)
         yield tts_pb2.StreamingSynthesizeResponse(header=tts_pb2.SynthesisHeader(sample_rate_hertz=RATE))
         begin = 0.0
         for index, sentence in enumerate(_sentences(request.text for request in requests)):
@@ -187,7 +187,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         yield render_pb2.StreamingRenderResponse(header=header)
         frame = 0
         for request in requests:
-            self.go.wait(10)
+            self.go.wait(60)
             count = round(len(request.audio) / 2 / RATE * FPS)
             fragment = render_pb2.MediaFragment(data=b"fragment", frame_index=frame, frame_count=count)
             yield render_pb2.StreamingRenderResponse(fragment=fragment)

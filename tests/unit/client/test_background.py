@@ -11,7 +11,7 @@ def test_finish_waits() -> None:
     go, done = threading.Event(), []
 
     def work(word: str) -> None:
-        go.wait(5)
+        go.wait(60)
         done.append(word)
 
     background.start(work, "one")

@@ -13,6 +13,7 @@ from client.errors import CallError
 from client.hop import QUEUE_LENGTH, Cancelled, Hop
 
 REPLY = "Hello there. How are you?"
+LONGEST_S = 60  # only ends what would hang
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_closing_ends_all_three_calls(talk, rooms) -> None:
     next(event for event in events if isinstance(event, Media))
     events.close()
     for service in (rooms.writer, rooms.speaker, rooms.painter):
-        assert service.ended.wait(5), f"{type(service).__name__} goes on"
+        assert service.ended.wait(LONGEST_S), f"{type(service).__name__} goes on"
     assert talk.messages[-1] == {"role": "assistant", "text": "Hello"}, "ten frames, 0.4 s, were sent"
 
 
@@ -112,7 +113,7 @@ def test_another_thread_may_interrupt(talk, rooms) -> None:
         if isinstance(event, Media):
             reply.cancel()
     assert not any(isinstance(event, Done) for event in seen)
-    assert rooms.painter.ended.wait(5)
+    assert rooms.painter.ended.wait(LONGEST_S)
 
 
 def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
@@ -123,8 +124,8 @@ def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
     while not rooms.speaker.configs:
         time.sleep(0.01)
     reply.cancel()
-    assert rooms.speaker.ended.wait(5), "the voice was not told"
-    reader.join(5)
+    assert rooms.speaker.ended.wait(LONGEST_S), "the voice was not told"
+    reader.join(LONGEST_S)
     assert not reader.is_alive()
 
 
@@ -153,7 +154,10 @@ def test_a_hop_holds_only_so_much() -> None:
 
     writer = threading.Thread(target=fill)
     writer.start()
-    time.sleep(0.3)
+    until = time.monotonic() + LONGEST_S
+    while len(put) < QUEUE_LENGTH and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.3)  # room enough for one too many
     assert len(put) == QUEUE_LENGTH, "a slow reader must slow the writer"
     assert list(hop) == list(range(3 * QUEUE_LENGTH))
     writer.join()
@@ -176,7 +180,7 @@ def test_a_broken_stage_ends_the_reply_and_says_why(talk, rooms) -> None:
     with pytest.raises(CallError, match="cannot say that") as caught:
         list(events)
     assert (caught.value.reason, caught.value.field) == ("LANGUAGE_UNKNOWN", "text")
-    assert rooms.painter.ended.wait(5)
+    assert rooms.painter.ended.wait(LONGEST_S)
 
 
 def test_the_talk_goes_on_after_an_error(talk, rooms) -> None:

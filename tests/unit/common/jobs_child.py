@@ -38,9 +38,9 @@ def _crash(task: child.Task, report: child.Report) -> dict[str, Any]:
 
 
 def _hang(task: child.Task, report: child.Report) -> dict[str, Any]:
-    report({"stage": "hang", "progress": 0.1})
     try:
-        time.sleep(60)
+        report({"stage": "hang", "progress": 0.1})
+        time.sleep(600)
     finally:
         Path(task.spec.get("unwound_file") or os.devnull).write_text("yes")
     return {}

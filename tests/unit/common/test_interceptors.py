@@ -24,10 +24,12 @@ class Echo:
     """A service with one method of each kind that needs no generated code."""
 
     def __init__(self) -> None:
+        self.held: asyncio.Queue[str] = asyncio.Queue()
         self.released = asyncio.Event()
 
     async def unary(self, request: StringValue, context: Any) -> StringValue:
         if request.value == "hold":
+            self.held.put_nowait(request.value)
             await self.released.wait()
         if failure := FAILURES.get(request.value):
             raise failure
@@ -139,7 +141,8 @@ def test_a_service_that_still_loads_is_unavailable() -> None:
 def test_calls_beyond_the_limit_are_turned_away_and_slots_come_back() -> None:
     async def work(channel: grpc.aio.Channel, echo: Echo) -> Any:
         held = [unary(channel, "hold") for _ in range(2)]
-        await asyncio.sleep(0.1)
+        for _ in held:
+            await asyncio.wait_for(echo.held.get(), 60)
         answer = await fail(unary(channel, "hello"))
         echo.released.set()
         await asyncio.gather(*held)

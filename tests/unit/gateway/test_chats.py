@@ -27,7 +27,7 @@ SCRIPT = (
     Media(1, b"cccc", 10, 5),
     Done("One. Two.", {"done": 1.0}),
 )
-WAIT_S = 5
+WAIT_S = 60  # only ends what would hang
 
 
 class ScriptedConversation:

@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stall(self) -> None:
         self.provider.stalled.set()
-        readable, _, _ = select.select([self.connection], [], [], 10)
+        readable, _, _ = select.select([self.connection], [], [], 60)
         if readable and self.connection.recv(1) == b"":
             self.provider.gone.set()
         self.close_connection = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import socket
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from services.llm.settings import LlmSettings
 VISAVIS = Personas(SHIPPED).get("visavis")
 OPTIONS = ReplyOptions(system_prompt="Be brief.", persona=VISAVIS, language="en", max_tokens=99, temperature=0.5)
 DIALOGUE = [Message(Role.USER, "Hi"), Message(Role.ASSISTANT, "Hello."), Message(Role.USER, "What is two plus two?")]
+LONGEST_S = 30  # only ends what would hang; the provider is silent for longer
 
 pytestmark = pytest.mark.parametrize("name", ["zhipu", "openai"])
 
@@ -107,18 +107,16 @@ def test_no_key(name):
 def test_cancelling_hangs_up(name, provider, stall_after):
     provider.deltas, provider.stall_after = ["It ", "is"], stall_after
 
-    async def listen_and_leave() -> float:
+    async def listen_and_leave() -> None:
         reply = asyncio.create_task(collect(make_engine(name, provider.url)))
-        await asyncio.to_thread(provider.stalled.wait, 5)
+        assert await asyncio.to_thread(provider.stalled.wait, LONGEST_S)
         await asyncio.sleep(0.05)
-        began = time.monotonic()
         reply.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reply
-        return time.monotonic() - began
 
-    assert asyncio.run(listen_and_leave()) < 1
-    assert provider.gone.wait(2)
+    asyncio.run(listen_and_leave())
+    assert provider.gone.wait(LONGEST_S)
 
 
 def test_closing_the_iterator_hangs_up(name, provider):
@@ -131,4 +129,4 @@ def test_closing_the_iterator_hangs_up(name, provider):
         return first
 
     assert asyncio.run(listen_to_one()) == "It "
-    assert provider.gone.wait(2)
+    assert provider.gone.wait(LONGEST_S)
