@@ -66,6 +66,24 @@ class _Watched(Synthesizer):
         return super().frames(reel, mix, coefficients, then)
 
 
+@pytest.mark.parametrize("amplitude", [0.5, 1.0, 1.5])
+def test_lips_that_are_told_to_be_shut_are_drawn_shut(avatar: Avatar, amplitude: float) -> None:
+    closed = avatar.motion.state["closed"][0]
+    gaps = {}
+    for told in (False, True):
+        synthesizer = _Watched(avatar, device="cpu")
+        performance = synthesizer.stream(0, Expression(mouth_amplitude=amplitude))
+        if told:
+            performance.shut(0.885, 0.915)  # in frame 22, and a third of it in 21 and 23
+        frames = [*performance.push(_speech(2.0)), *performance.flush()]
+        assert len(frames) == 50
+        mouths = avatar.shape.overdrawn(np.array(synthesizer.mouths), avatar.rest, avatar.face.overdraw)
+        gaps[told] = mouths @ avatar.shape.aperture
+    assert gaps[True][22] <= max(closed, float(avatar.rest @ avatar.shape.aperture)) + 1e-4
+    assert (gaps[True] <= gaps[False] + 1e-5).all()
+    assert np.delete(gaps[True], 22) == pytest.approx(np.delete(gaps[False], 22), abs=1e-5)
+
+
 def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(int) - b).mean())
 
