@@ -9,6 +9,9 @@ import numpy as np
 from portrait.geometry import Floats
 from portrait.video import FRAME_RATE
 
+WAY = 0.5
+"""Frames during which lips are on their way before they are shut, and after: a mouth does not snap."""
+
 
 class Closures:
     """Stretches of shut lips, told in order of time, of which those that are over are forgotten."""
@@ -27,15 +30,15 @@ class Closures:
         """How far the lips are shut in each of `count` frames from `first` on, 0 to 1; those before are asked no more.
 
         A closure is often shorter than a frame. The frame that shows its middle shows shut lips whatever is left of
-        its time, the others as much as the closure covers of them.
+        its time, the others as much as the closure, with the way there and back, covers of them.
         """
-        while self._spans and self._spans[0][1] <= first:
+        while self._spans and self._spans[0][1] + WAY <= first:
             self._spans.popleft()
         shut, frames = np.zeros(count), np.arange(first, first + count)
         for start, end in self._spans:
-            if start >= first + count:
+            if start - WAY >= first + count:
                 break
-            covered = np.minimum(end, frames + 1) - np.maximum(start, frames)
+            covered = np.minimum(end + WAY, frames + 1) - np.maximum(start - WAY, frames)
             covered[frames == (start + end) // 2] = 1
             shut = np.maximum(shut, covered)
         return shut
