@@ -34,7 +34,7 @@ def test_text_is_spoken_into_the_job(rooms) -> None:
 
 def test_closures_go_ahead_of_the_speech_they_lie_in(rooms) -> None:
     generation.generate(rooms.services, avatar="Ann", text="To be.")
-    assert rooms.painter.complete.wait(10)
+    background.finish()
     kinds = [message.WhichOneof("request") for message in rooms.painter.supplied]
     assert kinds == ["config", "data", "closures", "data"]
     assert rooms.painter.supplied[2].closures.closures[0].sample_index == 409
