@@ -189,7 +189,6 @@ def test_size_is_honoured_and_silence_ends_politely(call: Call) -> None:
         (live(b"", size=99_998), (INVALID, "BAD_SIZE", "size")),
         ([*live(b""), Live(closures=shut((-1, 5)))], (INVALID, "BAD_CLOSURE", "closures")),
         ([*live(b""), Live(closures=shut((0, 0)))], (INVALID, "BAD_CLOSURE", "closures")),
-        ([*live(b""), Live(closures=shut((0, 32_001)))], (INVALID, "BAD_CLOSURE", "closures")),
         ([*live(b""), Live(closures=shut((0, 50), (49, 5)))], (INVALID, "BAD_CLOSURE", "closures")),
         ([*live(b""), *[Live(closures=shut((9, 5)))] * 2], (INVALID, "BAD_CLOSURE", "closures")),
         (
