@@ -15,8 +15,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.heads import closure, cross, tables
 from portrait import Avatar, RecordingError, Split, TrainingParameters, train
+from portrait.avatar import BASE
+from portrait.comparison import follow
 from portrait.evaluation import HeldOut
 from portrait.metrics import aperture
 from portrait.training import listen
@@ -50,8 +54,11 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as scratch:
         work, out = options.work or Path(scratch) / "work", options.out or Path(scratch) / "avatars"
-        clips = options.clips or [str(_drawn(Path(scratch)))]
         bench = Bench(options, work, out)
+        if options.avatar:
+            bench.judge(options.avatar)
+            return
+        clips = options.clips or [str(_drawn(Path(scratch)))]
         for run in _runs(clips, options):
             bench.run(run)
         bench.sum_up()
@@ -72,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--voice", nargs="+", type=Path, default=[], help="recordings to clone voices from, for --phones"
     )
+    parser.add_argument("--avatar", type=Path, help="only measure an avatar that is there, with --phones")
     parser.add_argument("--work", type=Path, help="keep working files here, and continue from them")
     parser.add_argument("--out", type=Path, help="keep the avatars here")
     parser.add_argument("--json", type=Path, help="write every figure here")
@@ -130,8 +138,7 @@ class Bench:
             result["closure"] = self._closures(held_out, avatar)
             _tell("Lip closure. " + closure.DEFINITION, result["closure"], closure.COLUMNS)
         self._results.append(result)
-        if self._options.json:
-            self._options.json.write_text(json.dumps(self._results, indent=1, ensure_ascii=False), encoding="utf-8")
+        self._save()
 
     def _trained(self, run: Run, result: dict[str, Any]) -> tuple[HeldOut, Avatar | None]:
         motion_only = self._options.motion_only
@@ -165,12 +172,35 @@ class Bench:
         as_shape, as_seen = held_out.own_openings()
         for recital in self._recitals:
             count = len(recital.samples) // 640
-            told = held_out.openings(features(recital.samples), count)
-            rows[f"{recital.voice}, shape"] = closure.shares(recital, told, as_shape)
+            heard = held_out.openings(features(recital.samples), count)
+            rows[f"{recital.voice}, shape"] = closure.shares(recital, heard, as_shape)
             if avatar:
-                track = cross.perform(avatar, recital.samples, self._work / "recital.mp4")
-                rows[f"{recital.voice}, drawn"] = closure.shares(recital, aperture(track.points), as_seen)
+                rows |= self._drawn_closures(recital, avatar, as_seen)
         return rows
+
+    def _drawn_closures(self, recital: closure.Recital, avatar: Avatar, own: np.ndarray) -> dict[str, dict[str, float]]:
+        """By ear alone, and told by who speaks as it is when our own synthesis does."""
+        rows = {}
+        for how, closures in (("heard", ()), ("told", recital.closures)):
+            track = cross.perform(avatar, recital.samples, self._work / f"recital-{how}.mp4", closures)
+            rows[f"{recital.voice}, drawn, {how}"] = closure.shares(recital, aperture(track.points), own)
+        return rows
+
+    def judge(self, folder: Path) -> None:
+        """Lip closure of an avatar that is there, by the mouths of its own footage."""
+        avatar = Avatar.load(folder)
+        self._work.mkdir(parents=True, exist_ok=True)
+        own = aperture(follow(folder / BASE).points)
+        rows: dict[str, dict[str, float]] = {}
+        for recital in self._recitals:
+            rows |= self._drawn_closures(recital, avatar, own)
+        self._results.append({"run": {"avatar": avatar.name}, "closure": rows})
+        _tell(f"Lip closure of {avatar.name}. " + closure.DEFINITION, rows, closure.COLUMNS)
+        self._save()
+
+    def _save(self) -> None:
+        if self._options.json:
+            self._options.json.write_text(json.dumps(self._results, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def sum_up(self) -> None:
         """Mean and deviation over folds, seeds and clips, where there is more than one run of a quality."""

@@ -261,12 +261,14 @@ class Reply:
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)
         for event in spoken.events():
-            if isinstance(event, bytes):
-                self._timeline.mark("tts_first_audio")
-                self._audio.put(event)
-            else:
+            if isinstance(event, speech.SpokenSentence):
                 self._timeline.mark("first_sentence")
                 self._events.put(Sentence(event.index, event.text, event.start_s))
+            elif isinstance(event, bytes):
+                self._timeline.mark("tts_first_audio")
+                self._audio.put(render_pb2.StreamingRenderRequest(audio=event))
+            else:
+                self._audio.put(render_pb2.StreamingRenderRequest(closures=event))
         self._audio.end()
 
     def _show(self) -> None:
@@ -296,8 +298,7 @@ class Reply:
             expression=self._talk.expression,
         )
         yield render_pb2.StreamingRenderRequest(config=config)
-        for pcm in self._audio:
-            yield render_pb2.StreamingRenderRequest(audio=pcm)
+        yield from self._audio
 
     def _media(self, fragment: render_pb2.MediaFragment) -> Media:
         start_s = fragment.frame_index / self._fps

@@ -164,9 +164,12 @@ def _speech_requests(
     yield _config(job_id, spoken.sample_rate)
     sample_count = 0
     try:
-        for pcm in spoken:
-            sample_count += len(pcm) // 2
-            yield render_pb2.SupplyGenerationRequest(data=pcm)
+        for event in spoken.events():
+            if isinstance(event, bytes):
+                sample_count += len(event) // 2
+                yield render_pb2.SupplyGenerationRequest(data=event)
+            elif not isinstance(event, speech.SpokenSentence):
+                yield render_pb2.SupplyGenerationRequest(closures=event)
     except CallError as error:
         yield _failure(error)
         return

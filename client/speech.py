@@ -56,26 +56,30 @@ class Speech:
             if isinstance(event, bytes):
                 yield event
 
-    def events(self) -> Iterator[bytes | SpokenSentence]:
-        """PCM, and each sentence just before its first PCM."""
+    def events(self) -> Iterator[bytes | media_pb2.LipClosures | SpokenSentence]:
+        """PCM, and just before it: the sentence that begins with it, and the closures that begin in it."""
         try:
             rate = self.sample_rate
             with translate():
                 for reply in self._replies:
-                    yield self._event(reply, rate)
+                    yield from self._told(reply, rate)
             self._complete_last()
         finally:
             self.close()
 
-    def _event(self, reply: tts_pb2.StreamingSynthesizeResponse, rate: int) -> bytes | SpokenSentence:
+    def _told(
+        self, reply: tts_pb2.StreamingSynthesizeResponse, rate: int
+    ) -> Iterator[bytes | media_pb2.LipClosures | SpokenSentence]:
         if reply.WhichOneof("response") == "sentence":
             started = reply.sentence
             self._complete_last()
-            sentence = SpokenSentence(started.sentence_index, started.text, started.sample_index / rate)
-            self.sentences.append(sentence)
-            return sentence
+            self.sentences.append(SpokenSentence(started.sentence_index, started.text, started.sample_index / rate))
+            yield self.sentences[-1]
+            return
         self.sentences[-1].words += [timed_word(word) for word in reply.audio.words]
-        return reply.audio.pcm
+        if reply.audio.closures:
+            yield media_pb2.LipClosures(closures=reply.audio.closures)
+        yield reply.audio.pcm
 
     def _complete_last(self) -> None:
         if self.sentences:

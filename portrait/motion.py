@@ -42,19 +42,19 @@ class Motion:
         """Everything learned, as arrays for a safetensors file."""
         return self._state
 
-    def coefficients(self, windowed: Floats) -> Floats:
-        """Coefficients (N, 12) from `window(…)` features (4 N + 69, 248)."""
+    def coefficients(self, windowed: Floats, told: Floats | None = None) -> Floats:
+        """Coefficients (N, 12) from `window(…)` features (4 N + 69, 248), and how far lips are told to be shut (N,)."""
         heard = compact(windowed, self._state).astype(np.float32)
         with torch.inference_mode(), one_thread():
             paired = torch.from_numpy(pairs(heard)[None])
             voices = [net(paired)[0].T.numpy() for net in self._nets]
         # The kernel regression is worth about half of the nets together.
         mean = (2 * np.mean(voices, axis=0) + predict_kernel(self._state, heard)) / 3
-        return self._close(mean * self._state["gain"], windowed).astype(np.float32)
+        will = shutting(windowed) if told is None else np.maximum(shutting(windowed), told)
+        return self._close(mean * self._state["gain"], will).astype(np.float32)
 
-    def _close(self, coefficients: Floats, windowed: Floats) -> Floats:
-        """Shut the lips where a bilabial or a pause is heard: the ear forgives much, an open m not."""
-        will = shutting(windowed)
+    def _close(self, coefficients: Floats, will: Floats) -> Floats:
+        """Shut the lips on bilabials and in pauses, told or heard: the ear forgives much, an open m not."""
         opening = self._state["aperture"]
         excess = np.maximum(coefficients @ opening - self._state["closed"][0], 0) * will
         return coefficients - excess[:, None] * opening / (opening @ opening + 1e-9)

@@ -11,6 +11,7 @@ import numpy as np
 
 from portrait.audio import FEATURE_SIZE, FeatureStream
 from portrait.avatar import BASE, Avatar
+from portrait.closures import Closures
 from portrait.expression import NEUTRAL, Expression
 from portrait.geometry import Floats
 from portrait.motion import FUTURE, PAST
@@ -77,7 +78,7 @@ class Performance:
         self._start = self._walk.entry(start_frame)
         self._landing: int | None = None
         self._reel = Reel(synthesizer.avatar.folder / BASE)
-        self._hearing = FeatureStream()
+        self._hearing, self._told = FeatureStream(), Closures()
         self._features = np.zeros((0, FEATURE_SIZE), np.float32)
         self._first = -PAST
         """Index of the first feature kept; those before 0 repeat the first."""
@@ -90,6 +91,13 @@ class Performance:
         if self._landing is not None:
             return (self._landing + 1) % len(self._idle)
         return (self._start + self._made) % len(self._walk)
+
+    def shut(self, start_s: float, end_s: float) -> None:
+        """Tell, in order and before the speech they lie in, when the lips are shut: who speaks knows, ears guess.
+
+        Seconds from the beginning of the utterance; ValueError if the second is not after the first.
+        """
+        self._told.add(start_s, end_s)
 
     def push(self, samples: Floats) -> Iterator[Frame]:
         """Take mono float32 samples at 16 kHz; iterate to get the RGB frames (H, W, 3) that became certain."""
@@ -127,7 +135,8 @@ class Performance:
             at = 4 * self._made - PAST - self._first
             with self._synthesizer.renderer.timed("motion"):
                 heard = self._features[at : at + 4 * count + PAST + FUTURE - 4]
-                coefficients = self._settle(self._synthesizer.avatar.motion.coefficients(heard), total)
+                told = self._told.over(self._made, count)
+                coefficients = self._settle(self._synthesizer.avatar.motion.coefficients(heard, told), total)
             for first in range(0, count, BATCH):
                 yield from self._draw(coefficients[first : first + BATCH], total)
             self._forget()

@@ -80,19 +80,24 @@ class Visemes:
         """Everything needed, as arrays for a safetensors file."""
         return self._state
 
-    def coefficients(self, windowed: Floats) -> Floats:
-        """Coefficients (N, K) from `motion.window(…)` features (4 N + 69, 248)."""
+    def coefficients(self, windowed: Floats, told: Floats | None = None) -> Floats:
+        """Coefficients (N, K) from `motion.window(…)` features (4 N + 69, 248), and how far lips are told shut."""
         count = (len(windowed) - PAST - FUTURE + 4) // 4
         heard = smoothed(windowed[:, POSTERIOR])
         middle = PAST + 2 + LEAD - REACH + 4 * np.arange(count)
-        return self._close(heard[middle] @ self._rows, windowed, count).astype(np.float32)
+        will = _shutting(windowed, count) if told is None else np.maximum(_shutting(windowed, count), told)
+        return self._close(heard[middle] @ self._rows, will).astype(np.float32)
 
-    def _close(self, coefficients: Floats, windowed: Floats, count: int) -> Floats:
-        """Shut the lips on b, m and p; lips that would pass through each other just touch."""
-        heard = windowed[:, POSTERIOR][:, sorted(BILABIALS)].sum(axis=1)
-        peak = heard[PAST + LEAD : PAST + LEAD + 4 * count].reshape(count, 4).max(axis=1)
-        will = np.clip((peak - CERTAIN) / (SURE - CERTAIN), 0, 1)
+    def _close(self, coefficients: Floats, will: Floats) -> Floats:
+        """Shut the lips on b, m and p, told or heard; lips that would pass through each other just touch."""
         opening = self._state["aperture"]
         gap = coefficients @ opening
         excess = np.where(gap > 0, gap * will, gap)
         return coefficients - excess[:, None] * opening / (opening @ opening + 1e-9)
+
+
+def _shutting(windowed: Floats, count: int) -> Floats:
+    """How surely a bilabial is heard in each frame (N,), 0 to 1."""
+    heard = windowed[:, POSTERIOR][:, sorted(BILABIALS)].sum(axis=1)
+    peak = heard[PAST + LEAD : PAST + LEAD + 4 * count].reshape(count, 4).max(axis=1)
+    return np.clip((peak - CERTAIN) / (SURE - CERTAIN), 0, 1)

@@ -13,7 +13,7 @@ from demo.script import SENTENCES
 from demo.speech import Phoneme, recite
 from portrait.video import FRAME_RATE, SAMPLE_RATE, Samples
 from services.common.audio import decode
-from services.tts import base_voice, cloning, world
+from services.tts import base_voice, cloning, espeak_ng, world
 
 SECONDS = 40.0
 SHUT, OPEN = "mbp", ("æ", "a", "aɪ", "aʊ", "ɑː", "ɑːɹ")
@@ -42,6 +42,12 @@ class Recital:
     voice: str
     samples: Samples
     phones: tuple[Phoneme, ...]
+
+    @property
+    def closures(self) -> tuple[tuple[float, float], ...]:
+        """When the lips are shut, in seconds, as speech synthesis tells it."""
+        told = [(phone.symbol, phone.start) for phone in self.phones]
+        return espeak_ng.lip_closures(told, len(self.samples) / SAMPLE_RATE)
 
 
 def recitals(voices: list[Path]) -> list[Recital]:

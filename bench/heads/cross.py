@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,11 @@ def shifted(sound: Samples, offset_ms: int) -> Samples:
     return moved
 
 
-def perform(avatar: Avatar, sound: Samples, target: Path) -> Track:
-    """Film an avatar speaking, and follow its face in what comes out of the decoder."""
+def perform(avatar: Avatar, sound: Samples, target: Path, closures: Iterable[tuple[float, float]] = ()) -> Track:
+    """Film an avatar speaking, told when its lips are shut, and follow its face in what comes out of the decoder."""
     performance = Synthesizer(avatar).stream()
+    for span in closures:
+        performance.shut(*span)
     with Movie(target, size=(avatar.size, avatar.size)) as movie:
         for first in range(0, len(sound), SAMPLE_RATE):
             for frame in performance.push(sound[first : first + SAMPLE_RATE]):

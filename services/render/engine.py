@@ -32,6 +32,9 @@ class Performance(ABC):
     def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Take the next float32 mono speech at 16 kHz; yield the RGB uint8 frames (H, W, 3) that became certain."""
 
+    def shut(self, start_s: float, end_s: float) -> None:  # noqa: B027 - optional: an engine may have no use for it
+        """The lips are shut between two seconds of the utterance; told in order, before the speech they lie in."""
+
     @abstractmethod
     def flush(self) -> Iterator[np.ndarray]:
         """The speech is over: yield the remaining frames, so that they cover all of it."""

@@ -1,7 +1,8 @@
 """Videos being made: a job each, whose speech arrives after it was asked for.
 
-Storage keeps `generations/<id>/input` until the video is made, then `video.mp4`, `subtitles.vtt` and, last,
-`manifest.json`. Of a job that failed or was cancelled nothing stays but its row; of one that is deleted, nothing.
+Storage keeps `generations/<id>/input` and `closures.json` until the video is made, then `video.mp4`, `subtitles.vtt`
+and, last, `manifest.json`. Of a job that failed or was cancelled nothing stays but its row; of one that is deleted,
+nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import tempfile
 import time
 import wave
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +34,18 @@ from services.render.settings import RenderSettings
 
 KIND = "generation"
 FOLDER, MANIFEST = "generations", "manifest.json"
-VIDEO, SUBTITLES, INPUT = "video.mp4", "subtitles.vtt", "input"
+VIDEO, SUBTITLES, INPUT, CLOSURES = "video.mp4", "subtitles.vtt", "input", "closures.json"
 CHECK_RATE = 16_000
 CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
 FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
+
+
+@dataclass
+class Extras:
+    """What comes with the speech of a video."""
+
+    subtitles: str = ""  # WebVTT
+    closures: list[tuple[float, float]] = field(default_factory=list)  # seconds between which the lips are shut
 
 
 class Generations:
@@ -88,20 +98,23 @@ class Generations:
         if not self._store.update(job.id, only=(State.WAITING,), heartbeat_at=time.time()):
             self.waiting(job.id)
 
-    def supply(self, job: Job, speech: Path, sample_rate: int, subtitles: str) -> Job:
+    def supply(self, job: Job, speech: Path, sample_rate: int, extras: Extras) -> Job:
         """Check the speech, keep it, and let the job begin.
 
         Raises:
             InvalidInput: it cannot be read, is silent or too long.
             Conflict: the job does not wait for it any more.
         """
+        subtitles, closures = extras.subtitles, extras.closures
         duration_s = self._check(speech, sample_rate, subtitles)
         self.waiting(job.id)  # a repeated request may have brought it meanwhile
         folder = f"{FOLDER}/{job.id}"
         self._storage.put_file(speech, f"{folder}/{INPUT}")
         if subtitles:
             self._storage.write(f"{folder}/{SUBTITLES}", subtitles.encode())
-        spec = job.spec | {"duration_s": duration_s, "subtitles": bool(subtitles)}
+        if closures:
+            self._storage.write(f"{folder}/{CLOSURES}", json.dumps(closures).encode())
+        spec = job.spec | {"duration_s": duration_s, "subtitles": bool(subtitles), "closures": bool(closures)}
         if not self._store.update(job.id, only=(State.WAITING,), state=State.QUEUED, spec=spec, stage=""):
             if self._store.get(job.id).state in CAME_TO_NOTHING:  # else what lies there is the job's
                 self._storage.delete_folder(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import time
@@ -18,7 +19,7 @@ from services.render.avatars import Avatars
 from services.render.cast import Cast
 from services.render.encoding import SOUND_RATE, Format, MovieFile
 from services.render.engine import Expression
-from services.render.generations import FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
+from services.render.generations import CLOSURES, FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
 from services.render.overlay import check_font, drawing
 from services.render.provenance import metadata
 from services.render.settings import RenderSettings
@@ -44,7 +45,8 @@ def work(task: child.Task, report: child.Report) -> dict[str, Any]:
     files = [VIDEO, *([SUBTITLES] if task.spec["subtitles"] else [])]
     result = {"files": files, "duration_s": task.spec["duration_s"], "frame_count": frame_count}
     write_manifest(storage, task.id, result | {"avatar": task.spec["avatar"], "created_at": _now()})
-    storage.delete_file(f"{folder}/{INPUT}")
+    for used in (INPUT, CLOSURES):
+        storage.delete_file(f"{folder}/{used}")
     shutil.rmtree(task.work_folder, ignore_errors=True)
     return result
 
@@ -73,6 +75,8 @@ def _film(
     total = max(1, round(task.spec["duration_s"] * fps))
     pace = Pace(report, total)
     try:
+        for start_s, end_s in _closures(task, storage):
+            speaking.shut(start_s, end_s)
         for block in decode_blocks(speech, SOUND_RATE):
             for _ in speaking.push(block):
                 pass
@@ -83,6 +87,12 @@ def _film(
     finally:
         speaking.close()
     return speaking.frame_count
+
+
+def _closures(task: child.Task, storage: Storage) -> list[tuple[float, float]]:
+    if not task.spec.get("closures"):
+        return []
+    return json.loads(storage.read(f"{FOLDER}/{task.id}/{CLOSURES}"))
 
 
 class Pace:

@@ -6,8 +6,10 @@ import uuid
 from collections.abc import Generator
 
 import numpy as np
+from visavis.common.v1 import media_pb2
 from visavis.render.v1 import render_pb2
 
+from services.render.closures import ToldClosures
 from services.render.encoding import Format, Fragment, LiveMovie, init_segment, media_type
 from services.render.engine import Expression, Performer
 from services.render.overlay import drawing
@@ -30,6 +32,7 @@ class LiveReply:
             init_segment=init, media_type=media_type(init), width=width, height=height, fps=fps
         )
         text = settings.label_text if settings.visible_label else ""
+        self._closures = ToldClosures(rate)
         self._speaking = Speaking(
             performer.perform(start_frame_index, expression),
             LiveMovie(video, origin),
@@ -38,8 +41,18 @@ class LiveReply:
             draw=drawing([], width, height, label_text=text),
         )
 
+    def shut(self, message: media_pb2.LipClosures) -> None:
+        """Take closures that lie in speech to come.
+
+        Raises:
+            InvalidInput: they are out of order or too many.
+        """
+        for start_s, end_s in self._closures.take(message):
+            self._speaking.shut(start_s, end_s)
+
     def push(self, samples: np.ndarray) -> Generator[Fragment, None, None]:
         """Take float32 mono speech; yields the fragments that became complete."""
+        self._closures.hear(len(samples))
         return self._speaking.push(samples)
 
     def finish(self) -> Generator[Fragment, None, None]:

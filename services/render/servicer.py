@@ -32,9 +32,10 @@ from services.common.tidying import tidy
 from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
+from services.render.closures import ToldClosures
 from services.render.encoding import Fragment
 from services.render.expression import expression_of
-from services.render.generations import KIND, Generations, error_from
+from services.render.generations import KIND, Extras, Generations, error_from
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
 
@@ -134,6 +135,9 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
             try:
                 yield render_pb2.StreamingRenderResponse(header=reply.header)
                 async for message in messages:
+                    if message.WhichOneof("request") == "closures":
+                        reply.shut(message.closures)
+                        continue
                     async for fragment in _sent(reply.push(from_pcm(message.audio))):
                         yield fragment
                 async for fragment in _sent(reply.finish()):
@@ -186,23 +190,27 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         with tempfile.TemporaryDirectory(dir=self._settings.work_folder, prefix="speech-") as folder:
             speech = Path(folder) / "speech"
             with speech.open("wb") as file:
-                subtitles, error = await self._receive(messages, file, job)
+                extras, error = await self._receive(messages, file, rate, job)
             if error:
                 return await asyncio.to_thread(self._generations.fail, job, error)
-            return await asyncio.to_thread(self._generations.supply, job, speech, rate, subtitles)
+            return await asyncio.to_thread(self._generations.supply, job, speech, rate, extras)
 
     async def _receive(
-        self, messages: AsyncIterator[Any], file: IO[bytes], job: Job
-    ) -> tuple[str, dict[str, Any] | None]:
-        """Write the speech that comes; returns the subtitles, and the error if the caller cannot bring it."""
-        subtitles, size, touched = "", 0, time.monotonic()
+        self, messages: AsyncIterator[Any], file: IO[bytes], rate: int, job: Job
+    ) -> tuple[Extras, dict[str, Any] | None]:
+        """Write the speech that comes; returns what comes with it, and the error if the caller cannot bring it."""
+        extras, told, size, touched = Extras(), ToldClosures(rate), 0, time.monotonic()
         async for message in messages:
             kind = message.WhichOneof("request")
             if kind == "error":
-                return "", error_from(message.error)
+                return extras, error_from(message.error)
             if kind == "subtitles":
-                subtitles = message.subtitles
+                extras.subtitles = message.subtitles
                 continue
+            if kind == "closures":
+                extras.closures += told.take(message.closures)
+                continue
+            told.hear(len(message.data) // 2)
             size += len(message.data)
             if size > self._settings.max_upload_bytes:
                 raise too_large(self._settings.max_upload_bytes, "audio")
@@ -211,7 +219,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
             if time.monotonic() - touched > TOUCH_EVERY_S:
                 touched = time.monotonic()
                 await asyncio.to_thread(self._generations.touch, job)
-        return subtitles, None
+        return extras, None
 
     async def GetGeneration(
         self, request: render_pb2.GetGenerationRequest, context: object

@@ -37,6 +37,10 @@ class Speaking:
         """Frame of the avatar's idle loop that follows the last one."""
         return self._performance.next_frame_index
 
+    def shut(self, start_s: float, end_s: float) -> None:
+        """The lips are shut between two seconds of the utterance; told in order, before the speech they lie in."""
+        self._performance.shut(start_s, end_s)
+
     def push(self, samples: np.ndarray) -> Generator[Fragment, None, None]:
         """Take float32 mono speech; yields the fragments that became complete, doing the work between them."""
         for start in range(0, len(samples), self._piece):

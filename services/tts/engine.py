@@ -22,6 +22,14 @@ class SpokenWord:
 
 
 @dataclass(frozen=True)
+class LipClosure:
+    """A stretch in which the lips are shut, as on b, m and p, in seconds from the start of its piece."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Speech:
     """A piece of speech. Pieces of one sentence follow each other without a gap."""
 
@@ -31,6 +39,7 @@ class Speech:
     sentence: str  # the text this piece belongs to
     words: tuple[SpokenWord, ...] = ()  # those that begin in this piece, where the engine knows
     is_first: bool = True  # the first piece of its sentence
+    closures: tuple[LipClosure, ...] = ()  # in order and apart, where the engine knows; else avatars go by ear
 
 
 @dataclass(frozen=True)

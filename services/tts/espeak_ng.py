@@ -1,4 +1,4 @@
-"""espeak-ng as a Python function: text in, samples and word times out.
+"""espeak-ng as a Python function: text in, samples, word times and the times of shut lips out.
 
 The library comes with its data in the `espeakng-loader` wheel and is called through its C interface
 (`speak_lib.h` of espeak-ng 1.52). It keeps one global state per process, so every call is made under one lock.
@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import re
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,11 +21,14 @@ SAMPLE_RATE = 22_050
 NORMAL_WORDS_PER_MINUTE = 175
 
 _RETRIEVAL = 1  # AUDIO_OUTPUT_RETRIEVAL: samples go to the callback only
-_DO_NOT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT
+_OPTIONS = 0x8000 | 2 | 1  # espeakINITIALIZE_DONT_EXIT, …_PHONEME_IPA, …_PHONEME_EVENTS
 _UTF8 = 1  # espeakCHARS_UTF8
 _RATE = 1  # espeakRATE
-_WORD_EVENT = 1  # espeakEVENT_WORD
+_WORD_EVENT, _PHONE_EVENT = 1, 7  # espeakEVENT_WORD, espeakEVENT_PHONEME
 _CHUNK_MS = 200
+
+_BILABIAL = frozenset("bmpɓʙ")  # a phone of any language whose name has one of these shuts the lips: pʰ, m̩, ᵐb, k͡p
+_BEFORE_BURST_S, _AFTER_BURST_S = 0.035, 0.01  # espeak marks a p at its burst; the silence before it is the closure
 
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")  # Chinese is spoken and shown character by character
 
@@ -67,6 +71,7 @@ class Utterance:
 
     samples: np.ndarray  # float32 at SAMPLE_RATE
     words: tuple[tuple[str, float], ...]  # each with the second it begins at
+    closures: tuple[tuple[float, float], ...]  # first and last second of each stretch in which the lips are shut
 
 
 @dataclass
@@ -75,6 +80,7 @@ class _Recording:
 
     chunks: list[np.ndarray] = field(default_factory=list)
     words: list[tuple[int, int]] = field(default_factory=list)  # character of the text, sample of the sound
+    phones: list[tuple[str, float]] = field(default_factory=list)  # in IPA, and the second each begins at
 
     def receive(self, samples: ctypes._Pointer, count: int, events: ctypes._Pointer) -> int:
         if samples and count > 0:
@@ -84,6 +90,8 @@ class _Recording:
             event = events[index]
             if event.type == _WORD_EVENT:
                 self.words.append((event.text_position - 1, event.sample))
+            elif event.type == _PHONE_EVENT:  # eight bytes of name: a longer one's last letter may be cut apart
+                self.phones.append((event.id.decode("utf-8", "ignore"), event.sample / SAMPLE_RATE))
             index += 1
         return 0
 
@@ -94,7 +102,7 @@ def _library() -> ctypes.CDLL:
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     library.espeak_ListVoices.argtypes = [ctypes.c_void_p]
     path = espeakng_loader.get_data_path().encode()
-    rate = library.espeak_Initialize(_RETRIEVAL, _CHUNK_MS, path, _DO_NOT_EXIT)
+    rate = library.espeak_Initialize(_RETRIEVAL, _CHUNK_MS, path, _OPTIONS)
     if rate != SAMPLE_RATE:
         raise RuntimeError(f"espeak-ng did not start: it answered {rate}.")
     return library
@@ -147,7 +155,8 @@ def speak(text: str, voice: str, words_per_minute: int = NORMAL_WORDS_PER_MINUTE
         library.espeak_Synth(encoded, len(encoded), 0, 1, 0, _UTF8, None, None)
         library.espeak_Synchronize()
     samples = np.concatenate(recording.chunks) if recording.chunks else np.zeros(0, np.int16)
-    return Utterance((samples / 32768).astype(np.float32), _word_starts(text, recording.words))
+    closures = lip_closures(recording.phones, len(samples) / SAMPLE_RATE)
+    return Utterance((samples / 32768).astype(np.float32), _word_starts(text, recording.words), closures)
 
 
 def _word_starts(text: str, events: list[tuple[int, int]]) -> tuple[tuple[str, float], ...]:
@@ -159,3 +168,22 @@ def _word_starts(text: str, events: list[tuple[int, int]]) -> tuple[tuple[str, f
     places = [match.start() for match in words]
     starts = np.interp(places, characters, np.maximum.accumulate(samples)) / SAMPLE_RATE
     return tuple((match.group(), float(start)) for match, start in zip(words, starts, strict=True))
+
+
+def lip_closures(phones: Iterable[tuple[str, float]], duration_s: float) -> tuple[tuple[float, float], ...]:
+    """When the lips are shut, as seconds, in order and apart.
+
+    Args:
+        phones: IPA names, each with the second it begins at; it lasts until the next one does.
+    """
+    spans: list[tuple[float, float]] = []
+    for (name, start), (_, end) in itertools.pairwise([*phones, ("", duration_s)]):
+        if not _BILABIAL.intersection(name):
+            continue
+        if "p" in name:
+            start, end = max(start - _BEFORE_BURST_S, 0), start + _AFTER_BURST_S
+        if spans and start <= spans[-1][1]:  # m, and the p after it: the lips stay shut
+            start, _ = spans.pop()
+        if end > start:
+            spans.append((start, end))
+    return tuple(spans)

@@ -141,7 +141,7 @@ def _prosody(config: tts_pb2.SynthesisConfig) -> Prosody:
 
 
 def _audio_pieces(piece: Speech, position: int) -> list[tts_pb2.AudioPiece]:
-    """One piece of speech as messages that fit; its words go with the first."""
+    """One piece of speech as messages that fit; its words go with the first, each closure with the one it begins in."""
     pcm = to_pcm(piece.samples)
     start_s = position / piece.sample_rate
     words = [
@@ -153,12 +153,24 @@ def _audio_pieces(piece: Speech, position: int) -> list[tts_pb2.AudioPiece]:
         )
         for word in piece.words
     ]
-    return [
-        tts_pb2.AudioPiece(
-            pcm=pcm[at : at + PIECE_BYTES], sample_index=position + at // 2, words=words if at == 0 else []
-        )
-        for at in range(0, len(pcm), PIECE_BYTES)
-    ]
+    closures = _closures(piece, position)
+    messages = []
+    for at in range(0, len(pcm), PIECE_BYTES):
+        message = tts_pb2.AudioPiece(pcm=pcm[at : at + PIECE_BYTES], sample_index=position + at // 2)
+        message.words.extend(words if at == 0 else [])
+        end = message.sample_index + len(message.pcm) // 2
+        message.closures.extend(each for each in closures if message.sample_index <= each.sample_index < end)
+        messages.append(message)
+    return messages
+
+
+def _closures(piece: Speech, position: int) -> list[media_pb2.LipClosure]:
+    """On the utterance's clock, at least a sample long."""
+    closures = []
+    for each in piece.closures:
+        start, end = (round(second * piece.sample_rate) for second in (each.start_s, each.end_s))
+        closures.append(media_pb2.LipClosure(sample_index=position + start, sample_count=max(end - start, 1)))
+    return closures
 
 
 def _message(voice: Voice) -> tts_pb2.Voice:

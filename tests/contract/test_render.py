@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from visavis.common.v1 import job_pb2
+from visavis.common.v1 import job_pb2, media_pb2
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 
 from services.common.jobs.store import JobStore, State
@@ -30,6 +30,7 @@ from services.render.settings import RenderSettings
 
 Config, Live = render_pb2.StreamingRenderConfig, render_pb2.StreamingRenderRequest
 Supply = render_pb2.SupplyGenerationRequest
+Closures, Closure = media_pb2.LipClosures, media_pb2.LipClosure
 NAME = "Ada 测试"
 Stub = render_pb2_grpc.RenderServiceStub
 Call = Callable[..., Any]
@@ -77,6 +78,11 @@ def live(pcm: bytes, **config: Any) -> list[Live]:
     options = {"avatar": NAME, "sample_rate_hertz": 16_000} | config
     pieces = [pcm[at : at + 8192] for at in range(0, len(pcm), 8192)]
     return [Live(config=Config(**options)), *(Live(audio=piece) for piece in pieces)]
+
+
+def shut(*spans: tuple[int, int]) -> Closures:
+    """Closures as first sample and samples."""
+    return Closures(closures=[Closure(sample_index=start, sample_count=count) for start, count in spans])
 
 
 async def refused(awaited: Any) -> tuple[grpc.StatusCode, str, str]:
@@ -181,6 +187,14 @@ def test_size_is_honoured_and_silence_ends_politely(call: Call) -> None:
         (live(b"", expression={"head_motion": float("nan")}), (INVALID, "NUMBER_OUT_OF_RANGE", "head_motion")),
         (live(b"", size=97), (INVALID, "BAD_SIZE", "size")),
         (live(b"", size=99_998), (INVALID, "BAD_SIZE", "size")),
+        ([*live(b""), Live(closures=shut((-1, 5)))], (INVALID, "BAD_CLOSURE", "closures")),
+        ([*live(b""), Live(closures=shut((0, 0)))], (INVALID, "BAD_CLOSURE", "closures")),
+        ([*live(b""), Live(closures=shut((0, 50), (49, 5)))], (INVALID, "BAD_CLOSURE", "closures")),
+        ([*live(b""), *[Live(closures=shut((9, 5)))] * 2], (INVALID, "BAD_CLOSURE", "closures")),
+        (
+            [*live(b""), Live(closures=shut(*((at, 1) for at in range(1001))))],
+            (INVALID, "TOO_MANY_CLOSURES", "closures"),
+        ),
         (live(b"", avatar="nobody"), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
         (live(b"", avatar="../../etc"), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
         (live(b"", avatar=""), (MISSING, "AVATAR_NOT_FOUND", "avatar")),
@@ -190,7 +204,43 @@ def test_what_cannot_be_rendered_is_refused(call: Call, messages: list[Live], ex
     assert call(lambda stub: refused(stub.StreamingRender(messages))) == expected
 
 
+<<<<<<< HEAD
 def test_cancel_and_deadline_free_the_stream(call: Call, eventually: Any) -> None:
+=======
+def pictures(data: bytes) -> list[np.ndarray]:
+    with av.open(io.BytesIO(data)) as container:
+        return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+
+
+CLOSED = (16_000, 1_280)  # frames 25 and 26 of 40 ms, at 16 kHz
+
+
+def babble(seconds: float) -> bytes:
+    """What opens the mouth three times a second, widest in frames 25 and 26, as PCM at 16 kHz."""
+    at = np.arange(round(seconds * 16_000)) / 16_000
+    wave = 0.15 * (1 + np.sin(2 * np.pi * 3 * at)) * np.sign(np.sin(2 * np.pi * 140 * at))
+    return (wave * 32_767).astype("<i2").tobytes()
+
+
+def changed(heard: bytes, told: bytes) -> list[float]:
+    """How far each picture is from what it was without closures."""
+    return [float(np.abs(one - other).mean()) for one, other in zip(pictures(heard), pictures(told), strict=True)]
+
+
+def test_the_mouth_is_drawn_otherwise_where_it_is_told_to_be_shut(call: Call) -> None:
+    async def work(stub: Stub, messages: list[Live]) -> bytes:
+        replies = [reply async for reply in stub.StreamingRender(messages)]
+        return b"".join(reply.header.init_segment + reply.fragment.data for reply in replies)
+
+    config, *audio = live(babble(2.0))
+    heard = call(lambda stub: work(stub, [config, *audio]))
+    told = call(lambda stub: work(stub, [config, Live(closures=shut(CLOSED)), *audio]))
+    apart = changed(heard, told)
+    assert min(apart[25:27]) > 3 * max(apart[:24])
+
+
+def test_cancel_and_deadline_free_the_stream(call: Call) -> None:
+>>>>>>> 6e2d1bcd50926f424f69e625dd077b3972e144d4
     async def endless() -> AsyncIterator[Live]:
         yield live(b"")[0]
         while True:
@@ -344,6 +394,40 @@ def test_speech_and_subtitles_become_a_video(call: Call, settings: RenderSetting
     assert conflict == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_WAITING", "id")
     folder = Path(settings.storage_url.removeprefix("file://")) / "generations" / job.job.id
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "subtitles.vtt", "video.mp4"]
+
+
+def test_closures_reach_the_job_with_the_speech(call: Call, settings: RenderSettings) -> None:
+    async def work(stub: Stub, *closures: Supply) -> bytes:
+        job = await create(stub)
+        config, *speech = supply(job.job.id, babble(1.5), rate=16_000)
+        await stub.SupplyGeneration([config, *closures, *speech])
+        assert (await finished(stub, job.job.id))[-1].job.state == job_pb2.JOB_STATE_SUCCEEDED
+        folder = Path(settings.storage_url.removeprefix("file://")) / "generations" / job.job.id
+        assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "video.mp4"]
+        return (folder / "video.mp4").read_bytes()
+
+    heard = call(work)
+    apart = changed(heard, call(lambda stub: work(stub, Supply(closures=shut(CLOSED)))))
+    assert min(apart[25:27]) > 3 * max(apart[:24])
+
+
+@pytest.mark.parametrize(
+    ("rate", "closures", "reason"),
+    [
+        (0, shut(CLOSED), "CLOSURES_NEED_PCM"),
+        (16_000, shut((-1, 2)), "BAD_CLOSURE"),
+        (16_000, shut(*((at, 1) for at in range(2000))), "TOO_MANY_CLOSURES"),
+    ],
+)
+def test_closures_that_cannot_be_are_refused_with_the_speech(
+    call: Call, rate: int, closures: Closures, reason: str
+) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        messages = [*supply(job.job.id, b"", rate=rate), Supply(closures=closures)]
+        return await refused(stub.SupplyGeneration(messages))
+
+    assert call(work) == (INVALID, reason, "closures")
 
 
 @pytest.mark.parametrize(

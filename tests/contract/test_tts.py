@@ -126,6 +126,20 @@ def test_sentences_come_in_order_on_one_clock(call: Call) -> None:
     assert len(times) > 10
 
 
+def test_closures_are_told_with_the_audio_they_begin_in(call: Call) -> None:
+    text = "Bob maps the river. " + "A tall ship passes by the empty harbour, " * 5
+    audio = [reply.audio for reply in call(lambda stub: spoken(stub, say(text))) if reply.HasField("audio")]
+    assert sum(len(piece.closures) > 0 for piece in audio) > 2
+    for piece in audio:
+        end = piece.sample_index + len(piece.pcm) // 2
+        assert all(piece.sample_index <= each.sample_index < end for each in piece.closures)
+    edges = [
+        edge for piece in audio for c in piece.closures for edge in (c.sample_index, c.sample_index + c.sample_count)
+    ]
+    assert edges == sorted(edges)
+    assert min(c.sample_count for piece in audio for c in piece.closures) > 0
+
+
 def test_rate_is_honoured(call: Call) -> None:
     async def work(stub: Stub) -> list[int]:
         both = [await spoken(stub, say("One, two, three, four, five.", rate=rate)) for rate in (1.0, 2.0)]

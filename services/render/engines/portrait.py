@@ -65,6 +65,9 @@ class _Performance(Performance):
     def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         return self._speaking.push(samples)
 
+    def shut(self, start_s: float, end_s: float) -> None:
+        self._speaking.shut(start_s, end_s)
+
     def flush(self) -> Iterator[np.ndarray]:
         return self._speaking.flush()
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Generator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from services.common.engine import EngineInfo
 from services.common.errors import InvalidInput
 from services.common.streams import in_thread
 from services.tts import base_voice, cloning, espeak_ng, languages, loudness, sentences, world
-from services.tts.engine import Prosody, Speech, SpokenWord, TtsEngine
+from services.tts.engine import LipClosure, Prosody, Speech, SpokenWord, TtsEngine
 from services.tts.settings import TtsSettings
 
 _MIN_VOICED_S = 3.0
@@ -93,8 +94,8 @@ class Engine(TtsEngine):
         index = -1
         for index, sentence in enumerate(sentences.split(text)):
             spoken = languages.espeak_language(language or sentences.language_of(sentence))
-            samples, words = _say(sentence, spoken, model or self._variant, prosody)
-            yield Speech(samples, self.sample_rate, index, sentence, words)
+            samples, words, closures = _say(sentence, spoken, model or self._variant, prosody)
+            yield Speech(samples, self.sample_rate, index, sentence, words, closures=closures)
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
@@ -106,8 +107,8 @@ def _open_model(folder: Path, stamp: int) -> cloning.VoiceModel:
 
 def _say(
     sentence: str, language: str, who: cloning.VoiceModel | str, prosody: Prosody
-) -> tuple[np.ndarray, tuple[SpokenWord, ...]]:
-    """One sentence in a registered voice or a variant of espeak's, levelled, with its pause and its word times."""
+) -> tuple[np.ndarray, tuple[SpokenWord, ...], tuple[LipClosure, ...]]:
+    """One sentence in a registered voice or a variant of espeak's, levelled, with its pause; its words and closures."""
     text, voice = sentences.without_symbols(sentence), languages.voice_for(language, sentence)
     model = None if isinstance(who, str) else who
     if model:
@@ -121,10 +122,21 @@ def _say(
         frames = world.analyse(samples)
         frames = model.convert(frames) if model else frames
         samples = world.synthesise(cloning.shifted(frames, prosody.pitch_semitones), prosody.rate)
-    words = _timed(utterance.words, start / world.SAMPLE_RATE, prosody.rate, len(samples) / world.SAMPLE_RATE)
+    clock = _Clock(start / world.SAMPLE_RATE, prosody.rate, len(samples) / world.SAMPLE_RATE)
     speech = loudness.faded(loudness.levelled(samples, world.SAMPLE_RATE), world.SAMPLE_RATE)
     pause = np.zeros(int(_pause_s(sentence) / prosody.rate * world.SAMPLE_RATE), np.float32)
-    return np.concatenate([speech, pause]), words
+    return np.concatenate([speech, pause]), _words(utterance, clock), _closures(utterance, clock)
+
+
+class _Clock(NamedTuple):
+    """From espeak's time to that of the piece, which is trimmed and may be slower or faster."""
+
+    offset_s: float
+    rate: float
+    duration_s: float  # of the sound, without its pause
+
+    def at(self, second: float) -> float:
+        return min(max(second - self.offset_s, 0) / self.rate, self.duration_s)
 
 
 def _tempo(model: cloning.VoiceModel) -> int:
@@ -138,10 +150,13 @@ def _pause_s(sentence: str) -> float:
     return next((pause for marks, pause in _PAUSES_S if mark and mark in marks), _SHORT_PAUSE_S)
 
 
-def _timed(
-    words: tuple[tuple[str, float], ...], offset_s: float, rate: float, duration_s: float
-) -> tuple[SpokenWord, ...]:
+def _words(utterance: espeak_ng.Utterance, clock: _Clock) -> tuple[SpokenWord, ...]:
     """Each word lasts until the next begins, the last until the sound ends."""
-    starts = [min(max(start - offset_s, 0) / rate, duration_s) for _, start in words]
-    ends = [*starts[1:], duration_s][: len(starts)]
-    return tuple(SpokenWord(text, *span) for (text, _), *span in zip(words, starts, ends, strict=True))
+    starts = [clock.at(start) for _, start in utterance.words]
+    ends = [*starts[1:], clock.duration_s][: len(starts)]
+    return tuple(SpokenWord(text, *span) for (text, _), *span in zip(utterance.words, starts, ends, strict=True))
+
+
+def _closures(utterance: espeak_ng.Utterance, clock: _Clock) -> tuple[LipClosure, ...]:
+    spans = (LipClosure(clock.at(start), clock.at(end)) for start, end in utterance.closures)
+    return tuple(span for span in spans if span.end_s > span.start_s)

@@ -26,6 +26,7 @@ def test_lips_that_do_as_they_should_and_lips_that_do_not() -> None:
     assert found["frames silent"] == 6 + 24  # .08 to .32 s, and .96 to 1.92 s
     wrong = closure.shares(recital, 0.4 + np.zeros(50), OWN)
     assert (wrong["m, b, p"], wrong["silence"], wrong["a"]) == (0, 0, 0)
+    assert np.array(recital.closures) == pytest.approx(np.array([[0.4, 0.48], [0.765, 0.81]]))
 
 
 @pytest.mark.parametrize("offset_ms", [-50, 0, 120])

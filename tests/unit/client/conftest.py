@@ -91,7 +91,10 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
 
 
 class Speaker(tts_pb2_grpc.TtsServiceServicer):
-    """Speaks each sentence in words of 0.4 s, once it may `go`. `fail_at` is the sentence that it breaks at."""
+    """Speaks each sentence in words of 0.4 s, once it may `go`; the lips are shut soon after a word in b begins.
+
+    `fail_at` is the sentence that it breaks at.
+    """
 
     def __init__(self) -> None:
         self.fail_at: int | None = None
@@ -141,9 +144,10 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
     @staticmethod
     def _word(word: str, begin: float) -> tts_pb2.StreamingSynthesizeResponse:
         timed = media_pb2.TimedWord(text=word, start_offset=_duration(begin), end_offset=_duration(begin + WORD_S))
-        pcm = bytes(2 * round(WORD_S * RATE))
+        pcm, start = bytes(2 * round(WORD_S * RATE)), round(begin * RATE)
+        shut = [media_pb2.LipClosure(sample_index=start + 9, sample_count=5)] if word[0] in "Bb" else []
         return tts_pb2.StreamingSynthesizeResponse(
-            audio=tts_pb2.AudioPiece(pcm=pcm, sample_index=round(begin * RATE), words=[timed])
+            audio=tts_pb2.AudioPiece(pcm=pcm, sample_index=start, words=[timed], closures=shut)
         )
 
 
@@ -163,6 +167,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
 
     def __init__(self) -> None:
         self.configs: list[render_pb2.StreamingRenderConfig] = []
+        self.told: list[tuple[int, int]] = []  # audio so far, in samples, and where a closure begins
         self.ended = threading.Event()
         self.go = threading.Event()
         self.go.set()
@@ -185,9 +190,13 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.configs.append(config)
         header = render_pb2.StreamingRenderHeader(init_segment=b"init", media_type="video/mp4", fps=FPS)
         yield render_pb2.StreamingRenderResponse(header=header)
-        frame = 0
+        frame = heard = 0
         for request in requests:
             self.go.wait(60)
+            self.told += [(heard, closure.sample_index) for closure in request.closures.closures]
+            if request.WhichOneof("request") == "closures":
+                continue
+            heard += len(request.audio) // 2
             count = round(len(request.audio) / 2 / RATE * FPS)
             fragment = render_pb2.MediaFragment(data=b"fragment", frame_index=frame, frame_count=count)
             yield render_pb2.StreamingRenderResponse(fragment=fragment)

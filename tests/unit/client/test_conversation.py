@@ -56,6 +56,12 @@ def test_the_services_get_what_they_need(talk, rooms) -> None:
     assert talk.next_frame_index == 57
 
 
+def test_closures_go_ahead_of_the_audio_they_lie_in(talk, rooms) -> None:
+    rooms.writer.deltas = ["I can be. Bob is, too."]
+    list(talk.reply("Hi"))
+    assert rooms.painter.told == [(800, 809), (1200, 1209)]
+
+
 def test_how_lively_the_avatar_is_goes_with_every_reply(rooms) -> None:
     talk = Conversation(rooms.services, avatar="Ann", mouth_amplitude=0.5, head_motion=0.0)
     list(talk.reply("Hi"))

@@ -32,6 +32,14 @@ def test_text_is_spoken_into_the_job(rooms) -> None:
     assert not rooms.painter.created[0].burn_subtitles
 
 
+def test_closures_go_ahead_of_the_speech_they_lie_in(rooms) -> None:
+    generation.generate(rooms.services, avatar="Ann", text="To be.")
+    background.finish()
+    kinds = [message.WhichOneof("request") for message in rooms.painter.supplied]
+    assert kinds == ["config", "data", "closures", "data"]
+    assert rooms.painter.supplied[2].closures.closures[0].sample_index == 409
+
+
 def test_a_voice_that_breaks_fails_the_job_with_its_reason(rooms) -> None:
     rooms.speaker.fail_at = 1
     generation.generate(rooms.services, avatar="Ann", text="One. Two.", subtitles="none")

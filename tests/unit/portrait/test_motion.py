@@ -58,6 +58,20 @@ def test_lips_shut_on_m(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
     assert spoken[20] <= motion.state["closed"][0] + 1e-4
 
 
+def test_lips_shut_as_told_and_as_far(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
+    motion, features, _ = taught
+    closed = motion.state["closed"][0]
+    heard = motion.coefficients(window(features, 520, 40)) @ OPENING
+    open_at = int(heard.argmax())
+    told = np.zeros(40)
+    told[open_at] = 1
+    shut = motion.coefficients(window(features, 520, 40), told) @ OPENING
+    half = motion.coefficients(window(features, 520, 40), told / 2) @ OPENING
+    assert shut[open_at] == pytest.approx(closed, abs=1e-4)
+    assert half[open_at] - closed == pytest.approx((heard[open_at] - closed) / 2, rel=0.01)
+    assert np.delete(shut, open_at) == pytest.approx(np.delete(heard, open_at), abs=1e-6)
+
+
 def test_shift_moves_the_window() -> None:
     features = np.arange(1000, dtype=np.float32)[:, None].repeat(248, axis=1)
     assert Speech(features, 5).window(100, 1)[PAST, 0] == 405

@@ -66,6 +66,29 @@ class _Watched(Synthesizer):
         return super().frames(reel, mix, coefficients, then)
 
 
+def _gaps(avatar: Avatar, amplitude: float, *closures: tuple[float, float]) -> np.ndarray:
+    """How far the lips are drawn open in each frame of two seconds."""
+    synthesizer = _Watched(avatar, device="cpu")
+    performance = synthesizer.stream(0, Expression(mouth_amplitude=amplitude))
+    for span in closures:
+        performance.shut(*span)
+    assert len([*performance.push(_speech(2.0)), *performance.flush()]) == 50
+    mouths = avatar.shape.overdrawn(np.array(synthesizer.mouths), avatar.rest, avatar.face.overdraw)
+    return mouths @ avatar.shape.aperture
+
+
+@pytest.mark.parametrize("amplitude", [0.5, 1.0, 1.5])
+def test_lips_that_are_told_to_be_shut_are_drawn_shut(avatar: Avatar, amplitude: float) -> None:
+    heard = _gaps(avatar, amplitude)
+    at = 10 + int(heard[10:40].argmax())
+    told = _gaps(avatar, amplitude, ((at + 0.2) / 25, (at + 0.8) / 25))
+    assert heard[at] > 0
+    assert told[at] <= max(avatar.motion.state["closed"][0], avatar.rest @ avatar.shape.aperture) + 1e-4
+    assert (told <= heard + 1e-5).all()
+    beside = [at - 1, at, at + 1]
+    assert np.delete(told, beside) == pytest.approx(np.delete(heard, beside), abs=1e-5)
+
+
 def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(int) - b).mean())
 

@@ -48,6 +48,15 @@ def test_lips_shut_on_bilabials(phone: str) -> None:
     assert heard[7:10].min() == pytest.approx(0, abs=2e-3)
 
 
+def test_lips_shut_where_they_are_told_to() -> None:
+    made, features = table(), said("AE", frames=80)
+    told = np.zeros(20)
+    told[10] = 1
+    gaps = Visemes.of(made).coefficients(window(features, 0, 20), told) @ made.shape.aperture
+    assert gaps[10] == pytest.approx(0, abs=1e-4)
+    assert gaps[[9, 11]].min() > 0.1
+
+
 def test_lips_never_pass_through_each_other() -> None:
     rng = np.random.default_rng(0)
     features = np.zeros((400, FEATURE_SIZE), np.float32)

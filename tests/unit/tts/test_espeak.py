@@ -164,6 +164,50 @@ def test_words_follow_the_voice(engine: Engine, speak, voice: Path) -> None:
         assert piece.words[-1].end_s == pytest.approx(sound_s(piece.samples), abs=0.12)
 
 
+@pytest.mark.parametrize(
+    ("text", "voice", "count"),
+    [
+        ("Bob kept a map.", "gmw/en-US", 5),
+        ("朋友爸爸怕妈妈。", "sit/cmn", 6),  # two of them aspirated
+        ("Apfel, haben, Lippen.", "gmw/de", 3),
+        ("See the sky, hear the wind.", "gmw/en-US", 0),
+    ],
+)
+def test_lips_are_shut_on_b_m_and_p_of_any_language(text: str, voice: str, count: int) -> None:
+    spoken = espeak_ng.speak(text, voice)
+    assert len(spoken.closures) == count
+    edges = [edge for span in spoken.closures for edge in span]
+    assert edges == sorted(edges)
+    assert all(0.02 < end - start < 0.25 for start, end in spoken.closures)
+
+
+def test_lips_stay_shut_from_one_closure_to_the_next_and_before_a_burst() -> None:
+    phones = [("ˈa", 0.1), ("m", 0.3), ("pʰ", 0.4), ("ə", 0.45), ("m̩", 0.6), ("s", 0.7), ("p", 0.9), ("", 1.0)]
+    assert espeak_ng.lip_closures(phones, 1.2) == (
+        (pytest.approx(0.3), pytest.approx(0.41)),
+        (pytest.approx(0.6), pytest.approx(0.7)),
+        (pytest.approx(0.865), pytest.approx(0.91)),
+    )
+
+
+def quiet_at(samples: np.ndarray, second: float) -> bool:
+    """Whether the level has a hollow there: the loudest 60 ms beside it are more than four times as loud."""
+    levels = np.abs(samples[: len(samples) // 240 * 240]).reshape(-1, 240).mean(1)
+    at = int(second * 100)
+    return levels[at] * 4 < levels[max(at - 8, 0) : at + 9].max()
+
+
+@pytest.mark.parametrize("rate", [0.7, 1.0, 1.8])
+@pytest.mark.parametrize("cloned", [True, False])
+def test_closures_follow_the_voice(engine: Engine, speak, voice: Path, rate: float, cloned: bool) -> None:
+    text = "Happy puppets keep a purple copper cup apart."
+    (piece,) = speak(engine, text, voice if cloned else None, prosody=Prosody(rate=rate))
+    hollows = [quiet_at(piece.samples, (each.start_s + each.end_s) / 2) for each in piece.closures]
+    assert len(hollows) == 9
+    assert np.mean(hollows) >= 0.8
+    assert all(0 <= each.start_s < each.end_s <= len(piece.samples) / RATE for each in piece.closures)
+
+
 def test_voice_on_disk_is_small_and_without_pickles(voice: Path) -> None:
     assert {path.name for path in voice.iterdir()} == {"voice.safetensors", "voice.json"}
     assert sum(path.stat().st_size for path in voice.iterdir()) < 5e6
