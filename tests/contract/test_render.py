@@ -204,9 +204,6 @@ def test_what_cannot_be_rendered_is_refused(call: Call, messages: list[Live], ex
     assert call(lambda stub: refused(stub.StreamingRender(messages))) == expected
 
 
-<<<<<<< HEAD
-def test_cancel_and_deadline_free_the_stream(call: Call, eventually: Any) -> None:
-=======
 def pictures(data: bytes) -> list[np.ndarray]:
     with av.open(io.BytesIO(data)) as container:
         return [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
@@ -239,8 +236,7 @@ def test_the_mouth_is_drawn_otherwise_where_it_is_told_to_be_shut(call: Call) ->
     assert min(apart[25:27]) > 3 * max(apart[:24])
 
 
-def test_cancel_and_deadline_free_the_stream(call: Call) -> None:
->>>>>>> 6e2d1bcd50926f424f69e625dd077b3972e144d4
+def test_cancel_and_deadline_free_the_stream(call: Call, eventually: Any) -> None:
     async def endless() -> AsyncIterator[Live]:
         yield live(b"")[0]
         while True:
