@@ -35,7 +35,9 @@ class LiveSocket:
         address = gateway_url.replace("http", "ws", 1).rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else None
         address += f"/api/v1/chats/{chat}/live?version={version}"
-        self._ws = connect(address, additional_headers=headers, compression=None, max_size=None)
+        self._open = contextlib.ExitStack()
+        connection = connect(address, additional_headers=headers, compression=None, max_size=None)
+        self._ws = self._open.enter_context(connection)
         self._sent = 0
 
     def __iter__(self) -> Iterator[dict[str, Any] | Piece]:
@@ -66,7 +68,7 @@ class LiveSocket:
 
     def close(self) -> None:
         """Hang up."""
-        self._ws.close()
+        self._open.close()
 
 
 def _piece(message: bytes) -> Piece:
