@@ -69,17 +69,19 @@ def main() -> None:
     parser.add_argument("avatar", type=Path)
     parser.add_argument("clip", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--seconds", type=float, default=300.0, help="how much of the clip was used")
     parser.add_argument("--work", type=Path, help="the training's working files, if they were kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        films, points = _films(Avatar.load(options.avatar), options.clip, options.work or Path(scratch))
+        avatar, work = Avatar.load(options.avatar), options.work or Path(scratch)
+        films, points = _films(avatar, options.clip, work, options.seconds)
     _sheet(films, points).save(options.out, quality=QUALITY, optimize=True)
     print(f"{options.out}: {options.out.stat().st_size / 1000:.0f} kB")
 
 
-def _films(avatar: Avatar, clip: Path, work: Path) -> tuple[list[list[Frame]], Floats]:
+def _films(avatar: Avatar, clip: Path, work: Path, seconds: float) -> tuple[list[list[Frame]], Floats]:
     """The held-out frames: true, of the network alone, and as the avatar is; and the true mesh."""
-    workspace, offset_ms = prepare(clip, work, TrainingParameters(size=avatar.size))
+    workspace, offset_ms = prepare(clip, work, TrainingParameters(size=avatar.size, seconds=seconds))
     canon, _, _ = load_shapes(workspace)
     if not np.allclose(canon.template, avatar.canon.template, atol=0.01):
         raise SystemExit(f"{avatar.name} was not trained on {clip.name}")
