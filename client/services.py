@@ -41,6 +41,7 @@ _OPTIONS = [
     ("grpc.enable_retries", 1),
     ("grpc.dns_min_time_between_resolutions_ms", 1000),  # new replicas are seen soon after a connection ages out
     ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.max_reconnect_backoff_ms", 5000),  # a service that was away for minutes is found again within seconds
 ]
 HEALTH_TIMEOUT_S = 2.0
 
