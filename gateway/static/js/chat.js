@@ -2,6 +2,7 @@
 import { events, get, networkError, path, post, remove } from "./api.js";
 import { avatarFile, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, el, fillSelect, templateCopy } from "./dom.js";
+import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
 import { ReplyPlayer } from "./player.js";
 import { Recorder, microphoneProblem } from "./recorder.js";
@@ -14,6 +15,7 @@ const messages = $("[data-messages]");
 const form = $("[data-form]");
 const text = $("#text");
 const talkButton = $("[data-talk]");
+const handsFreeButton = $("[data-hands-free]");
 const stopButton = $("[data-stop]");
 const sendButton = $("[data-send]");
 const errorLine = $("[data-form-error]");
@@ -24,6 +26,7 @@ let avatars = [];
 let voices = [];
 let chatId = null;
 let turn = null; // the answer that is on its way or being played
+let live = null; // the hands-free talk, while there is one
 
 const say = (state) => { $("[data-state]").textContent = t(`chat.${state}`); };
 
@@ -171,8 +174,79 @@ async function sendText() {
   const words = text.value.trim();
   if (!words || !chatId) return;
   text.value = "";
+  if (live) return live.say(words);
   await ask({ text: words }, addMessage("user", words));
 }
+
+// Hands-free: the microphone stays open, and whoever speaks is listened to.
+function handsFree() {
+  let answer = null; // the message being written
+  let sentences = [];
+  const caption = () => {
+    const now = sentences.findLast((sentence) => sentence.start_s <= video.currentTime + 0.05);
+    $("[data-caption]").textContent = now && stage.classList.contains("speaking") ? now.text : "";
+  };
+  video.addEventListener("timeupdate", caption);
+  return {
+    ready: () => { showError(null); say("listening"); },
+    connecting: () => say("connecting"),
+    hearing: () => say("listening"),
+    transcript: ({ text: words }) => {
+      addMessage("user", words);
+      answer = null;
+      sentences = [];
+      say("thinking");
+      setBusy(true);
+    },
+    delta: ({ text: words }) => {
+      answer ??= addMessage("avatar", "");
+      answer.firstChild.textContent += words;
+      messages.scrollTop = messages.scrollHeight;
+    },
+    sentence: (sentence) => sentences.push(sentence),
+    shown: () => { stage.classList.add("speaking"); say("speaking"); },
+    resumed: () => say("speaking"),
+    interrupted: () => {
+      answer?.classList.add("stopped");
+      answer?.append(el("footer", { textContent: t("chat.stopped") }));
+      setBusy(false);
+    },
+    rested: () => {
+      stage.classList.remove("speaking");
+      $("[data-caption]").textContent = "";
+      $("[data-play]").hidden = true;
+      say("listening");
+      setBusy(false);
+    },
+    blocked: offerPlay,
+    error: ({ error }) => { showError(error); setBusy(false); },
+    closed: () => {
+      video.removeEventListener("timeupdate", caption);
+      live = null;
+      handsFreeButton.setAttribute("aria-pressed", "false");
+      handsFreeButton.classList.remove("recording");
+      talkButton.disabled = Boolean(microphoneProblem());
+      say("ready");
+    },
+  };
+}
+
+async function startHandsFree() {
+  if (turn) await turn.stop();
+  showError(null);
+  handsFreeButton.setAttribute("aria-pressed", "true");
+  handsFreeButton.classList.add("recording");
+  talkButton.disabled = true;
+  live = new LiveTalk(chatId, video, handsFree());
+  try {
+    await live.start();
+  } catch (error) {
+    live?.close();
+    showError(error);
+  }
+}
+
+handsFreeButton.addEventListener("click", () => (live ? live.close() : startHandsFree()));
 
 // Push to talk: hold, or tap to start and tap again to stop.
 let recording = null;
@@ -237,7 +311,7 @@ text.addEventListener("keydown", (event) => {
     sendText();
   }
 });
-stopButton.addEventListener("click", () => turn?.stop());
+stopButton.addEventListener("click", () => (live ? live.stop() : turn?.stop()));
 
 function showAvatar(avatar) {
   $("[data-avatar-name]").textContent = avatar.name;
@@ -250,9 +324,11 @@ function showAvatar(avatar) {
 const setEnabled = (isOn) => {
   text.disabled = sendButton.disabled = !isOn;
   talkButton.disabled = !isOn || Boolean(microphoneProblem());
+  handsFreeButton.disabled = talkButton.disabled || !LiveTalk.isPossible();
 };
 
 async function startChat() {
+  live?.close();
   if (turn) await turn.stop();
   await endChat();
   setEnabled(false);
@@ -272,6 +348,7 @@ async function startChat() {
 }
 
 async function endChat() {
+  live?.close();
   if (!chatId) return;
   const id = chatId;
   chatId = null;

@@ -10,16 +10,19 @@ export function microphoneProblem() {
   return "";
 }
 
+/** The sound of the microphone, without what the loudspeaker says. */
+export async function openMicrophone() {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true } });
+  } catch (error) {
+    throw new Error(t(error.name === "NotFoundError" ? "microphone.missing" : "microphone.denied"));
+  }
+}
+
 /** One recording. */
 export class Recorder {
   static async start() {
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true } });
-    } catch (error) {
-      throw new Error(t(error.name === "NotFoundError" ? "microphone.missing" : "microphone.denied"));
-    }
-    return new Recorder(stream);
+    return new Recorder(await openMicrophone());
   }
 
   constructor(stream) {

@@ -1,0 +1,168 @@
+// A hands-free talk over one WebSocket: docs/live-protocol.md in the browser.
+import { networkError } from "./api.js";
+import { PiecePlayer } from "./player.js";
+import { openMicrophone } from "./recorder.js";
+import { t } from "./words.js";
+
+const RATE = 16000;
+const HEADER_UP = 4;
+const HEADER_DOWN = 12;
+const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+
+/** The microphone as pieces of PCM at 16 kHz, until it is closed. */
+class LiveMicrophone {
+  static async open(onPiece) {
+    const stream = await openMicrophone();
+    const context = new AudioContext({ sampleRate: RATE });
+    try {
+      await context.audioWorklet.addModule("/static/js/microphone-worklet.js");
+      const source = context.createMediaStreamSource(stream); // Firefox refuses another rate than the device's
+      const node = new AudioWorkletNode(context, "microphone");
+      node.port.onmessage = ({ data }) => onPiece(data);
+      source.connect(node).connect(context.destination); // silence; a node that leads nowhere may not be run
+      await context.resume();
+    } catch {
+      for (const track of stream.getTracks()) track.stop();
+      await context.close();
+      throw new Error(t("microphone.unsupported"));
+    }
+    return new LiveMicrophone(stream, context);
+  }
+
+  constructor(stream, context) {
+    Object.assign(this, { stream, context });
+  }
+
+  close() {
+    for (const track of this.stream.getTracks()) track.stop();
+    this.context.close();
+  }
+}
+
+/** `ui` hears of every event by its name, and of `shown`, `rested`, `blocked` and `closed`. */
+export class LiveTalk {
+  constructor(chatId, video, ui) {
+    Object.assign(this, { chatId, video, ui });
+    this.reply = 0;
+    this.player = null;
+    this.failures = 0;
+    this.isClosed = false;
+  }
+
+  static isPossible = () => Boolean(window.AudioWorkletNode && window.WebSocket && (window.ManagedMediaSource ?? window.MediaSource));
+
+  async start() {
+    this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm));
+    this.video.ontimeupdate = () => this.#played();
+    this.#connect();
+  }
+
+  say(text) {
+    this.#send({ type: "text", text });
+  }
+
+  stop() {
+    this.#played();
+    this.#send({ type: "stop" });
+  }
+
+  close() {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#played();
+    this.microphone?.close();
+    this.socket?.close();
+    this.#drop();
+    this.ui.closed();
+  }
+
+  #connect() {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const socket = new WebSocket(`${scheme}://${location.host}/api/v1/chats/${encodeURIComponent(this.chatId)}/live?version=1`);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.pieces = 0;
+    this.isReady = false;
+    socket.onmessage = ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#piece(data));
+    socket.onclose = () => this.#lost();
+  }
+
+  /** The connection is gone: what was said is kept by the gateway, so a new one goes on with the same chat. */
+  #lost() {
+    if (this.isClosed) return;
+    this.#drop();
+    const wait = RETRY_MS[this.failures];
+    this.failures += 1;
+    if (wait === undefined) {
+      this.ui.error({ error: networkError() });
+      this.close();
+      return;
+    }
+    this.ui.connecting();
+    setTimeout(() => this.isClosed || this.#connect(), wait);
+  }
+
+  #send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(message instanceof ArrayBuffer ? message : JSON.stringify(message));
+  }
+
+  #hear(pcm) {
+    if (!this.isReady || this.socket.readyState !== WebSocket.OPEN) return;
+    const message = new Uint8Array(HEADER_UP + pcm.byteLength);
+    new DataView(message.buffer).setUint32(0, this.pieces, true);
+    message.set(new Uint8Array(pcm), HEADER_UP);
+    this.pieces += 1;
+    this.#send(message.buffer);
+  }
+
+  #told(event) {
+    if (event.type === "ready") {
+      this.isReady = true;
+      this.failures = 0;
+    }
+    if (event.type === "hearing") this.#pause();
+    if (event.type === "resumed") this.player?.resume();
+    if (event.type === "interrupted" && event.reply === this.reply) this.#drop();
+    if (event.type === "media") this.#begin(event);
+    if (event.type === "done" && event.reply === this.reply) this.player?.end();
+    this.ui[event.type]?.(event);
+    if (event.type === "error" && event.is_final) this.close();
+  }
+
+  #begin({ reply, media_type }) {
+    this.#drop();
+    this.reply = reply;
+    this.player = new PiecePlayer(this.video, {
+      onShown: () => this.ui.shown(),
+      onEnded: () => this.#ended(),
+      onBlocked: (play) => this.ui.blocked(play),
+    });
+    this.player.begin(media_type);
+  }
+
+  #piece(message) {
+    const reply = new DataView(message).getUint32(0, true);
+    if (reply === this.reply) this.player?.push(new Uint8Array(message, HEADER_DOWN));
+  }
+
+  #pause() {
+    this.player?.hold();
+    this.#played();
+  }
+
+  #played(isOver = false) {
+    if (this.player) this.#send({ type: "played", reply: this.reply, seconds: this.video.currentTime, is_over: isOver });
+  }
+
+  #ended() {
+    this.#played(true);
+    this.#drop();
+  }
+
+  #drop() {
+    if (!this.player) return;
+    this.player.finish();
+    this.player = null;
+    this.ui.rested();
+  }
+}
