@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
+MESSAGES_KEPT = 60
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Conversation:
 
     def reply(self, text: str) -> Reply:
         """Answer the user."""
+        del self.messages[:-MESSAGES_KEPT]
         self.messages.append({"role": "user", "text": text})
         self._last = Reply(self)
         return self._last

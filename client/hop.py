@@ -24,8 +24,9 @@ class Hop:
         self._items: queue.Queue = queue.Queue(QUEUE_LENGTH)
         self._cancelled = cancelled
 
-    def put(self, item: Any) -> None:
-        while not self._cancelled.is_set():
+    def put(self, item: Any, given_up: threading.Event | None = None) -> None:
+        """Wait for room; `given_up` says besides that this item is no longer wanted."""
+        while not (self._cancelled.is_set() or (given_up and given_up.is_set())):
             with contextlib.suppress(queue.Full):
                 return self._items.put(item, timeout=0.1)
         raise Cancelled

@@ -8,6 +8,7 @@ cancels it (`Interrupted`), by the same path as the stop button and a closed con
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 import threading
@@ -26,12 +27,15 @@ from client.hop import Cancelled, Hop
 from client.microphone import RATE, Microphone
 from client.services import Services
 
+logger = logging.getLogger(__name__)
+
 HANGOVER_MS = 400
-DECIDE_S = 1.0
-"""Speech that has lasted so long is no back-channel, even if no word of it has been recognised yet."""
+DECIDE_S = 0.7
+"""Speech that lasts longer is no back-channel, even if no word of it has been recognised yet."""
 RETRY_S = 1.0
 JOIN_S = 5.0
-LISTEN_TIMEOUT_S = 6 * 3600
+LISTEN_TIMEOUT_S = 3600
+"""A recognition is opened anew after so long, before the service closes the connection that it is on."""
 BACK_CHANNELS = frozenset(
     ("uh", "huh", "mm", "mhm", "hm", "hmm", "ah", "oh", "ok", "okay", "yeah", "yes", "yep", "right", "sure")
     + ("嗯", "嗯嗯", "哦", "噢", "啊", "好", "好的", "对", "对对", "是")
@@ -110,12 +114,12 @@ class _Turn:
     sent_s: float = 0.0
     is_sent: bool = False
     is_played: bool = False
-    is_cancelled: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread = field(default_factory=threading.Thread)
 
     @property
     def is_over(self) -> bool:
-        return self.is_cancelled or (self.is_sent and (self.is_played or not self.sent_s))
+        return self.cancelled.is_set() or (self.is_sent and (self.is_played or not self.sent_s))
 
 
 class LiveTalk:
@@ -130,8 +134,14 @@ class LiveTalk:
         self._recognition: grpc.Call | None = None
         self._turn: _Turn | None = None
         self._count = 0
+        self._is_deaf = False  # whether the user has been told that nobody hears
         self._onset_s: float | None = None  # of speech of which it is not known yet what it means
         threading.Thread(target=request_id.kept(self._listen), daemon=True).start()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._closed.is_set()
 
     def events(self) -> Iterator[LiveEvent]:
         """What happens, until the talk is closed. Nothing of an interrupted reply comes after its `Interrupted`."""
@@ -150,8 +160,9 @@ class LiveTalk:
         """
         self._microphone.push(pcm)
         with self._lock:
-            if self._onset_s is not None and self._microphone.taken_s - self._onset_s > DECIDE_S:
-                self._onset_s = None
+            # A back-channel is known for one when its utterance ends, which is a hangover later.
+            patience_s = DECIDE_S + self._hangover_ms / 1000
+            if self._onset_s is not None and self._microphone.taken_s - self._onset_s > patience_s:
                 self._interrupt()
 
     def say(self, text: str) -> None:
@@ -175,11 +186,11 @@ class LiveTalk:
     def close(self) -> None:
         """End everything: recognition, and the reply on its way."""
         self._closed.set()  # first: whoever waits to tell something while holding the lock gives up
+        if self._recognition:
+            self._recognition.cancel()  # before its sound ends: a recogniser told so would finish the utterance
         self._microphone.close()
         with self._lock:
             self._interrupt()
-        if self._recognition:
-            self._recognition.cancel()
 
     def _tell(self, event: LiveEvent) -> None:
         with contextlib.suppress(Cancelled):  # the talk is closed: nobody wants to know
@@ -192,10 +203,25 @@ class LiveTalk:
                 with translate():
                     self._recognise()
             except CallError as error:
-                if self._closed.is_set():
-                    return
-                self._tell(Failed(error))
-                self._overhear(RETRY_S if error.code in _PASSING else math.inf)
+                self._deafen(error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the user must learn of it
+                logger.exception("a recognition broke")
+                self._deafen(from_failure(error))
+
+    def _deafen(self, error: CallError) -> None:
+        """The recognition has ended: tell it once, and hear nothing for a while, or never again."""
+        if self._closed.is_set():
+            return
+        with self._lock:
+            is_undecided, self._onset_s = self._onset_s is not None, None
+        if is_undecided:
+            self._tell(Resumed())
+        if error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf:
+            return  # it was open for long enough
+        if not self._is_deaf:
+            self._tell(Failed(error))
+        self._is_deaf = True
+        self._overhear(RETRY_S if error.code in _PASSING else math.inf)
 
     def _overhear(self, seconds: float) -> None:
         """Let the microphone's sound go for a while: nobody understands it, and it must not pile up."""
@@ -211,6 +237,7 @@ class LiveTalk:
             self._recognition.cancel()
         for reply in self._recognition:
             kind = reply.WhichOneof("response")
+            self._is_deaf = False
             if kind == "speech_started":
                 self._onset(began_s + _seconds(reply.speech_started.offset))
             elif kind == "interim":
@@ -236,7 +263,6 @@ class LiveTalk:
     def _guess(self, text: str) -> None:
         with self._lock:
             if self._onset_s is not None and text and not is_back_channel(text):
-                self._onset_s = None
                 self._interrupt()
         self._tell(Interim(text))
 
@@ -250,6 +276,8 @@ class LiveTalk:
                 self._answer(Transcript(text, end_s))
 
     def _answer(self, heard: Transcript) -> None:
+        if self._closed.is_set():
+            return  # the conversation may be somebody else's by now
         self._interrupt()
         self._tell(heard)
         self._count += 1
@@ -262,28 +290,31 @@ class LiveTalk:
             for event in turn.reply:
                 if isinstance(event, Media):
                     turn.sent_s = turn.reply.seconds_sent
-                self._tell(Told(turn.number, event))
+                self._events.put(Told(turn.number, event), turn.cancelled)
+        except Cancelled:
+            pass  # nobody wants the rest
         except CallError as error:
             self._report(turn, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the user must learn of it
+            logger.exception("a reply broke")
             self._report(turn, from_failure(error))
         finally:
             turn.reply.close()
             turn.is_sent = True
 
     def _report(self, turn: _Turn, error: CallError) -> None:
-        if not turn.is_cancelled and not self._closed.is_set():
+        if not turn.cancelled.is_set():
             self._tell(Failed(error, turn.number))
 
     def _interrupt(self) -> None:
         """The one way in which a reply ends before its end."""
-        turn, self._turn = self._turn, None
+        turn, self._turn, self._onset_s = self._turn, None, None
         if turn is None or turn.is_over:
             return
-        turn.is_cancelled = True
+        turn.cancelled.set()
         turn.reply.cancel()
         turn.thread.join(JOIN_S)
-        self._talk.heard(turn.played_s)
+        self._talk.remember(turn.reply, turn.reply.text_until(turn.played_s))
         self._tell(Interrupted(turn.number, turn.played_s))
 
 

@@ -18,7 +18,6 @@ from gateway.refusal import Refusal
 from gateway.replies import Reply
 from gateway.settings import GatewaySettings
 
-MESSAGES_KEPT = 60
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -35,6 +34,7 @@ class Chat:
         self._lock = threading.Lock()
         self._count = 0
         self._live: LiveTalk | None = None
+        self._is_closed = False
         self.touch()
 
     def touch(self) -> None:
@@ -49,13 +49,19 @@ class Chat:
 
     @contextlib.contextmanager
     def live(self, talk: LiveTalk) -> Iterator[None]:
-        """Talk live for a while. Whoever talked before, live or not, is cut off: a chat has one user."""
-        with self._lock:
-            self._stop_latest()
-            before, self._live = self._live, talk
-        if before:
-            before.close()
+        """Talk live for a while. Whoever talked before, live or not, is cut off: a chat has one user.
+
+        Raises:
+            Refusal: the chat has been closed meanwhile.
+        """
         try:
+            with self._lock:
+                if self._is_closed:
+                    raise _ended()
+                self._stop_latest()
+                before, self._live = self._live, talk
+            if before:
+                before.close()
             yield
         finally:
             talk.close()
@@ -68,7 +74,8 @@ class Chat:
         with self._lock:
             self.touch()
             self._stop_latest()
-            del self.conversation.messages[:-MESSAGES_KEPT]
+            if self._live:
+                self._live.stop()
             self._count += 1
             reply = Reply(self.conversation, text, self._folder / f"{self._count}.mp4")
             self._replies[self._count] = reply
@@ -99,7 +106,7 @@ class Chat:
         """Stop and forget everything."""
         with self._lock:
             self._stop_latest()
-            talk = self._live
+            self._is_closed, talk = True, self._live
             shutil.rmtree(self._folder, ignore_errors=True)
         if talk:
             talk.close()
@@ -110,6 +117,10 @@ class Chat:
     def _stop_latest(self) -> None:
         if self._replies:
             next(reversed(self._replies.values())).cancel()
+
+
+def _ended() -> Refusal:
+    return Refusal("This chat has ended. Start a new one.", reason="CHAT_NOT_FOUND", status=404)
 
 
 class Chats:
@@ -145,7 +156,7 @@ class Chats:
         """
         chat = self._chats.get(chat_id) if _ID.fullmatch(chat_id) else None
         if chat is None:
-            raise Refusal("This chat has ended. Start a new one.", reason="CHAT_NOT_FOUND", status=404)
+            raise _ended()
         return chat
 
     def delete(self, chat_id: str) -> None:

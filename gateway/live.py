@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server
+from wsproto.utilities import LocalProtocolError
 
 from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError
@@ -31,6 +32,10 @@ VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PCM_BYTES = 32 * 1024
 POLICY_VIOLATION = 1008
+LOOK_S = 1.0
+"""How often a reader looks whether the connection or the talk is over; the library does not always wake it."""
+DAY_S = 24 * 3600
+GONE = (ConnectionClosed, LocalProtocolError, OSError)
 UP = struct.Struct("<I")
 """Before each piece of the microphone: its number."""
 DOWN = struct.Struct("<III")
@@ -62,14 +67,18 @@ class Live:
                 self._write(event)
             if self._refusal:
                 refuse(self._ws, self._refusal)
+        except GONE:
+            pass  # the client hung up while something was being sent
         finally:
             self._talk.close()
 
     def _read(self) -> None:
         try:
-            while True:
-                self._take(self._ws.receive())
-        except ConnectionClosed:
+            while not self._talk.is_closed:
+                message = self._ws.receive(timeout=LOOK_S)
+                if message is not None:
+                    self._take(message)
+        except GONE:
             pass
         except Refusal as refusal:
             self._refusal = refusal
@@ -111,8 +120,8 @@ class Live:
                 self._talk.say(text.strip())
             case {"type": "stop"}:
                 self._talk.stop()
-            case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if seconds >= 0:
-                self._talk.played(reply, float(seconds), is_over=message.get("is_over") is True)
+            case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
+                self._talk.played(reply, seconds, is_over=message.get("is_over") is True)
             case _:
                 text = (
                     'A text message is JSON of "type" text, stop or played; docs/live-protocol.md lists their fields.'
@@ -154,8 +163,10 @@ def _error(error: CallError | Refusal, reply: int | None, *, is_final: bool) -> 
 
 def _parsed(message: str) -> dict[str, Any]:
     try:
+        message.encode()  # half a surrogate pair would break whoever speaks or stores it
         parsed = json.loads(message)
-    except ValueError:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise Refusal("A text message is a JSON object.", reason="NOT_UNDERSTOOD", field="type")

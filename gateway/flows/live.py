@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from typing import Any
+
 from flask import Blueprint, request
 from flask_sock import Sock
 from simple_websocket import Server
@@ -13,6 +17,32 @@ from gateway.refusal import Refusal
 
 blueprint = Blueprint("live", __name__)
 sock = Sock()
+UNREAD_S = 30
+"""A client that takes nothing for so long has gone, whatever its end of the connection says."""
+
+
+class _Wire:
+    """A socket on which the messages of several threads do not mix."""
+
+    def __init__(self, wire: socket.socket) -> None:
+        self._wire, self._sending = wire, threading.Lock()
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
+
+    def send(self, data: bytes) -> None:
+        with self._sending:
+            self._wire.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+
+@blueprint.before_request
+def _order_what_is_sent() -> None:
+    """The WebSocket's own thread answers pings while ours sends video."""
+    wire = request.environ.get("gunicorn.socket")
+    if wire is not None:
+        request.environ["gunicorn.socket"] = _Wire(wire)
 
 
 @sock.route("/api/v1/chats/<chat_id>/live", bp=blueprint)
@@ -25,8 +55,11 @@ def live(ws: Server, chat_id: str) -> None:
         refuse(ws, refusal)
         return
     talk = LiveTalk(services(), chat.conversation)
-    with chat.live(talk):
-        Live(ws, talk, chat.id, HANGOVER_MS, context().settings.max_message_characters).run()
+    try:
+        with chat.live(talk):
+            Live(ws, talk, chat.id, HANGOVER_MS, context().settings.max_message_characters).run()
+    except Refusal as refusal:
+        refuse(ws, refusal)
 
 
 def _check_version(asked: str) -> None:

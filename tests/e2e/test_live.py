@@ -184,6 +184,8 @@ def test_another_version_is_refused(stack: Any, chat: str) -> None:
         (b"\0\0\0\0abc", "NOT_PCM"),
         (b"\x05\0\0\0ab", "OUT_OF_ORDER"),
         ({"type": "sing"}, "NOT_UNDERSTOOD"),
+        ({"type": "text", "text": "\ud800"}, "NOT_UNDERSTOOD"),
+        ({"type": "played", "reply": 1, "seconds": 10**400}, "NOT_UNDERSTOOD"),
         ({"type": "played", "reply": "one", "seconds": 1}, "NOT_UNDERSTOOD"),
         ({"type": "text", "text": "x" * 5000}, "TEXT_TOO_LONG"),
     ],
@@ -193,6 +195,15 @@ def test_what_cannot_be_understood_is_refused_by_name(talk: Talk, message: Any, 
     error = talk.until_a("error")
     assert (error["error"]["code"], error["is_final"]) == (code, True)
     talk.until_closed()
+
+
+def test_a_message_that_is_too_large_ends_the_connection_and_frees_the_chat(talk: Talk, stack: Any, chat: str) -> None:
+    talk.until_a("ready")
+    talk.socket.send({"type": "text", "text": "x" * 70_000})
+    talk.until_closed()
+    newer = Talk(stack.url, chat)
+    newer.until_a("ready")
+    newer.socket.close()
 
 
 def test_too_much_too_fast_is_refused(talk: Talk) -> None:

@@ -7,6 +7,7 @@ import { t } from "./words.js";
 const RATE = 16000;
 const HEADER_UP = 4;
 const HEADER_DOWN = 12;
+const TAKEN_OVER = 1000; // closed on purpose: the chat was ended, or goes on elsewhere
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 /** The microphone as pieces of PCM at 16 kHz, until it is closed. */
@@ -84,7 +85,7 @@ export class LiveTalk {
     this.pieces = 0;
     this.isReady = false;
     socket.onmessage = ({ data }) => (typeof data === "string" ? this.#told(JSON.parse(data)) : this.#piece(data));
-    socket.onclose = () => this.#lost();
+    socket.onclose = ({ code }) => (code === TAKEN_OVER ? this.close() : this.#lost());
   }
 
   /** The connection is gone: what was said is kept by the gateway, so a new one goes on with the same chat. */

@@ -8,7 +8,7 @@ import time
 import pytest
 from visavis.llm.v1 import llm_pb2
 
-from client.conversation import Conversation, Delta, Done, Media, MediaType, Reply, Sentence
+from client.conversation import MESSAGES_KEPT, Conversation, Delta, Done, Media, MediaType, Reply, Sentence
 from client.errors import CallError
 from client.hop import QUEUE_LENGTH, Cancelled, Hop
 
@@ -67,6 +67,13 @@ def test_how_lively_the_avatar_is_goes_with_every_reply(rooms) -> None:
     list(talk.reply("Hi"))
     sent = rooms.painter.configs[0].expression
     assert (sent.mouth_amplitude, sent.head_motion, sent.HasField("head_motion")) == (0.5, 0.0, True)
+
+
+def test_only_the_latest_messages_are_remembered(talk, rooms) -> None:
+    talk.messages = [{"role": "user", "text": str(number)} for number in range(200)]
+    list(talk.reply("Hi"))
+    sent = [message.text for message in rooms.writer.requests[0].messages]
+    assert sent == [*map(str, range(200 - MESSAGES_KEPT, 200)), "Hi"]
 
 
 def test_what_was_said_is_remembered(talk, rooms) -> None:

@@ -124,7 +124,7 @@ def sound_going_on(talk: LiveTalk) -> Iterator[None]:
     stop = threading.Event()
 
     def speak() -> None:
-        while not stop.wait(0.01):
+        while not stop.wait(0.1):  # as fast as it is spoken
             talk.hear(TICK)
 
     thread = threading.Thread(target=speak, daemon=True)
@@ -176,6 +176,36 @@ def test_the_same_words_are_an_answer_when_nothing_is_said(talk, ear, rooms, con
     hear(talk, started(0.1), final("yes"), rooms=rooms)
     ear.until_a(Done)
     assert conversation.messages[0] == {"role": "user", "text": "yes"}
+
+
+def test_a_back_channel_of_usual_length_does_not_interrupt_while_its_end_is_waited_for(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    rooms.listener.script = [(1, started(0.0)), (10 * len(TICK), final("yeah right"))]  # a second, hangover included
+    with sound_going_on(talk):
+        ear.until_a(Resumed)
+    assert not [one for one in ear.seen if isinstance(one, Interrupted)]
+
+
+def test_speech_that_began_before_the_stop_button_does_not_end_the_next_reply(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    hear(talk, started(0.0), rooms=rooms)
+    ear.until_a(Hearing)
+    talk.say("Something else")
+    ear.until_a(Interrupted)
+    ear.until_a(Media)
+    with sound_going_on(talk):
+        threading.Event().wait(2 * DECIDE_S + 0.4)
+    talk.stop()
+    assert ear.until_a(Interrupted).reply == 2
+    assert len([one for one in ear.seen if isinstance(one, Interrupted)]) == 2
+
+
+def test_nothing_is_answered_after_the_end(talk, ear, rooms, conversation) -> None:
+    hear(talk, started(0.0), rooms=rooms)
+    ear.until_a(Hearing)
+    talk.close()
+    talk.say("Too late")
+    assert conversation.messages == [] and rooms.writer.requests == []
 
 
 def test_long_speech_interrupts_before_a_word_of_it_is_understood(talk, ear, rooms) -> None:
@@ -242,7 +272,7 @@ def test_a_language_that_nobody_recognises_is_told_once_and_writing_still_works(
     assert ear.until_a(Failed).error.reason == "LANGUAGE_NOT_SUPPORTED"
     for _ in range(80):  # eight seconds, more than may wait
         talk.hear(TICK)
-        threading.Event().wait(0.001)
+        threading.Event().wait(0.02)
     talk.say("Hi")
     ear.until_a(Done)
     assert len(rooms.listener.configs) == 1
