@@ -7,6 +7,7 @@ send it, silence goes on after it, and the clock is read when things arrive. Nee
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import queue
@@ -20,6 +21,7 @@ from typing import Any
 
 import av
 import numpy as np
+from websockets.exceptions import ConnectionClosed
 
 from client.live_socket import LiveSocket, Piece
 
@@ -109,10 +111,13 @@ class _Client:
         return begin, begin + len(samples) / RATE
 
     def _send(self, sound: np.ndarray, begin: float) -> None:
-        for start in range(0, len(sound), TICK):
-            piece = sound[start : start + TICK]
-            time.sleep(max(0.0, begin + (start + len(piece)) / RATE - time.monotonic()))  # it has been spoken by then
-            self.socket.hear(piece.astype("<i2").tobytes())
+        with contextlib.suppress(ConnectionClosed):  # what was waited for has come
+            for start in range(0, len(sound), TICK):
+                piece = sound[start : start + TICK]
+                time.sleep(
+                    max(0.0, begin + (start + len(piece)) / RATE - time.monotonic())
+                )  # it has been spoken by then
+                self.socket.hear(piece.astype("<i2").tobytes())
 
     def close(self) -> None:
         self.socket.close()
