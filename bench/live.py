@@ -116,7 +116,7 @@ class _Client:
                 piece = sound[start : start + TICK]
                 time.sleep(
                     max(0.0, begin + (start + len(piece)) / RATE - time.monotonic())
-                )  # it has been spoken by then
+                )
                 self.socket.hear(piece.astype("<i2").tobytes())
 
     def close(self) -> None:
