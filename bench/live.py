@@ -114,9 +114,7 @@ class _Client:
         with contextlib.suppress(ConnectionClosed):  # what was waited for has come
             for start in range(0, len(sound), TICK):
                 piece = sound[start : start + TICK]
-                time.sleep(
-                    max(0.0, begin + (start + len(piece)) / RATE - time.monotonic())
-                )
+                time.sleep(max(0.0, begin + (start + len(piece)) / RATE - time.monotonic()))
                 self.socket.hear(piece.astype("<i2").tobytes())
 
     def close(self) -> None:
