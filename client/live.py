@@ -181,7 +181,7 @@ class LiveTalk:
             turn = self._turn
             if turn and turn.number == reply:
                 turn.played_s = max(turn.played_s, min(seconds, turn.sent_s))
-                turn.is_played = is_over
+                turn.is_played = turn.is_played or is_over
 
     def close(self) -> None:
         """End everything: recognition, and the reply on its way."""

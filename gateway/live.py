@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 import threading
 from typing import Any
@@ -11,7 +12,7 @@ from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
 from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
-from client.errors import CallError
+from client.errors import CallError, from_failure
 from client.live import (
     RATE,
     Failed,
@@ -27,6 +28,8 @@ from client.live import (
 from client.microphone import TooFast
 from gateway import errors
 from gateway.refusal import Refusal
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -55,7 +58,7 @@ class Live:
             "hangover_ms": hangover_ms,
         }
         self._heard = 0  # pieces of the microphone
-        self._refusal: Refusal | None = None
+        self._refusal: CallError | Refusal | None = None
         self._pieces: dict[int, int] = {}  # of media, by reply
 
     def run(self) -> None:
@@ -82,6 +85,9 @@ class Live:
             pass
         except Refusal as refusal:
             self._refusal = refusal
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client must learn of it
+            logger.exception("a live connection broke")
+            self._refusal = from_failure(error)
         finally:
             self._talk.close()
 
@@ -151,7 +157,7 @@ class Live:
         self._ws.send(json.dumps(event, ensure_ascii=False))
 
 
-def refuse(ws: Server, refusal: Refusal) -> None:
+def refuse(ws: Server, refusal: CallError | Refusal) -> None:
     """Say why, and close."""
     ws.send(json.dumps(_error(refusal, None, is_final=True), ensure_ascii=False))
     ws.close(POLICY_VIOLATION, refusal.reason)
