@@ -54,6 +54,7 @@ export class LiveTalk {
 
   async start() {
     this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm));
+    if (this.isClosed) return this.microphone.close(); // given up while the browser was asking
     this.video.ontimeupdate = () => this.#played();
     this.#connect();
   }
