@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 
 from client.live_socket import LiveSocket, Piece
+from services.common.audio import decode, to_pcm
 
 RATE = 16_000
 TICK = RATE // 50
@@ -41,9 +41,9 @@ def main() -> None:
     for _, recording in itertools.product(range(options.rounds), recordings):
         answers.append(_answer(options, recording))
         stops.append(_stop(options, recording))
-    _tell("end of speech to first sound and picture, ms", [one for one in answers if one is not None])
+    _tell("end of speech to first sound and picture, ms", answers)
     for index, name in enumerate(("speech onset to pause, ms", "speech onset to cancelled, ms")):
-        _tell(name, [one[index] for one in stops if one is not None])
+        _tell(name, [one and one[index] for one in stops])
 
 
 def _options() -> argparse.Namespace:
@@ -58,10 +58,7 @@ def _options() -> argparse.Namespace:
 
 def _speech(path: Path) -> np.ndarray:
     """A recording as int16 at 16 kHz, without the silence around its speech."""
-    with av.open(str(path)) as file:
-        resampler = av.AudioResampler("s16", "mono", RATE)
-        frames = [one for frame in itertools.chain(file.decode(audio=0), [None]) for one in resampler.resample(frame)]
-    samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    samples = np.frombuffer(to_pcm(decode(path, RATE)), "<i2")
     blocks = samples[: len(samples) // TICK * TICK].reshape(-1, TICK).astype(np.float64)
     level = np.sqrt((blocks**2).mean(axis=1))
     loud = np.flatnonzero(level > level.max() * 10 ** (QUIET_DB / 20))
@@ -153,10 +150,13 @@ def _stop(options: argparse.Namespace, recording: np.ndarray) -> tuple[float, fl
         client.close()
 
 
-def _tell(name: str, values: list[float]) -> None:
-    if not values:
+def _tell(name: str, values: list[float | None]) -> None:
+    """What never came is counted, not left out in silence."""
+    came = [value for value in values if value is not None]
+    if not came:
         sys.exit(f"{name}: nothing came")
-    print(f"{name}: p50 {np.median(values):.0f}, p95 {np.quantile(values, 0.95):.0f} ({len(values)} times)")
+    missed = f", {len(values) - len(came)} never came" if len(came) < len(values) else ""
+    print(f"{name}: p50 {np.median(came):.0f}, p95 {np.quantile(came, 0.95):.0f} ({len(came)} times{missed})")
 
 
 if __name__ == "__main__":
