@@ -46,7 +46,7 @@ def report_card(report: dict[str, Any]) -> Table:
         table.add_column(title, justify="right")
     for name in _ordered(metrics):
         values = (metrics[name], *(baseline.get(name) for baseline in baselines.values()))
-        table.add_row(_LABELS.get(name, name.replace("_", " ")), *(_figure(value) for value in values))
+        table.add_row(_LABELS.get(name, name.replace("_", " ")), *(_figure(name, value) for value in values))
     return table
 
 
@@ -55,5 +55,8 @@ def _ordered(metrics: dict[str, Any]) -> list[str]:
     return known + [name for name, value in metrics.items() if name not in _LABELS and isinstance(value, int | float)]
 
 
-def _figure(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, int | float) else ""
+def _figure(name: str, value: Any) -> str:
+    """Short enough that five columns of even a failed training fit into 80 characters."""
+    if not isinstance(value, int | float):
+        return ""
+    return f"{value:.0f}" if name.endswith("_ms") or abs(value) >= 1000 else f"{value:.3f}"

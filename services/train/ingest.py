@@ -211,7 +211,7 @@ def _picture_warnings(about: Outline, sights: list[Sight]) -> list[InvalidInput]
     seen = [sight for sight in sights if sight.faces]
     width = float(np.median([sight.width for sight in seen]))
     if width < SMALL_FACE:
-        pixels = f"{width:.0f}"
+        pixels = str(int(width))
         message = f"The face is {pixels} pixels wide; the avatar would be sharper with {SMALL_FACE} or more."
         warnings.append(_refusal("SMALL_FACE", message, pixels=pixels))
     if about.is_hdr:

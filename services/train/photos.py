@@ -41,7 +41,7 @@ def check(path: Path, settings: TrainSettings) -> dict[str, Any]:
     _check_size(face, settings)
     warnings = []
     if face.width < SMALL_FACE:
-        pixels = f"{face.width:.0f}"
+        pixels = str(int(face.width))
         message = f"The face is {pixels} pixels wide; the avatar would be sharper with {SMALL_FACE} or more."
         warnings.append(refusal("SMALL_FACE", message, pixels=pixels))
     return {

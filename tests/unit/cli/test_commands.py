@@ -104,3 +104,12 @@ def test_the_report_card_stands_beside_its_baselines() -> None:
     assert rows[1][-2:] == ["39.290", "32.280"]
     assert rows[2][-2:] == ["2.130", "4.580"]
     assert rows[3] == ["new", "metric", "1.000"]
+
+
+def test_the_report_card_of_a_failed_training_fits_a_terminal() -> None:
+    worst = {name: -999.999 for name in ("psnr", "lmd_centred_iod", "aperture_std_ratio")} | {"lag_ms": -1000.0}
+    names = ("closed_mouth", "looped_mouth", "mean_crop", "true_shapes")
+    screen = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    screen.print(report_card({"metrics": worst, "baselines": dict.fromkeys(names, worst)}))
+    header = screen.export_text().splitlines()[0]
+    assert all(name.replace("_", " ") in header for name in names)
