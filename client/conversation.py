@@ -108,11 +108,11 @@ class Conversation:
         """
         return speech.transcribe(self._services, audio, self.language)["text"]
 
-    def reply(self, text: str) -> Reply:
-        """Answer the user."""
+    def reply(self, text: str, on_sound: Callable[[int, bytes], object] | None = None) -> Reply:
+        """Answer the user. `on_sound` hears the reply before it is shown: sample rate, 16-bit mono PCM."""
         del self.messages[:-MESSAGES_KEPT]
         self.messages.append({"role": "user", "text": text})
-        self._last = Reply(self)
+        self._last = Reply(self, on_sound)
         return self._last
 
     def heard(self, seconds: float) -> None:
@@ -148,8 +148,8 @@ class Reply:
     Any thread may cancel it, also before it has begun; the iterator then ends. What was sent by then is remembered.
     """
 
-    def __init__(self, conversation: Conversation) -> None:
-        self._talk = conversation
+    def __init__(self, conversation: Conversation, on_sound: Callable[[int, bytes], object] | None = None) -> None:
+        self._talk, self._on_sound = conversation, on_sound
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
@@ -268,6 +268,8 @@ class Reply:
                 self._events.put(Sentence(event.index, event.text, event.start_s))
             elif isinstance(event, bytes):
                 self._timeline.mark("tts_first_audio")
+                if self._on_sound:
+                    self._on_sound(spoken.sample_rate, event)
                 self._audio.put(render_pb2.StreamingRenderRequest(audio=event))
             else:
                 self._audio.put(render_pb2.StreamingRenderRequest(closures=event))
