@@ -33,7 +33,9 @@ RATE = 16_000
 TICK = RATE // 50
 QUIET_DB = -35.0
 """Speech ends with the last 20 ms that are louder than this, seen from its loudest."""
-WAIT_S = 30.0
+WAIT_S = 60.0
+LOGGED_S = 2.0
+"""Until then a service has written that a call ended."""
 LAST_S = 1.0
 """The recording's last utterance ends at most so long before the recording does."""
 LONG_QUESTION = "How do I make my own avatar?"
@@ -189,7 +191,7 @@ def _calls_ended(logs: Path | None, begun: float) -> float | None:
     """Milliseconds until the last of the reply's calls was ended by its caller, as the services tell."""
     if not logs:
         return None
-    time.sleep(0.5)  # until it is written
+    time.sleep(LOGGED_S)
     lines = [line for name in ("llm", "tts", "render") for line in (logs / f"{name}.log").read_text().splitlines()]
     ended = [json.loads(line) for line in lines if '"CANCELLED"' in line]
     times = [datetime.fromisoformat(one["time"]).timestamp() for one in ended]
