@@ -14,7 +14,7 @@ from rich.console import Console
 from cli.generate import HEAD_HELP, MOUTH_HELP
 from cli.screen import connect, console, explain
 from client import library
-from client.conversation import Conversation, Delta, Done, Event, Media, MediaType
+from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType
 from client.errors import CallError
 from client.services import Services
 
@@ -118,6 +118,8 @@ class _Replies:
     def _take(self, event: Event, video: BinaryIO | None) -> None:
         if isinstance(event, Delta):
             self.screen.print(event.text, end="", markup=False, soft_wrap=True)
+        elif isinstance(event, Apology):
+            self.screen.print(f"\n{event.error.message}", style="red", markup=False)
         elif isinstance(event, MediaType) and video:
             video.write(event.init_segment)
         elif isinstance(event, Media) and video:

@@ -14,10 +14,12 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+import grpc
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
-from client import request_id, speech
+from client import patience, request_id, speech
+from client.apology import apology
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
 from client.services import Services
@@ -27,6 +29,17 @@ logger = logging.getLogger(__name__)
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
+EXCUSED = frozenset(
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,  # by the service, which was stopped
+    )
+)
+"""Failures of the dialogue that the avatar apologises for. Any other is a refusal of what was asked."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,13 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Apology:
+    """The dialogue failed. What is said from here on is an apology, which is not remembered."""
+
+    error: CallError
+
+
+@dataclass(frozen=True)
 class Done:
     """Everything has been sent. `timeline`: seconds from the call of `reply` to each first."""
 
@@ -74,7 +94,7 @@ class Done:
     timeline: dict[str, float]
 
 
-Event = Delta | Sentence | MediaType | Media | Done
+Event = Delta | Sentence | MediaType | Media | Apology | Done
 
 
 class Conversation:
@@ -158,7 +178,8 @@ class Reply:
         self._fps = 25.0
         self._sent_s = 0.0
         self._is_complete = False
-        self._written = ""
+        self._asked = conversation.messages[-1]["text"]
+        self._written = self._apology = ""
         self._timeline = _Timeline()
         self.next_frame_index = conversation.next_frame_index
         self._told = self._tell()
@@ -186,6 +207,7 @@ class Reply:
                 raise event
             if isinstance(event, Media):
                 self._sent_s = (event.frame_index + event.frame_count) / self._fps
+            self._is_complete = isinstance(event, Done)
             yield event
 
     def cancel(self) -> None:
@@ -207,12 +229,16 @@ class Reply:
 
     def sent_text(self) -> str:
         """What has been sent to the user as sound."""
-        return self._written.strip() if self._is_complete else self.text_until(self._sent_s)
+        if self._is_complete:
+            return self._written.removesuffix(self._apology).strip()
+        return self.text_until(self._sent_s)
 
     def text_until(self, seconds: float) -> str:
-        """The words that begin before a position in the reply."""
+        """The words that begin before a position in the reply. An apology is none of them."""
         heard = []
         for sentence in self._sentences:
+            if sentence.text in self._apology:
+                continue
             words = [word["text"] for word in sentence.words if word["start_s"] < seconds]
             if words and sentence.is_complete and len(words) == len(sentence.words):
                 heard.append(sentence.text)
@@ -223,6 +249,8 @@ class Reply:
         return " ".join(heard)
 
     def _run(self, stage: Callable[[], None]) -> None:
+        if self._cancelled.is_set():
+            return
         try:
             with translate():
                 stage()
@@ -239,7 +267,23 @@ class Reply:
             self._events.put(error)
 
     def _write(self) -> None:
-        talk = self._talk
+        try:
+            for delta in self._deltas():
+                self._timeline.mark("llm_first_token")
+                self._put_text(delta)
+        except CallError as error:
+            if error.code not in EXCUSED:
+                raise
+            self._apologise(error)
+        self._text.end()
+
+    def _put_text(self, text: str) -> None:
+        self._written += text
+        self._events.put(Delta(text))
+        self._text.put(text)
+
+    def _deltas(self) -> Iterator[str]:
+        talk, settings = self._talk, self._services.settings
         messages = [
             llm_pb2.Message(
                 role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
@@ -247,15 +291,24 @@ class Reply:
             for message in talk.messages
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
-        call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
-        self._register(call.cancel)
-        for reply in call:
-            if reply.WhichOneof("response") == "delta":
-                self._timeline.mark("llm_first_token")
-                self._written += reply.delta
-                self._events.put(Delta(reply.delta))
-                self._text.put(reply.delta)
-        self._text.end()
+        with translate():
+            call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
+            self._register(call.cancel)
+            deltas = (reply.delta for reply in call if reply.delta)
+            first_s, next_s = settings.llm_first_word_seconds, settings.llm_next_word_seconds
+            try:
+                yield from patience.in_time(deltas, call.cancel, first_s=first_s, next_s=next_s)
+            except patience.TookTooLong:
+                raise _late(has_begun=bool(self._written)) from None
+
+    def _apologise(self, error: CallError) -> None:
+        """Say that there is no answer, instead of saying nothing."""
+        self._events.put(Apology(error))
+        words = apology(self._talk.language, self._asked)
+        if self._written:
+            self._put_text("\n\n")  # whatever was being said ends here
+        self._apology = words
+        self._put_text(words)
 
     def _speak(self) -> None:
         spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
@@ -310,6 +363,11 @@ class Reply:
     def _finish(self, end: render_pb2.StreamingRenderEnd) -> None:
         self._timeline.mark("done")
         self.next_frame_index = end.next_frame_index
-        self._is_complete = True
         self._events.put(Done(self._written.strip(), dict(self._timeline.marks)))
         self._events.end()
+
+
+def _late(*, has_begun: bool) -> CallError:
+    setting = "VISAVIS_LLM_NEXT_WORD_SECONDS" if has_begun else "VISAVIS_LLM_FIRST_WORD_SECONDS"
+    message = f"The dialogue did not answer in time. Try again, or raise {setting}."
+    return CallError(grpc.StatusCode.DEADLINE_EXCEEDED, "LLM_TIMEOUT", message, values={"setting": setting})

@@ -11,7 +11,7 @@ from typing import Any
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
-from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError, from_failure
 from client.live import (
     RATE,
@@ -209,6 +209,8 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
                 "height": event.height,
                 "fps": event.fps,
             }
+        case Apology(error):
+            return {"type": "apology", "reply": reply, "error": errors.body_of(error)}
         case Done(text, timeline):
             return {"type": "done", "reply": reply, "text": text, "timeline": timeline}
     raise TypeError(event)

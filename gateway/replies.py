@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from client import request_id
-from client.conversation import Conversation, Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError, from_failure
 from gateway.sse import HEARTBEAT_S
 
@@ -133,7 +133,7 @@ class Reply:
 
 def as_page_events(
     events: Iterator[Event | CallError | None], sentence_url: str, video_url: str
-) -> Iterator[tuple[str, dict] | CallError | None]:
+) -> Iterator[tuple[str, dict] | Apology | CallError | None]:
     """A reply's events under the names that pages know. `media` comes once per sentence, with its first fragment.
 
     Args:
@@ -143,7 +143,7 @@ def as_page_events(
     media_type, shown = "", set()
     for event in events:
         match event:
-            case None | CallError():
+            case None | CallError() | Apology():
                 yield event
             case Delta(text):
                 yield "delta", {"text": text}

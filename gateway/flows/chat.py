@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
 from client import library
-from client.conversation import Conversation
+from client.conversation import Apology, Conversation
 from client.errors import CallError
 from gateway import errors, i18n, sse
 from gateway.chats import Chat
@@ -107,6 +107,8 @@ def _events(chat: Chat, text: str, *, was_heard: bool = False) -> Iterator[str]:
         for told in as_page_events(reply.events(), base + "/sentences/{index}", base + "/video"):
             if isinstance(told, CallError):
                 yield sse.event("error", errors.body_of(told))
+            elif isinstance(told, Apology):
+                yield sse.event("apology", {"error": errors.body_of(told.error)})
             else:
                 yield sse.event(*told) if told else sse.HEARTBEAT
     finally:

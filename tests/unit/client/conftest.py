@@ -69,11 +69,13 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
 
 
 class Writer(llm_pb2_grpc.LlmServiceServicer):
-    """Writes `deltas`, or for ever when `endless`."""
+    """Writes `deltas`, or for ever when `endless`; after `stop_after` of them it is silent, or `breaks`."""
 
     def __init__(self) -> None:
         self.deltas = ["Hello ", "there. ", "How are you?"]
         self.endless = False
+        self.stop_after: int | None = None
+        self.breaks: tuple[int, str, str] | None = None
         self.requests: list[llm_pb2.ReplyRequest] = []
         self.sent_count = 0
         self.ended = threading.Event()
@@ -84,10 +86,17 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
         yield llm_pb2.ReplyResponse(header=llm_pb2.ReplyHeader(engine="test"))
         while True:
             for delta in self.deltas:
+                if self.sent_count == self.stop_after:
+                    self._stop(context)
                 self.sent_count += 1
                 yield llm_pb2.ReplyResponse(delta=delta)
             if not self.endless or not context.is_active():
                 return
+
+    def _stop(self, context: grpc.ServicerContext) -> None:
+        if self.breaks:
+            refuse(context, *self.breaks)
+        self.ended.wait(60)
 
 
 class Speaker(tts_pb2_grpc.TtsServiceServicer):
@@ -155,8 +164,9 @@ def _sentences(pieces: Iterator[str]) -> Iterator[str]:
     text = ""
     for piece in pieces:
         text += piece
-        while (end := min((text.find(mark) for mark in ".?!" if mark in text), default=-1)) >= 0:
-            yield text[: end + 1].strip()
+        while (end := min((text.find(mark) for mark in ".?!\n" if mark in text), default=-1)) >= 0:
+            if text[: end + 1].strip():
+                yield text[: end + 1].strip()
             text = text[end + 1 :]
     if text.strip():
         yield text.strip()
@@ -336,9 +346,10 @@ class Rooms:
         train_pb2_grpc.add_TrainServiceServicer_to_server(self.trainer, server)
 
 
-def client_of(port: int) -> Services:
+def client_of(port: int, **settings: Any) -> Services:
     """A client that finds all five services on one port."""
-    return Services(ClientSettings(**{f"{name}_address": f"127.0.0.1:{port}" for name in NAMES}))
+    addresses = {f"{name}_address": f"127.0.0.1:{port}" for name in NAMES}
+    return Services(ClientSettings(**addresses | settings))
 
 
 @pytest.fixture
