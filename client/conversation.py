@@ -7,10 +7,11 @@ ending them all: closing the iterator of events.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
+STAGES = ("llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment")
+"""What follows from what in a reply, up to the first that is seen of it."""
 EXCUSED = frozenset(
     (
         grpc.StatusCode.UNAVAILABLE,
@@ -88,10 +91,11 @@ class Apology:
 
 @dataclass(frozen=True)
 class Done:
-    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first."""
+    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first; `latency`: see `Reply`."""
 
     text: str
     timeline: dict[str, float]
+    latency: dict[str, float] = field(default_factory=dict)
 
 
 Event = Delta | Sentence | MediaType | Media | Apology | Done
@@ -118,6 +122,8 @@ class Conversation:
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
         self.messages: list[dict[str, str]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
+        self.on_reply: Callable[[Reply], object] = lambda reply: None
+        """Called with every reply when it is over, in whichever thread that is."""
         self._last: Reply | None = None
 
     def listen(self, audio: BinaryIO) -> str:
@@ -128,11 +134,11 @@ class Conversation:
         """
         return speech.transcribe(self._services, audio, self.language)["text"]
 
-    def reply(self, text: str) -> Reply:
-        """Answer the user."""
+    def reply(self, text: str, listened: Mapping[str, float] | None = None) -> Reply:
+        """Answer the user. `listened`: seconds of the stages that came before this, for the reply's `latency`."""
         del self.messages[:-MESSAGES_KEPT]
         self.messages.append({"role": "user", "text": text})
-        self._last = Reply(self)
+        self._last = Reply(self, listened or {})
         return self._last
 
     def heard(self, seconds: float) -> None:
@@ -158,8 +164,12 @@ class _Timeline:
     began: float = field(default_factory=time.monotonic)
     marks: dict[str, float] = field(default_factory=dict)
 
-    def mark(self, name: str) -> None:
-        self.marks.setdefault(name, round(time.monotonic() - self.began, 4))
+    def mark(self, name: str) -> bool:
+        """Note that it happened; whether this was the first time."""
+        is_first = name not in self.marks
+        if is_first:
+            self.marks[name] = round(time.monotonic() - self.began, 4)
+        return is_first
 
 
 class Reply:
@@ -168,8 +178,8 @@ class Reply:
     Any thread may cancel it, also before it has begun; the iterator then ends. What was sent by then is remembered.
     """
 
-    def __init__(self, conversation: Conversation) -> None:
-        self._talk = conversation
+    def __init__(self, conversation: Conversation, listened: Mapping[str, float]) -> None:
+        self._talk, self._listened = conversation, listened
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
@@ -181,6 +191,8 @@ class Reply:
         self._asked = conversation.messages[-1]["text"]
         self._written = self._apology = ""
         self._timeline = _Timeline()
+        self._encoding_s = 0.0  # of the first fragment
+        self._error: CallError | None = None
         self.next_frame_index = conversation.next_frame_index
         self._told = self._tell()
 
@@ -195,9 +207,13 @@ class Reply:
     def _tell(self) -> Generator[Event, None, None]:
         try:
             yield from self._run_calls()
+        except CallError as error:
+            self._error = error
+            raise
         finally:
             self.cancel()
             self._talk.remember(self, self.sent_text())
+            self._talk.on_reply(self)
 
     def _run_calls(self) -> Iterator[Event]:
         for stage in (self._write, self._speak, self._show):
@@ -221,6 +237,28 @@ class Reply:
         self._endings.append(end)
         if self._cancelled.is_set():
             end()
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: "done", "interrupted" before all of it was sent, "timed_out" or "failed"."""
+        if self._error is None:
+            return "done" if self._is_complete else "interrupted"
+        return "timed_out" if self._error.code == grpc.StatusCode.DEADLINE_EXCEEDED else "failed"
+
+    @property
+    def latency(self) -> dict[str, float]:
+        """Seconds of each stage from the end of the user's speech or text to the first fragment; `total` is their sum.
+
+        `vad` and `asr` are known of speech. Empty while there is no fragment, and when the dialogue did not answer.
+        """
+        marks = self._timeline.marks
+        if not all(stage in marks for stage in STAGES):
+            return {}
+        stages = {**self._listened, STAGES[0]: marks[STAGES[0]]}
+        stages |= {stage: marks[stage] - marks[before] for before, stage in itertools.pairwise(STAGES)}
+        stages[STAGES[-1]] -= self._encoding_s
+        stages |= {"encode": self._encoding_s, "total": sum(stages.values()) + self._encoding_s}
+        return {stage: round(seconds, 4) for stage, seconds in stages.items()}
 
     @property
     def seconds_sent(self) -> float:
@@ -303,6 +341,7 @@ class Reply:
 
     def _apologise(self, error: CallError) -> None:
         """Say that there is no answer, instead of saying nothing."""
+        self._error = error
         self._events.put(Apology(error))
         words = apology(self._talk.language, self._asked)
         if self._written:
@@ -338,7 +377,8 @@ class Reply:
                     MediaType(header.media_type, header.width, header.height, header.fps, header.init_segment)
                 )
             elif kind == "fragment":
-                self._timeline.mark("render_first_fragment")
+                if self._timeline.mark("render_first_fragment"):
+                    self._encoding_s = reply.fragment.encoding_duration.ToTimedelta().total_seconds()
                 self._events.put(self._media(reply.fragment))
             else:
                 self._finish(reply.end)
@@ -363,7 +403,7 @@ class Reply:
     def _finish(self, end: render_pb2.StreamingRenderEnd) -> None:
         self._timeline.mark("done")
         self.next_frame_index = end.next_frame_index
-        self._events.put(Done(self._written.strip(), dict(self._timeline.marks)))
+        self._events.put(Done(self._written.strip(), dict(self._timeline.marks), self.latency))
         self._events.end()
 
 

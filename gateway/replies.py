@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -37,8 +37,10 @@ class _Piece:
 class Reply:
     """A reply being written, spoken and shown by a thread; any number of readers follow it."""
 
-    def __init__(self, conversation: Conversation, text: str, path: Path) -> None:
-        self._reply, self.path = conversation.reply(text), path
+    def __init__(
+        self, conversation: Conversation, text: str, path: Path, listened: Mapping[str, float] | None = None
+    ) -> None:
+        self._reply, self.path = conversation.reply(text, listened), path
         self._changed = threading.Condition()
         self._events: list[Event | CallError] = []
         self._pieces: list[_Piece] = []
@@ -155,7 +157,7 @@ def as_page_events(
             case Media(sentence_index=index) if index not in shown:
                 shown.add(index)
                 yield "media", {"index": index, "url": sentence_url.format(index=index), "media_type": media_type}
-            case Done(text, timeline):
-                yield "done", {"text": text, "video_url": video_url, "timeline": timeline}
+            case Done(text, timeline, latency):
+                yield "done", {"text": text, "video_url": video_url, "timeline": timeline, "latency": latency}
             case _:
                 yield None  # so that the stream is written to, and a reader who has gone is noticed

@@ -15,12 +15,14 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from client.conversation import STAGES
 from client.live_socket import LiveSocket, Piece
 
 pytestmark = pytest.mark.e2e
 RATE = 16_000
 TICK = RATE // 20 * 2  # bytes of 50 ms
 WAIT_S = 60
+DONE = 'visavis_replies_total{outcome="done"}'
 QUESTION = "What can you do for me today, and how does it work?"
 
 
@@ -128,6 +130,27 @@ def test_what_is_said_is_heard_and_answered_with_a_playable_video(talk: Talk, qu
     media = talk.until_a("media")
     assert frames / media["fps"] > 1 and "avc1" in media["media_type"]
     assert list(done["timeline"].values()) == sorted(done["timeline"].values())
+
+
+def test_a_reply_tells_where_its_time_went_and_so_does_the_gateway(talk: Talk, question: bytes, stack: Any) -> None:
+    before = figures(stack)
+    talk.speak(question)
+    talk.be_silent(1.5)
+    stages = talk.until_a("done")["latency"]
+    assert list(stages) == ["vad", "asr", *STAGES, "encode", "total", "transport"]
+    assert stages["vad"] == pytest.approx(0.4, abs=0.05)
+    assert all(seconds > 0 for seconds in stages.values())
+    stack.until(lambda: figures(stack)[DONE] > before.get(DONE, 0), WAIT_S, "the reply is counted")
+    after = figures(stack)
+    for stage in stages.keys() - {"total"}:
+        count = f'visavis_reply_stage_seconds_count{{stage="{stage}"}}'
+        assert after[count] > before.get(count, 0)
+
+
+def figures(stack: Any) -> dict[str, float]:
+    """What the gateway tells Prometheus."""
+    lines = httpx.get(f"{stack.url}/metrics").raise_for_status().text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
 
 def test_speech_interrupts_a_reply_and_is_answered(talk: Talk, question: bytes) -> None:

@@ -173,10 +173,11 @@ def _sentences(pieces: Iterator[str]) -> Iterator[str]:
 
 
 class Painter(render_pb2_grpc.RenderServiceServicer):
-    """A fragment of ten frames for each piece of audio; keeps generations. `after` delays the first fragment."""
+    """A fragment of ten frames for each piece of audio, encoded in `encoding_s`; keeps generations."""
 
     def __init__(self) -> None:
         self.configs: list[render_pb2.StreamingRenderConfig] = []
+        self.encoding_s = 0.0
         self.told: list[tuple[int, int]] = []  # audio so far, in samples, and where a closure begins
         self.ended = threading.Event()
         self.go = threading.Event()
@@ -208,7 +209,12 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
                 continue
             heard += len(request.audio) // 2
             count = round(len(request.audio) / 2 / RATE * FPS)
-            fragment = render_pb2.MediaFragment(data=b"fragment", frame_index=frame, frame_count=count)
+            fragment = render_pb2.MediaFragment(
+                data=b"fragment",
+                frame_index=frame,
+                frame_count=count,
+                encoding_duration=_duration(self.encoding_s),
+            )
             yield render_pb2.StreamingRenderResponse(fragment=fragment)
             frame += count
         end = render_pb2.StreamingRenderEnd(frame_count=frame, next_frame_index=config.start_frame_index + frame)

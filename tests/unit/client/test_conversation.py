@@ -9,7 +9,18 @@ import pytest
 from google.rpc import code_pb2
 from visavis.llm.v1 import llm_pb2
 
-from client.conversation import MESSAGES_KEPT, Apology, Conversation, Delta, Done, Media, MediaType, Reply, Sentence
+from client.conversation import (
+    MESSAGES_KEPT,
+    STAGES,
+    Apology,
+    Conversation,
+    Delta,
+    Done,
+    Media,
+    MediaType,
+    Reply,
+    Sentence,
+)
 from client.errors import CallError
 from client.hop import QUEUE_LENGTH, Cancelled, Hop
 
@@ -45,6 +56,36 @@ def test_the_timeline_is_in_order(talk) -> None:
     timeline = list(talk.reply("Hi"))[-1].timeline
     order = ["llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment", "done"]
     assert [timeline[name] for name in order] == sorted(timeline[name] for name in order)
+
+
+def test_the_stages_of_a_reply_add_up(talk, rooms) -> None:
+    rooms.painter.encoding_s = 0.001
+    done = list(talk.reply("Hi", {"vad": 0.4, "asr": 0.1}))[-1]
+    stages = dict(done.latency)
+    assert list(stages) == ["vad", "asr", *STAGES, "encode", "total"]
+    assert stages["encode"] == 0.001, "of the first fragment, not of all"
+    assert stages.pop("total") == pytest.approx(sum(stages.values()), abs=1e-3)
+    heard = stages["vad"] + stages["asr"]
+    assert done.timeline["render_first_fragment"] == pytest.approx(sum(stages.values()) - heard, abs=1e-3)
+
+
+def test_what_was_not_heard_has_no_such_stages(talk) -> None:
+    assert {"vad", "asr"}.isdisjoint(list(talk.reply("Hi"))[-1].latency)
+
+
+def test_every_reply_tells_how_it_ended(talk, rooms) -> None:
+    ended = []
+    talk.on_reply = lambda reply: ended.append((reply.outcome, bool(reply.latency)))
+    list(talk.reply("Hi"))
+    rooms.speaker.go.clear()
+    interrupted = talk.reply("Hi")
+    next(iter(interrupted))
+    interrupted.close()
+    rooms.speaker.go.set()
+    rooms.speaker.fail_at = 0
+    with pytest.raises(CallError):
+        list(talk.reply("Hi"))
+    assert ended == [("done", True), ("interrupted", False), ("failed", False)]
 
 
 def test_the_services_get_what_they_need(talk, rooms) -> None:
@@ -231,10 +272,12 @@ def hurry(rooms) -> None:
 
 @pytest.mark.usefixtures("hurry")
 def test_an_apology_for_a_dialogue_that_never_answers(talk, rooms) -> None:
-    rooms.writer.stop_after = 0
+    rooms.writer.stop_after, ended = 0, []
+    talk.on_reply = lambda reply: ended.append((reply.outcome, reply.latency))
     error, said = say(talk)
     assert (error.reason, error.values) == ("LLM_TIMEOUT", {"setting": "VISAVIS_LLM_FIRST_WORD_SECONDS"})
     assert said.startswith("Sorry, I cannot answer")
+    assert ended == [("timed_out", {})], "how long it took would be no figure of a reply"
     assert rooms.writer.ended.wait(LONGEST_S), "the call goes on"
     assert talk.messages == [{"role": "user", "text": "Hi"}]
 
