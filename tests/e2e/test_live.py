@@ -150,6 +150,7 @@ def test_another_version_is_refused(stack: Any, chat: str) -> None:
         ({"type": "text", "text": "\ud800"}, "NOT_UNDERSTOOD"),
         ({"type": "played", "reply": 1, "seconds": 10**400}, "NOT_UNDERSTOOD"),
         ({"type": "played", "reply": "one", "seconds": 1}, "NOT_UNDERSTOOD"),
+        ({"type": "received", "reply": "one"}, "NOT_UNDERSTOOD"),
         ({"type": "text", "text": "x" * 5000}, "TEXT_TOO_LONG"),
     ],
 )
