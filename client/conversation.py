@@ -341,8 +341,8 @@ class Reply:
 
     def _apologise(self, error: CallError) -> None:
         """Say that there is no answer, instead of saying nothing."""
+        self._events.put(Apology(error))  # unless it was we who cancelled
         self._error = error
-        self._events.put(Apology(error))
         words = apology(self._talk.language, self._asked)
         if self._written:
             self._put_text("\n\n")  # whatever was being said ends here
