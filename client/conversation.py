@@ -212,7 +212,8 @@ class Reply:
             raise
         finally:
             self.cancel()
-            self._talk.remember(self, self.sent_text())
+            if not self._is_complete:
+                self._talk.remember(self, self.sent_text())
             self._talk.on_reply(self)
 
     def _run_calls(self) -> Iterator[Event]:
@@ -223,7 +224,9 @@ class Reply:
                 raise event
             if isinstance(event, Media):
                 self._sent_s = (event.frame_index + event.frame_count) / self._fps
-            self._is_complete = isinstance(event, Done)
+            if isinstance(event, Done):  # remembered before anybody can go on with the talk
+                self._is_complete = True
+                self._talk.remember(self, self.sent_text())
             yield event
 
     def cancel(self) -> None:

@@ -21,7 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from visavis.asr.v1 import asr_pb2
 
 from client import request_id
-from client.conversation import Conversation, Event, Media, Reply
+from client.conversation import Conversation, Done, Event, Media, Reply
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
 from client.microphone import RATE, Microphone
@@ -300,6 +300,7 @@ class LiveTalk:
             for event in turn.reply:
                 if isinstance(event, Media):
                     turn.sent_s = turn.reply.seconds_sent
+                turn.is_sent = isinstance(event, Done)
                 self._events.put(Told(turn.number, event), turn.cancelled)
         except Cancelled:
             pass  # nobody wants the rest
