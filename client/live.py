@@ -21,7 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from visavis.asr.v1 import asr_pb2
 
 from client import request_id
-from client.conversation import Conversation, Event, Media, Reply
+from client.conversation import Conversation, Done, Event, Media, Reply
 from client.echo import EchoCanceller, Sound
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
@@ -245,7 +245,9 @@ class LiveTalk:
             elif kind == "speech_goes_on":
                 self._go_on(began_s + _seconds(reply.speech_goes_on.offset))
             elif kind == "final":
-                self._understand(reply.final.text, began_s + _seconds(reply.final.end_offset))
+                end_s = began_s + _seconds(reply.final.end_offset)
+                endpoint_s = began_s + _seconds(reply.final.endpoint_offset)
+                self._understand(reply.final.text, end_s, endpoint_s)
 
     def _requests(self) -> Iterator[asr_pb2.StreamingRecognizeRequest]:
         hangover = Duration()
@@ -274,25 +276,33 @@ class LiveTalk:
             if self._onset_s is not None and until_s - self._onset_s > DECIDE_S:
                 self._interrupt()
 
-    def _understand(self, text: str, end_s: float) -> None:
+    def _understand(self, text: str, end_s: float, endpoint_s: float) -> None:
         """An utterance has ended: answer it, unless it says nothing that wants an answer."""
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
             if is_undecided and (not text or is_back_channel(text)):
                 self._tell(Resumed())
             elif text:
-                self._answer(Transcript(text, end_s))
+                self._answer(Transcript(text, end_s), endpoint_s)
 
-    def _answer(self, heard: Transcript) -> None:
+    def _answer(self, heard: Transcript, endpoint_s: float = 0.0) -> None:
         if self._closed.is_set():
             return  # the conversation may be somebody else's by now
         self._interrupt()
         self._tell(heard)
         self._count += 1
         sound = Sound()
-        turn = self._turn = _Turn(self._count, self._talk.reply(heard.text, sound.push), sound)
+        reply = self._talk.reply(heard.text, self._listened(heard, endpoint_s), sound.push)
+        turn = self._turn = _Turn(self._count, reply, sound)
         turn.thread = threading.Thread(target=request_id.kept(self._run), args=(turn,), daemon=True)
         turn.thread.start()
+
+    def _listened(self, heard: Transcript, endpoint_s: float) -> dict[str, float]:
+        """How long it took to notice that the user had ended, and from then until now."""
+        if heard.end_s is None or endpoint_s < heard.end_s:  # written, or the recogniser does not tell
+            return {}
+        asr_s = time.monotonic() - self._microphone.arrived_at(endpoint_s)
+        return {"vad": endpoint_s - heard.end_s, "asr": asr_s}
 
     def _run(self, turn: _Turn) -> None:
         try:
@@ -301,6 +311,7 @@ class LiveTalk:
                     if not turn.sent_s:
                         self._echo.play(turn.sound)
                     turn.sent_s = turn.reply.seconds_sent
+                turn.is_sent = isinstance(event, Done)
                 self._events.put(Told(turn.number, event), turn.cancelled)
         except Cancelled:
             pass  # nobody wants the rest

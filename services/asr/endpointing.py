@@ -51,9 +51,10 @@ class SpeechGoesOn:
 
 @dataclass(frozen=True)
 class SpeechEnded:
-    """The utterance's last speech ended at `sample_index` (the hangover lies after it)."""
+    """The utterance's last speech ended at `sample_index`; the hangover after it was over at `known_index`."""
 
     sample_index: int
+    known_index: int
 
 
 Event = SpeechStarted | SpeechGoesOn | Speech | SpeechEnded
@@ -158,7 +159,7 @@ class Endpointer:
     def _end(self) -> list[Event]:
         self._spoken = 0
         self._forget()
-        return [SpeechEnded(self._last_voiced * FRAME_SAMPLES)]
+        return [SpeechEnded(self._last_voiced * FRAME_SAMPLES, self._position * FRAME_SAMPLES)]
 
     def _forget(self) -> None:
         self._before.clear()
