@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
+"""Messages before the newest that the dialogue service is told; the conversation itself holds more."""
+MESSAGES_HELD = 2000
+_EXPRESSION = ("mouth_amplitude", "head_motion")
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,31 @@ class Conversation:
         self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
         self.size = size
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
-        self.messages: list[dict[str, str]] = []
+        self.messages: list[dict[str, Any]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
         self._last: Reply | None = None
+        self.on_change: Callable[[], object] = lambda: None
+        """Called whenever `messages` have changed."""
+
+    @classmethod
+    def from_dict(cls, services: Services, told: dict[str, Any]) -> Conversation:
+        """Go on with a conversation from what `as_dict` told of it."""
+        options = {name: told[name] for name in ("avatar", "voice", "persona", "language", "size", *_EXPRESSION)}
+        conversation = cls(services, **options)
+        conversation.messages = list(told["messages"])
+        return conversation
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it was begun and what was said, for JSON. Of a message, `at` says when, in seconds since 1970."""
+        return {
+            "avatar": self.avatar,
+            "voice": self.voice,
+            "persona": self.persona,
+            "language": self.language,
+            "size": self.size,
+            **{name: round(getattr(self.expression, name), 4) for name in _EXPRESSION},
+            "messages": list(self.messages),
+        }
 
     def listen(self, audio: BinaryIO) -> str:
         """What a recording of the user says.
@@ -110,9 +135,10 @@ class Conversation:
 
     def reply(self, text: str) -> Reply:
         """Answer the user."""
-        del self.messages[:-MESSAGES_KEPT]
-        self.messages.append({"role": "user", "text": text})
+        del self.messages[:-MESSAGES_HELD]
+        self._note("user", text)
         self._last = Reply(self)
+        self.on_change()
         return self._last
 
     def heard(self, seconds: float) -> None:
@@ -127,8 +153,12 @@ class Conversation:
         if self.messages and self.messages[-1]["role"] == "assistant":
             self.messages.pop()
         if text:
-            self.messages.append({"role": "assistant", "text": text})
+            self._note("assistant", text)
         self.next_frame_index = reply.next_frame_index
+        self.on_change()
+
+    def _note(self, role: str, text: str) -> None:
+        self.messages.append({"role": role, "text": text, "at": round(time.time(), 3)})
 
 
 @dataclass
@@ -244,7 +274,7 @@ class Reply:
             llm_pb2.Message(
                 role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
             )
-            for message in talk.messages
+            for message in talk.messages[-MESSAGES_KEPT - 1 :]
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
         call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
