@@ -76,8 +76,10 @@ def live(ws: Server, chat_id: str) -> None:
 
 def _talk(ws: Server, chat: Chat) -> None:
     with context().chats.place(chat):
+        settings, metrics = context().settings, context().metrics
+        chat.conversation.on_reply = metrics.reply_over
         talk = LiveTalk(services(), chat.conversation)
-        connection = Live(ws, talk, chat.id, HANGOVER_MS, context().settings.max_message_characters)
+        connection = Live(ws, talk, chat.id, HANGOVER_MS, settings.max_message_characters, metrics)
         with chat.live(connection):
             connection.run()
 
