@@ -62,7 +62,7 @@ class Microphone:
             self._pieces.append((pcm, time.monotonic()))
             self._waiting += len(pcm)
             while self._waiting > MAX_WAITING_S * BYTES_PER_S:
-                self._waiting -= len(self._pieces.popleft())
+                self._waiting -= len(self._pieces.popleft()[0])
             self._changed.notify_all()
 
     def read(self) -> Iterator[bytes]:
