@@ -33,6 +33,7 @@ MESSAGES_KEPT = 60
 """Messages before the newest that the dialogue service is told; the conversation itself holds more."""
 MESSAGES_HELD = 2000
 _EXPRESSION = ("mouth_amplitude", "head_motion")
+_TIMED = ("text", "start_s", "end_s")
 STAGES = ("llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment")
 """What follows from what in a reply, up to the first that is seen of it."""
 EXCUSED = frozenset(
@@ -62,6 +63,14 @@ class Sentence:
     index: int
     text: str
     start_s: float
+
+
+@dataclass(frozen=True)
+class Words:
+    """The next words of a sentence, each `text`, `start_s` and `end_s`; before the sound in which they are spoken."""
+
+    index: int
+    words: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ class Done:
     latency: dict[str, float] = field(default_factory=dict)
 
 
-Event = Delta | Sentence | MediaType | Media | Apology | Done
+Event = Delta | Sentence | Words | MediaType | Media | Apology | Done
 
 
 class Conversation:
@@ -215,6 +224,7 @@ class Reply:
         self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
         self._endings: list[Callable[[], object]] = []
         self._sentences: list[speech.SpokenSentence] = []
+        self._words_told: dict[int, int] = {}  # how many of each sentence
         self._fps = 25.0
         self._sent_s = 0.0
         self._is_complete = False
@@ -390,10 +400,17 @@ class Reply:
                 self._events.put(Sentence(event.index, event.text, event.start_s))
             elif isinstance(event, bytes):
                 self._timeline.mark("tts_first_audio")
+                self._tell_words(spoken.sentences[-1])
                 self._audio.put(render_pb2.StreamingRenderRequest(audio=event))
             else:
                 self._audio.put(render_pb2.StreamingRenderRequest(closures=event))
         self._audio.end()
+
+    def _tell_words(self, sentence: speech.SpokenSentence) -> None:
+        fresh = sentence.words[self._words_told.get(sentence.index, 0) :]
+        if fresh:
+            self._words_told[sentence.index] = len(sentence.words)
+            self._events.put(Words(sentence.index, [{name: word[name] for name in _TIMED} for word in fresh]))
 
     def _show(self) -> None:
         call = self._services.render.StreamingRender(self._render_requests(), timeout=STREAM_TIMEOUT_S)

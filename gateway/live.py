@@ -12,7 +12,7 @@ from typing import Any
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
-from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence, Words
 from client.errors import CallError, from_failure
 from client.live import (
     RATE,
@@ -238,6 +238,8 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
             return {"type": "delta", "reply": reply, "text": text}
         case Sentence(index, text, start_s):
             return {"type": "sentence", "reply": reply, "index": index, "text": text, "start_s": start_s}
+        case Words(index, words):
+            return {"type": "words", "reply": reply, "index": index, "words": words}
         case MediaType():
             return {
                 "type": "media",

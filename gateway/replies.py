@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from client import request_id
-from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType, Sentence, Words
 from client.errors import CallError, from_failure
 from gateway.sse import HEARTBEAT_S
 
@@ -151,6 +151,8 @@ def as_page_events(
                 yield "delta", {"text": text}
             case Sentence(index, text, start_s):
                 yield "sentence", {"index": index, "text": text, "start_s": start_s}
+            case Words(index, words):
+                yield "words", {"index": index, "words": words}
             case MediaType():
                 media_type = event.media_type
                 yield None

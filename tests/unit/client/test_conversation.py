@@ -21,6 +21,7 @@ from client.conversation import (
     MediaType,
     Reply,
     Sentence,
+    Words,
 )
 from client.errors import CallError
 from client.hop import QUEUE_LENGTH, Cancelled, Hop
@@ -46,6 +47,20 @@ def test_a_turn_is_written_spoken_and_shown(talk, rooms) -> None:
     assert frames == [(0, 10), (10, 10), (20, 10), (30, 10), (40, 10)]
     assert isinstance(events[-1], Done)
     assert events[-1].text == REPLY
+
+
+def test_every_word_is_told_with_its_time_before_it_is_shown(talk) -> None:
+    events = list(talk.reply("Hi"))
+    words = [(event.index, word) for event in events if isinstance(event, Words) for word in event.words]
+    assert [(index, word["text"]) for index, word in words] == [
+        (0, "Hello"), (0, "there."), (1, "How"), (1, "are"), (1, "you?"),
+    ]  # fmt: skip
+    assert words[3][1] == {"text": "are", "start_s": pytest.approx(1.2), "end_s": pytest.approx(1.6)}
+    media = [event for event in events if isinstance(event, Words | Media)]
+    for number, event in enumerate(media):
+        if isinstance(event, Media):
+            told = [word for one in media[:number] if isinstance(one, Words) for word in one.words]
+            assert told[-1]["end_s"] * 25 >= event.frame_index + event.frame_count - 0.5
 
 
 def test_media_knows_its_sentence(talk) -> None:
@@ -296,7 +311,7 @@ def test_an_apology_for_a_dialogue_that_never_answers(talk, rooms) -> None:
     assert said.startswith("Sorry, I cannot answer")
     assert ended == [("timed_out", {})], "how long it took would be no figure of a reply"
     assert rooms.writer.ended.wait(LONGEST_S), "the call goes on"
-    assert talk.messages == [{"role": "user", "text": "Hi"}]
+    assert [message["text"] for message in talk.messages] == ["Hi"]
 
 
 @pytest.mark.usefixtures("hurry")
