@@ -19,7 +19,7 @@ import grpc
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
-from client import patience, request_id, speech
+from client import cast, patience, request_id, speech
 from client.apology import apology
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
@@ -103,11 +103,15 @@ class Apology:
 
 @dataclass(frozen=True)
 class Done:
-    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first; `latency`: see `Reply`."""
+    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first; `latency`: see `Reply`.
+
+    `next_frame_index`: the frame of the avatar's idle loop that follows.
+    """
 
     text: str
     timeline: dict[str, float]
     latency: dict[str, float] = field(default_factory=dict)
+    next_frame_index: int = 0
 
 
 Event = Delta | Sentence | Words | MediaType | Media | Apology | Done
@@ -160,6 +164,22 @@ class Conversation:
             "messages": list(self.messages),
         }
 
+    def use(self, **chosen: str) -> None:
+        """Go on with another `avatar`, `voice`, `persona` or `language` from the next reply on.
+
+        What is not named stays; but another avatar speaks in its own voice unless one is named. An empty voice is the
+        avatar's own or the engine's, an empty persona or language the engine's choice.
+
+        Raises:
+            CallError: there is none of that name.
+        """
+        chosen = cast.known(self._services, {"avatar": self.avatar, **chosen} if "voice" in chosen else chosen)
+        if chosen.get("avatar", self.avatar) != self.avatar:
+            self.next_frame_index = 0
+        for name, value in chosen.items():
+            setattr(self, name, value)
+        self.on_change()
+
     def listen(self, audio: BinaryIO) -> str:
         """What a recording of the user says.
 
@@ -189,7 +209,8 @@ class Conversation:
             self.messages.pop()
         if text:
             self._note("assistant", text)
-        self.next_frame_index = reply.next_frame_index
+        if reply.avatar == self.avatar:
+            self.next_frame_index = reply.next_frame_index
         self.on_change()
 
     def _note(self, role: str, text: str) -> None:
@@ -219,6 +240,8 @@ class Reply:
 
     def __init__(self, conversation: Conversation, listened: Mapping[str, float]) -> None:
         self._talk, self._listened = conversation, listened
+        self.avatar, self._voice = conversation.avatar, conversation.voice
+        self._persona, self._language = conversation.persona, conversation.language
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
@@ -368,7 +391,7 @@ class Reply:
             )
             for message in talk.messages[-MESSAGES_KEPT - 1 :]
         ]
-        request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
+        request = llm_pb2.ReplyRequest(messages=messages, persona=self._persona, language=self._language)
         with translate():
             call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
             self._register(call.cancel)
@@ -383,14 +406,14 @@ class Reply:
         """Say that there is no answer, instead of saying nothing."""
         self._error = error
         self._events.put(Apology(error))
-        words = apology(self._talk.language, self._asked)
+        words = apology(self._language, self._asked)
         if self._written:
             self._put_text("\n\n")  # whatever was being said ends here
         self._apology = words
         self._put_text(words)
 
     def _speak(self) -> None:
-        spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
+        spoken = speech.say(self._services, self._text, voice=self._voice, language=self._language)
         self._register(spoken.close)
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)
@@ -433,7 +456,7 @@ class Reply:
     def _render_requests(self) -> Iterator[render_pb2.StreamingRenderRequest]:
         rate = next(iter(self._rate), 0)
         config = render_pb2.StreamingRenderConfig(
-            avatar=self._talk.avatar,
+            avatar=self.avatar,
             sample_rate_hertz=rate,
             size=self._talk.size,
             start_frame_index=self.next_frame_index,
@@ -450,7 +473,7 @@ class Reply:
     def _finish(self, end: render_pb2.StreamingRenderEnd) -> None:
         self._timeline.mark("done")
         self.next_frame_index = end.next_frame_index
-        self._events.put(Done(self._written.strip(), dict(self._timeline.marks), self.latency))
+        self._events.put(Done(self._written.strip(), dict(self._timeline.marks), self.latency, end.next_frame_index))
         self._events.end()
 
 

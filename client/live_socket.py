@@ -57,6 +57,10 @@ class LiveSocket:
         """Send what the user wrote."""
         self.send({"type": "text", "text": text})
 
+    def use(self, **chosen: str) -> None:
+        """Go on with another `avatar`, `voice`, `persona` or `language`."""
+        self.send({"type": "use", **chosen})
+
     def stop(self) -> None:
         """End the reply."""
         self.send({"type": "stop"})

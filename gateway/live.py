@@ -12,6 +12,7 @@ from typing import Any
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
+from client import cast
 from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence, Words
 from client.errors import CallError, from_failure
 from client.live import (
@@ -25,6 +26,7 @@ from client.live import (
     Resumed,
     Told,
     Transcript,
+    Using,
 )
 from client.microphone import TooFast
 from gateway import errors
@@ -150,14 +152,22 @@ class Live:
                 self._talk.say(text.strip())
             case {"type": "stop"}:
                 self._talk.stop()
+            case {"type": "use"}:
+                self._use({name: message[name] for name in cast.NAMES if name in message})
             case {"type": "received", "reply": int(reply)}:
                 self._received(reply)
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
                 self._talk.played(reply, seconds, is_over=message.get("is_over") is True)
             case _:
-                known = "text, stop, received or played"
+                known = "text, stop, use, received or played"
                 text = f'A text message is JSON of "type" {known}; docs/live-protocol.md lists their fields.'
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
+
+    def _use(self, chosen: dict[str, Any]) -> None:
+        if not chosen or not all(isinstance(name, str) for name in chosen.values()):
+            text = f'A message of "type" use names one or more of {", ".join(cast.NAMES)}, each by a text.'
+            raise Refusal(text, reason="NOT_UNDERSTOOD", field=next(iter(chosen), "type"))
+        self._talk.use(chosen)
 
     def _received(self, reply: int) -> None:
         """The client has a reply's first fragment; how long that took is told with the rest of it, and counted."""
@@ -173,10 +183,8 @@ class Live:
             case Told(reply, MediaType() as kind):
                 self._send(_described(reply, kind))
                 self._send_media(reply, kind.init_segment, 0)
-            case Told(reply, Done(text, timeline, latency)):
-                if reply in self._transport:
-                    latency = latency | {"transport": self._transport[reply]}
-                self._send({"type": "done", "reply": reply, "text": text, "timeline": timeline, "latency": latency})
+            case Told(reply, Done() as done):
+                self._send_done(reply, done)
             case Told(reply, told):
                 self._send(_described(reply, told))
             case Failed(error, reply):
@@ -190,6 +198,19 @@ class Live:
         if number == 1:
             self._shown = (reply, time.monotonic())
         self._ws.send(DOWN.pack(reply, number, frame_index) + data)
+
+    def _send_done(self, reply: int, done: Done) -> None:
+        transport = {"transport": self._transport[reply]} if reply in self._transport else {}
+        self._send(
+            {
+                "type": "done",
+                "reply": reply,
+                "text": done.text,
+                "timeline": done.timeline,
+                "latency": done.latency | transport,
+                "next_frame_index": done.next_frame_index,
+            }
+        )
 
     def _send(self, event: dict[str, Any]) -> None:
         self._ws.send(json.dumps(event, ensure_ascii=False))
@@ -229,6 +250,8 @@ def _happened(event: LiveEvent) -> dict[str, Any]:
             return {"type": "resumed"}
         case Interrupted(reply, heard_s):
             return {"type": "interrupted", "reply": reply, "heard_s": heard_s}
+        case Using():
+            return {"type": "using", **{name: getattr(event, name) or None for name in cast.NAMES}}
     raise TypeError(event)
 
 

@@ -8,6 +8,7 @@ appends sentence after sentence to one SourceBuffer.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections.abc import Iterator, Mapping
@@ -159,7 +160,7 @@ def as_page_events(
             case Media(sentence_index=index) if index not in shown:
                 shown.add(index)
                 yield "media", {"index": index, "url": sentence_url.format(index=index), "media_type": media_type}
-            case Done(text, timeline, latency):
-                yield "done", {"text": text, "video_url": video_url, "timeline": timeline, "latency": latency}
+            case Done():
+                yield "done", dataclasses.asdict(event) | {"video_url": video_url}
             case _:
                 yield None  # so that the stream is written to, and a reader who has gone is noticed

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
-from client import library
+from client import cast, library
 from client.conversation import Apology, Conversation
 from client.errors import CallError
 from gateway import errors, exports, i18n, sse
@@ -33,7 +33,7 @@ def page() -> str:
 @blueprint.post("/api/v1/chats")
 def create() -> tuple[Response, int]:
     fields = Fields()
-    avatar = _avatar(fields.required("avatar"))
+    avatar = cast.avatar(services(), fields.required("avatar"))
     persona, language = fields.text("persona"), fields.text("language")
     conversation = Conversation(
         services(),
@@ -57,6 +57,14 @@ def _shown(told: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/api/v1/chats/<chat_id>")
 def one(chat_id: str) -> Response:
     return jsonify(_shown(context().chats.told(chat_id)))
+
+
+@blueprint.patch("/api/v1/chats/<chat_id>")
+def change(chat_id: str) -> Response:
+    """Go on with another avatar, voice, persona or language, also where the one before has been deleted."""
+    chat = context().chats.get(chat_id)
+    chat.conversation.use(**Fields().given(cast.NAMES))
+    return jsonify(_shown(chat.told()))
 
 
 @blueprint.get("/api/v1/chats/<chat_id>/export")
@@ -92,14 +100,6 @@ def _check_cast(told: dict[str, Any]) -> None:
     if told["voice"] and told["voice"] not in [voice["name"] for voice in library.voices(services())]:
         text = f"The voice of this conversation has been deleted. Begin a new one with another voice. {gone}"
         raise Refusal(text, reason="CHAT_VOICE_GONE", field="voice", status=409)
-
-
-def _avatar(name: str) -> dict[str, Any]:
-    try:
-        return library.avatar(services(), name)
-    except CallError as error:
-        error.field = error.field and "avatar"  # the service calls it "name"
-        raise
 
 
 def greeting(persona: str, language: str) -> str:

@@ -25,6 +25,7 @@ from client.live import (
     Resumed,
     Told,
     Transcript,
+    Using,
     is_back_channel,
 )
 from client.microphone import BYTES_PER_S
@@ -290,6 +291,40 @@ def test_a_language_that_nobody_recognises_is_told_once_and_writing_still_works(
     talk.say("Hi")
     ear.until_a(Done)
     assert len(rooms.listener.configs) == 1
+    talk.close()
+
+
+def test_another_avatar_talks_from_the_next_reply_on(talk, ear, rooms, conversation) -> None:
+    rooms.painter.avatars = ["Ann", "Bob"]
+    talk.say("Hi")
+    ear.until_a(Done)
+    talk.use({"avatar": "Bob"})
+    assert ear.until_a(Using).avatar == "Bob"
+    talk.say("Who are you?")
+    ear.until(lambda event: isinstance(event, Told) and event.reply == 2 and isinstance(event.event, Done))
+    assert [config.avatar for config in rooms.painter.configs] == ["Ann", "Bob"]
+    assert [message["role"] for message in conversation.messages] == ["user", "assistant"] * 2
+
+
+def test_a_name_that_nobody_has_is_told_and_the_talk_goes_on(talk, ear) -> None:
+    talk.use({"avatar": "Nobody"})
+    failed = ear.until_a(Failed)
+    assert (failed.reply, failed.error.field, failed.error.reason) == (None, "avatar", "AVATAR_NOT_FOUND")
+    talk.say("Hi")
+    ear.until_a(Done)
+
+
+def test_another_language_is_listened_for_at_once(rooms, conversation) -> None:
+    rooms.listener.breaks = [(code_pb2.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", "English only.", "config.language")]
+    talk = LiveTalk(rooms.services, conversation)
+    ear = Ear(talk)
+    assert ear.until_a(Failed).error.reason == "LANGUAGE_NOT_SUPPORTED"
+    for language in ("zh", "en"):
+        rooms.listener.script = [(1, started(0.1)), (1, final(language))]
+        talk.use({"language": language})
+        with sound_going_on(talk):
+            ear.until(lambda event: isinstance(event, Transcript) and event.text == language)  # noqa: B023
+    assert [config.language for config in rooms.listener.configs] == ["en", "zh", "en"]
     talk.close()
 
 
