@@ -298,6 +298,7 @@ def test_another_avatar_talks_from_the_next_reply_on(talk, ear, rooms, conversat
     rooms.painter.avatars = ["Ann", "Bob"]
     talk.say("Hi")
     ear.until_a(Done)
+    talk.played(1, 2.0)
     talk.use({"avatar": "Bob"})
     assert ear.until_a(Using).avatar == "Bob"
     talk.say("Who are you?")
