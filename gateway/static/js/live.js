@@ -1,6 +1,6 @@
 // A hands-free talk over one WebSocket: docs/live-protocol.md in the browser.
 import { networkError } from "./api.js";
-import { PiecePlayer } from "./player.js";
+import { PiecePlayer, ReplyPlayer } from "./player.js";
 import { openMicrophone } from "./recorder.js";
 import { t } from "./words.js";
 
@@ -8,11 +8,13 @@ const RATE = 16000;
 const HEADER_UP = 4;
 const HEADER_DOWN = 12;
 const TAKEN_OVER = 1000; // closed on purpose: the chat was ended, or goes on elsewhere
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // and 8000 again and again
+const PATIENCE_MS = 180_000; // longer than a gateway takes to start again
 
 /** The microphone as pieces of PCM at 16 kHz, until it is closed. */
 class LiveMicrophone {
-  static async open(onPiece) {
+  /** `onPiece` gets the sound; `onLost` is called when the microphone is taken away. */
+  static async open(onPiece, onLost) {
     const stream = await openMicrophone();
     const context = new AudioContext({ sampleRate: RATE });
     try {
@@ -27,6 +29,7 @@ class LiveMicrophone {
       await context.close();
       throw new Error(t("microphone.unsupported"));
     }
+    stream.getAudioTracks()[0].addEventListener("ended", onLost);
     return new LiveMicrophone(stream, context);
   }
 
@@ -40,27 +43,42 @@ class LiveMicrophone {
   }
 }
 
-/** `ui` hears of every event by its name, and of `shown`, `rested`, `blocked` and `closed`. */
+/** `ui` hears of every event by its name, and of `shown` (seconds since the user ended), `landed` (the frame of the idle
+    loop that follows; it may return a promise), `rested`, `blocked`, `connecting` and `closed`. */
 export class LiveTalk {
   constructor(chatId, video, ui) {
     Object.assign(this, { chatId, video, ui });
     this.reply = 0;
     this.player = null;
     this.failures = 0;
+    this.lostAt = null;
+    this.unsent = [];
     this.isClosed = false;
   }
 
-  static isPossible = () => Boolean(window.AudioWorkletNode && window.WebSocket && (window.ManagedMediaSource ?? window.MediaSource));
+  /** Why this browser cannot talk live, in words; empty when it can. */
+  static problem() {
+    if (!window.AudioWorkletNode || !window.WebSocket) return t("microphone.unsupported");
+    return ReplyPlayer.isPossible() ? "" : t("chat.cannot_stream");
+  }
 
   async start() {
-    this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm));
+    this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm), () => this.#fail(t("microphone.missing")));
     if (this.isClosed) return this.microphone.close(); // given up while the browser was asking
     this.video.ontimeupdate = () => this.#played();
     this.#connect();
   }
 
+  /** What is written while there is no connection is sent as soon as there is one. */
   say(text) {
-    this.#send({ type: "text", text });
+    this.saidAt = performance.now();
+    if (this.isReady) this.#send({ type: "text", text });
+    else this.unsent.push(text);
+  }
+
+  /** Go on with another `avatar`, `voice`, `persona` or `language`. */
+  use(chosen) {
+    this.#send({ type: "use", ...chosen });
   }
 
   stop() {
@@ -78,6 +96,11 @@ export class LiveTalk {
     this.ui.closed();
   }
 
+  #fail(message) {
+    this.ui.error({ error: { message } });
+    this.close();
+  }
+
   #connect() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/api/v1/chats/${encodeURIComponent(this.chatId)}/live?version=1`);
@@ -92,14 +115,15 @@ export class LiveTalk {
   /** The connection is gone: what was said is kept by the gateway, so a new one goes on with the same chat. */
   #lost() {
     if (this.isClosed) return;
+    this.isReady = false;
     this.#drop();
-    const wait = RETRY_MS[this.failures];
-    this.failures += 1;
-    if (wait === undefined) {
-      this.ui.error({ error: networkError() });
-      this.close();
+    this.lostAt ??= performance.now();
+    if (performance.now() - this.lostAt > PATIENCE_MS) {
+      this.#fail(networkError().message);
       return;
     }
+    const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
+    this.failures += 1;
     this.ui.connecting();
     setTimeout(() => this.isClosed || this.#connect(), wait);
   }
@@ -110,6 +134,7 @@ export class LiveTalk {
 
   #hear(pcm) {
     if (!this.isReady || this.socket.readyState !== WebSocket.OPEN) return;
+    this.microphoneBegan = this.pieces ? this.microphoneBegan : performance.now() - (1000 * pcm.byteLength) / 2 / RATE;
     const message = new Uint8Array(HEADER_UP + pcm.byteLength);
     new DataView(message.buffer).setUint32(0, this.pieces, true);
     message.set(new Uint8Array(pcm), HEADER_UP);
@@ -118,26 +143,36 @@ export class LiveTalk {
   }
 
   #told(event) {
-    if (event.type === "ready") {
-      this.isReady = true;
-      this.failures = 0;
-    }
+    if (event.type === "ready") this.#ready();
     if (event.type === "hearing") this.#pause();
     if (event.type === "resumed") this.player?.resume();
+    if (event.type === "transcript") this.askedAt = event.end_s === null ? this.saidAt : this.microphoneBegan + 1000 * event.end_s;
     if (event.type === "interrupted" && event.reply === this.reply) this.#drop();
     if (event.type === "media") this.#begin(event);
-    if (event.type === "done" && event.reply === this.reply) this.player?.end();
     this.ui[event.type]?.(event);
+    if (event.type === "done") this.nextFrame = event.next_frame_index;
+    if (["done", "error"].includes(event.type) && event.reply === this.reply) this.player?.end(); // what has come is played
     if (event.type === "error" && event.is_final) this.close();
+  }
+
+  #ready() {
+    this.isReady = true;
+    this.failures = 0;
+    this.lostAt = null;
+    for (const text of this.unsent.splice(0)) this.#send({ type: "text", text });
   }
 
   #begin({ reply, media_type }) {
     this.#drop();
+    if (!ReplyPlayer.isPossible(media_type)) return this.#fail(t("chat.cannot_stream"));
     this.reply = reply;
+    this.nextFrame = null;
+    this.isShown = false;
     this.player = new PiecePlayer(this.video, {
-      onShown: () => this.ui.shown(),
+      onShown: () => { this.isShown = true; this.ui.shown((performance.now() - this.askedAt) / 1000); },
       onEnded: () => this.#ended(),
       onBlocked: (play) => this.ui.blocked(play),
+      onBroken: () => this.#fail(t("chat.cannot_stream")),
     });
     this.player.begin(media_type);
   }
@@ -158,15 +193,18 @@ export class LiveTalk {
     if (this.player) this.#send({ type: "played", reply: this.reply, seconds: this.video.currentTime, is_over: isOver });
   }
 
-  #ended() {
+  async #ended() {
+    const { player } = this;
     this.#played(true);
-    this.#drop();
+    if (this.isShown && this.nextFrame !== null) await this.ui.landed(this.nextFrame);
+    if (this.player === player) this.#drop();
   }
 
   #drop() {
     if (!this.player) return;
     this.player.finish();
     this.player = null;
+    this.isShown = false;
     this.ui.rested();
   }
 }
