@@ -17,7 +17,8 @@ from client.services import NAMES
 from client.settings import ClientSettings
 
 CHECK_TIMEOUT_S = 2.0
-SHARING = {"OMP_WAIT_POLICY": "PASSIVE"}  # five services share the processors: threads that wait must not spin
+SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Five services share the processors: threads that wait must not spin, as OpenBLAS's do whatever they are told."""
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from services.render.expression import expression_of
 from services.render.generations import KIND, Extras, Generations, error_from
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
+from services.render.turns import Playback, Turns
 
 LIST_LIMIT = 100
 TOUCH_EVERY_S = 1.0
@@ -63,6 +64,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         )
         self._tidying: asyncio.Task | None = None
         self._free_streams = settings.max_streams
+        self._turns = Turns(hardware.processors())
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add this servicer to the server."""
@@ -132,19 +134,34 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         _check_rate(config.sample_rate_hertz)
         with self._stream():
             reply = await asyncio.to_thread(self._open_reply, config)
+            watched = Playback(reply.header.fps)
             try:
                 yield render_pb2.StreamingRenderResponse(header=reply.header)
                 async for message in messages:
                     if message.WhichOneof("request") == "closures":
                         reply.shut(message.closures)
                         continue
-                    async for fragment in _sent(reply.push(from_pcm(message.audio))):
+                    async for fragment in self._in_turn(reply.push(from_pcm(message.audio)), watched):
                         yield fragment
-                async for fragment in _sent(reply.finish()):
+                async for fragment in self._in_turn(reply.finish(), watched):
                     yield fragment
                 yield render_pb2.StreamingRenderResponse(end=reply.end)
             finally:  # in a thread: a reply that was broken off waits for the frame that is just being decoded
                 await asyncio.to_thread(reply.close)
+
+    async def _in_turn(
+        self, fragments: Generator[Fragment, None, None], watched: Playback
+    ) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
+        """Fragments as they are made: whoever runs out of pictures first goes first, and nobody runs far ahead."""
+        async with contextlib.aclosing(in_thread(fragments)) as ready:
+            while True:
+                await watched.wait(self._settings.live_ahead_seconds)
+                async with self._turns.turn(watched.due_s):
+                    fragment = await anext(ready, None)
+                if fragment is None:
+                    return
+                watched.sent(fragment.frame_count)
+                yield _sent(fragment)
 
     @contextlib.contextmanager
     def _stream(self) -> Iterator[None]:
@@ -259,13 +276,11 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
             yield reply
 
 
-async def _sent(fragments: Generator[Fragment, None, None]) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
-    async with contextlib.aclosing(in_thread(fragments)) as ready:
-        async for fragment in ready:
-            message = render_pb2.MediaFragment(
-                data=fragment.data, frame_index=fragment.frame_index, frame_count=fragment.frame_count
-            )
-            yield render_pb2.StreamingRenderResponse(fragment=message)
+def _sent(fragment: Fragment) -> render_pb2.StreamingRenderResponse:
+    message = render_pb2.MediaFragment(
+        data=fragment.data, frame_index=fragment.frame_index, frame_count=fragment.frame_count
+    )
+    return render_pb2.StreamingRenderResponse(fragment=message)
 
 
 def _check_rate(rate: int) -> None:

@@ -38,6 +38,9 @@ class RenderSettings(ServiceSettings):
     max_streams: int = Field(4, ge=1)
     """Replies rendered live at the same time; more are answered RESOURCE_EXHAUSTED."""
 
+    live_ahead_seconds: float = Field(4.0, ge=1)
+    """How far ahead of its being played a live reply is rendered; then it waits, and others get the processor."""
+
     loaded_avatars: int = Field(4, ge=1)
     """Avatars kept in memory; the one unused for longest makes room."""
 
