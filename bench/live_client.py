@@ -164,10 +164,10 @@ class User:
         with self._changed:
             return self._changed.wait_for(lambda: self._playing is None, max(0.0, deadline - time.monotonic()))
 
-    def played_s(self) -> float:
-        """How much of the current reply has been played."""
-        with self._changed:
-            return self._playing.position(time.monotonic()) if self._playing else 0.0
+    @property
+    def is_playing(self) -> bool:
+        """Whether a reply is being played."""
+        return self._playing is not None
 
     def forget(self) -> list[Played]:
         """Every reply that has ended, and no longer: long runs would keep them all."""

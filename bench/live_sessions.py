@@ -9,6 +9,7 @@ instead of speaking them. Prints also what each process of the stack worked mean
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import random
 import statistics
@@ -133,16 +134,21 @@ def busy_s(url: str) -> dict[str, float]:
 
 def processes(port: int) -> dict[str, psutil.Process]:
     """The programs of the stack whose gateway listens on a port: gateway and services, as `visavis up` started them."""
-    for one in psutil.process_iter(["cmdline"]):
-        words = one.info["cmdline"] or []
-        if words[-2:] == ["-m", "gateway"] and any(c.laddr.port == port for c in one.net_connections("tcp")):
-            return {_module(child): child for child in one.parent().children() if _module(child)}
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if _module(one) == "gateway" and any(c.laddr.port == port for c in one.net_connections("tcp")):
+                supervised = {_module(child): child for child in one.parent().children()}
+                return {name: child for name, child in supervised.items() if name}
     return {}
 
 
 def _module(process: psutil.Process) -> str:
-    words = process.cmdline()
-    return words[-1].removeprefix("services.") if len(words) > 1 and words[-2] == "-m" else ""
+    """What a process was started as, without `services.`; empty for one that has ended or is another program."""
+    with contextlib.suppress(psutil.Error):
+        words = process.cmdline()
+        if len(words) > 1 and words[-2] == "-m":
+            return words[-1].removeprefix("services.")
+    return ""
 
 
 if __name__ == "__main__":

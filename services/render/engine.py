@@ -63,6 +63,10 @@ class Performer(ABC):
         capabilities by the lack of "expression", and is then given the neutral one.
         """
 
+    def idle(self) -> Iterator[np.ndarray]:
+        """The pictures of the idle loop, once; none from an engine whose training leaves a file of it instead."""
+        return iter(())
+
 
 class RenderEngine(ABC):
     """Shows avatars speaking; one instance serves many callers at once."""

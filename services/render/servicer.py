@@ -36,6 +36,7 @@ from services.render.closures import ToldClosures
 from services.render.encoding import Fragment
 from services.render.expression import expression_of
 from services.render.generations import KIND, Extras, Generations, error_from
+from services.render.idle import IdleLoops
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
 from services.render.turns import Playback, Turns
@@ -57,6 +58,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._store = JobStore(settings.database_url)
         self._avatars = Avatars(self._storage)
         self._cast = Cast(self._avatars, settings)
+        self._idle = IdleLoops(self._avatars, self._cast, self._storage, settings)
         self._generations = Generations(self._store, self._storage, self._avatars, settings)
         devices = settings.job_devices or hardware.devices()
         self._runner = LocalRunner(
@@ -73,7 +75,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     def load(self) -> None:
         """Load the default engine and bring the demo avatar; avatars are loaded when they are first asked for."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
-        forget_leftovers(self._settings.work_folder, "speech-*")
+        for leftovers in ("speech-*", "idle-*"):
+            forget_leftovers(self._settings.work_folder, leftovers)
         starter.install(self._storage, self._settings.starter_avatars)
         self._cast.engine(self._settings.engine)
 
@@ -122,6 +125,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ReadAvatarFileRequest, context: object
     ) -> AsyncIterator[render_pb2.ReadAvatarFileResponse]:
         key, file_name = await asyncio.to_thread(self._avatars.file, request.name, request.file)
+        if request.file == render_pb2.AVATAR_FILE_IDLE:
+            key = await asyncio.to_thread(self._idle.key, request.name, key)
         async for reply in send_file(self._storage, key, request, render_pb2.ReadAvatarFileResponse, file_name):
             yield reply
 

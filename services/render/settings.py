@@ -50,8 +50,11 @@ class RenderSettings(ServiceSettings):
     live_preset: str = "veryfast"
     """x264 preset of live video."""
 
-    live_crf: int = Field(21, ge=0, le=51)
+    live_crf: int = Field(18, ge=0, le=51)
     """x264 quality of live video; lower is better and larger."""
+
+    idle_crf: int = Field(10, ge=0, le=51)
+    """x264 quality of idle loops; coarser ones differ visibly from the reply that follows."""
 
     file_preset: str = "veryfast"
     """x264 preset of video files."""

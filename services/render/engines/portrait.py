@@ -57,6 +57,9 @@ class _Performer(Performer):
         manner = Manner(expression.mouth_amplitude, expression.head_motion)
         return _Performance(self._synthesizer.stream(start_frame_index, manner))
 
+    def idle(self) -> Iterator[np.ndarray]:
+        return self._synthesizer.idle(self._synthesizer.avatar.footage.idle_length)
+
 
 class _Performance(Performance):
     def __init__(self, speaking: Speaking) -> None:
