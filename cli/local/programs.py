@@ -17,8 +17,9 @@ from client.services import NAMES
 from client.settings import ClientSettings
 
 CHECK_TIMEOUT_S = 2.0
-SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
-"""Five services share the processors: threads that wait must not spin, as OpenBLAS's do whatever they are told."""
+SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+"""Five services share the processors and the memory: threads that wait must not spin, as OpenBLAS's do whatever they
+are told, and what one thread has freed must serve the next one, or each reply's threads leave pictures' worth behind."""
 
 
 @dataclass(frozen=True)
