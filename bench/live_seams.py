@@ -92,7 +92,10 @@ def _tell(
 ) -> None:
     own = [distance(a, b) for a, b in zip(idle, idle[1:] + idle[:1], strict=True)]
     unit = float(np.quantile(own, 0.95))
-    print(f"{name}: the loop's own median {np.median(own) / unit:.2f}, 95th percentile 1 = {unit:.2f} grey levels")
+    print(
+        f"{name}: the loop's own median {np.median(own) / unit:.2f}, 95th percentile 1 = {unit:.2f} grey levels, "
+        f"largest {max(own) / unit:.2f}"
+    )
     into = [distance(idle[start - 1], shown[0]) / unit for start, shown, _ in replies]
     same = [distance(idle[start], shown[0]) / unit for start, shown, _ in replies]
     out = [distance(shown[-1], idle[told.next_frame_index % len(idle)]) / unit for _, shown, told in replies]
@@ -118,7 +121,7 @@ def _broken_off(idle: list[Frame], replies: Sequence[tuple[int, list[Frame], Ren
 
 def _goes_on(told: Rendered, frame: int) -> int:
     """The frame of the loop that goes on after a frame of the reply, as the service tells."""
-    return told.next_frame_index
+    return [index for fragment in told.fragments for index in fragment.idle_frame_indices][frame] + 1
 
 
 def _fade(distance: Distance, shown: Frame, idle: Frame) -> float:

@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
+IDLE_FPS = 25.0
+LEAD_S = 0.12
+"""From beginning a reply on a frame of the idle loop until its first pictures are there."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class MediaType:
     height: int
     fps: float
     init_segment: bytes
+    start_frame_index: int = 0
+    """The frame of the avatar's idle loop that its first frame is."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Done:
 
     text: str
     timeline: dict[str, float]
+    next_frame_index: int = 0
+    """Where the idle loop goes on."""
 
 
 Event = Delta | Sentence | MediaType | Media | Done
@@ -98,6 +105,7 @@ class Conversation:
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
         self.messages: list[dict[str, str]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
+        self._resting: tuple[int, float] | None = None  # a frame of the idle loop, and when it was shown
         self._last: Reply | None = None
 
     def listen(self, audio: BinaryIO) -> str:
@@ -115,6 +123,17 @@ class Conversation:
         self._last = Reply(self)
         return self._last
 
+    def rests_on(self, frame_index: int) -> None:
+        """The idle loop shows this frame now, and plays on until the next reply."""
+        self._resting = (frame_index, time.monotonic())
+
+    def first_frame_index(self) -> int:
+        """The frame of the idle loop to begin a reply on now: the one that it will show when the reply is there."""
+        if self._resting is None:
+            return self.next_frame_index
+        frame, at = self._resting
+        return frame + round((time.monotonic() - at + LEAD_S) * IDLE_FPS)
+
     def heard(self, seconds: float) -> None:
         """The user heard only so much of the last reply: forget the rest of it."""
         if self._last:
@@ -129,6 +148,7 @@ class Conversation:
         if text:
             self.messages.append({"role": "assistant", "text": text})
         self.next_frame_index = reply.next_frame_index
+        self._resting = None
 
 
 @dataclass
@@ -160,7 +180,8 @@ class Reply:
         self._is_complete = False
         self._written = ""
         self._timeline = _Timeline()
-        self.next_frame_index = conversation.next_frame_index
+        self.start_frame_index = self.next_frame_index = conversation.next_frame_index
+        self._idle_frames: list[int] = []  # of the idle loop, the one most like each frame
         self._told = self._tell()
 
     def __iter__(self) -> Iterator[Event]:
@@ -204,6 +225,12 @@ class Reply:
     def seconds_sent(self) -> float:
         """Length of what has been sent to the user."""
         return self._sent_s
+
+    def break_off(self, seconds: float) -> None:
+        """It was played so far and no farther: the idle loop goes on from the frame most like the last one shown."""
+        if self._idle_frames:
+            last = min(int(seconds * self._fps), len(self._idle_frames) - 1)
+            self.next_frame_index = self._idle_frames[last] + 1
 
     def sent_text(self) -> str:
         """What has been sent to the user as sound."""
@@ -281,22 +308,23 @@ class Reply:
             if kind == "header":
                 self._fps = reply.header.fps
                 header = reply.header
-                self._events.put(
-                    MediaType(header.media_type, header.width, header.height, header.fps, header.init_segment)
-                )
+                format_ = (header.media_type, header.width, header.height, header.fps, header.init_segment)
+                self._events.put(MediaType(*format_, self.start_frame_index))
             elif kind == "fragment":
                 self._timeline.mark("render_first_fragment")
+                self._idle_frames.extend(reply.fragment.idle_frame_indices)
                 self._events.put(self._media(reply.fragment))
             else:
                 self._finish(reply.end)
 
     def _render_requests(self) -> Iterator[render_pb2.StreamingRenderRequest]:
         rate = next(iter(self._rate), 0)
+        self.start_frame_index = self._talk.first_frame_index()
         config = render_pb2.StreamingRenderConfig(
             avatar=self._talk.avatar,
             sample_rate_hertz=rate,
             size=self._talk.size,
-            start_frame_index=self.next_frame_index,
+            start_frame_index=self.start_frame_index,
             expression=self._talk.expression,
         )
         yield render_pb2.StreamingRenderRequest(config=config)
@@ -311,5 +339,6 @@ class Reply:
         self._timeline.mark("done")
         self.next_frame_index = end.next_frame_index
         self._is_complete = True
-        self._events.put(Done(self._written.strip(), dict(self._timeline.marks)))
+        marks = dict(self._timeline.marks)
+        self._events.put(Done(self._written.strip(), marks, next_frame_index=end.next_frame_index))
         self._events.end()

@@ -38,6 +38,7 @@ POLICY_VIOLATION = 1008
 LOOK_S = 1.0
 """How often a reader looks whether the connection or the talk is over; the library does not always wake it."""
 DAY_S = 24 * 3600
+MOST_FRAMES = 10**9
 GONE = (ConnectionClosed, LocalProtocolError, OSError)
 UP = struct.Struct("<I")
 """Before each piece of the microphone: its number."""
@@ -128,10 +129,11 @@ class Live:
                 self._talk.stop()
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
                 self._talk.played(reply, seconds, is_over=message.get("is_over") is True)
+            case {"type": "resting", "frame_index": int(frame)} if 0 <= frame < MOST_FRAMES:
+                self._talk.rests_on(frame)
             case _:
-                text = (
-                    'A text message is JSON of "type" text, stop or played; docs/live-protocol.md lists their fields.'
-                )
+                kinds = '"type" text, stop, played or resting'
+                text = f"A text message is JSON of {kinds}; docs/live-protocol.md lists their fields."
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
 
     def _write(self, event: LiveEvent) -> None:
@@ -189,8 +191,8 @@ def _happened(event: LiveEvent) -> dict[str, Any]:
             return {"type": "transcript", "text": text, "end_s": end_s}
         case Resumed():
             return {"type": "resumed"}
-        case Interrupted(reply, heard_s):
-            return {"type": "interrupted", "reply": reply, "heard_s": heard_s}
+        case Interrupted(reply, heard_s, next_frame):
+            return {"type": "interrupted", "reply": reply, "heard_s": heard_s, "next_frame_index": next_frame}
     raise TypeError(event)
 
 
@@ -208,7 +210,9 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
                 "width": event.width,
                 "height": event.height,
                 "fps": event.fps,
+                "start_frame_index": event.start_frame_index,
             }
         case Done(text, timeline):
-            return {"type": "done", "reply": reply, "text": text, "timeline": timeline}
+            told = {"text": text, "timeline": timeline, "next_frame_index": event.next_frame_index}
+            return {"type": "done", "reply": reply} | told
     raise TypeError(event)

@@ -59,6 +59,16 @@ class LiveReply:
         """The speech is over: yields the remaining fragments."""
         return self._speaking.finish()
 
+    def described(self, fragment: Fragment) -> render_pb2.MediaFragment:
+        """A fragment as a message."""
+        frames = range(fragment.frame_index, fragment.frame_index + fragment.frame_count)
+        return render_pb2.MediaFragment(
+            data=fragment.data,
+            frame_index=fragment.frame_index,
+            frame_count=fragment.frame_count,
+            idle_frame_indices=[self._speaking.idle_frame(frame) for frame in frames],
+        )
+
     @property
     def end(self) -> render_pb2.StreamingRenderEnd:
         """What closes the stream."""

@@ -146,16 +146,16 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
                     if message.WhichOneof("request") == "closures":
                         reply.shut(message.closures)
                         continue
-                    async for fragment in self._in_turn(reply.push(from_pcm(message.audio)), watched):
+                    async for fragment in self._in_turn(reply, reply.push(from_pcm(message.audio)), watched):
                         yield fragment
-                async for fragment in self._in_turn(reply.finish(), watched):
+                async for fragment in self._in_turn(reply, reply.finish(), watched):
                     yield fragment
                 yield render_pb2.StreamingRenderResponse(end=reply.end)
             finally:  # in a thread: a reply that was broken off waits for the frame that is just being decoded
                 await asyncio.to_thread(reply.close)
 
     async def _in_turn(
-        self, fragments: Generator[Fragment, None, None], watched: Playback
+        self, reply: LiveReply, fragments: Generator[Fragment, None, None], watched: Playback
     ) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
         """Fragments as they are made: whoever runs out of pictures first goes first, and nobody runs far ahead."""
         async with contextlib.aclosing(in_thread(fragments)) as ready:
@@ -166,7 +166,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
                 if fragment is None:
                     return
                 watched.sent(fragment.frame_count)
-                yield _sent(fragment)
+                yield render_pb2.StreamingRenderResponse(fragment=reply.described(fragment))
 
     @contextlib.contextmanager
     def _stream(self) -> Iterator[None]:
@@ -279,13 +279,6 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         key, file_name = await asyncio.to_thread(self._generations.file, request.id, request.file)
         async for reply in send_file(self._storage, key, request, render_pb2.ReadGenerationFileResponse, file_name):
             yield reply
-
-
-def _sent(fragment: Fragment) -> render_pb2.StreamingRenderResponse:
-    message = render_pb2.MediaFragment(
-        data=fragment.data, frame_index=fragment.frame_index, frame_count=fragment.frame_count
-    )
-    return render_pb2.StreamingRenderResponse(fragment=message)
 
 
 def _check_rate(rate: int) -> None:

@@ -78,5 +78,8 @@ class _Performance(Performance):
     def next_frame_index(self) -> int:
         return self._speaking.frame_index
 
+    def idle_frame(self, index: int) -> int:
+        return self._speaking.idle_frame(index)
+
     def close(self) -> None:
         self._speaking.close()

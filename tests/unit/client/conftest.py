@@ -198,7 +198,10 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
                 continue
             heard += len(request.audio) // 2
             count = round(len(request.audio) / 2 / RATE * FPS)
-            fragment = render_pb2.MediaFragment(data=b"fragment", frame_index=frame, frame_count=count)
+            alike = [config.start_frame_index + 1000 + index for index in range(frame, frame + count)]
+            fragment = render_pb2.MediaFragment(
+                data=b"fragment", frame_index=frame, frame_count=count, idle_frame_indices=alike
+            )
             yield render_pb2.StreamingRenderResponse(fragment=fragment)
             frame += count
         end = render_pb2.StreamingRenderEnd(frame_count=frame, next_frame_index=config.start_frame_index + frame)
