@@ -18,8 +18,8 @@ from client.settings import ClientSettings
 
 CHECK_TIMEOUT_S = 2.0
 SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-"""Five services share the processors and the memory: threads that wait must not spin, as OpenBLAS's do whatever they
-are told, and what one thread has freed must serve the next one, or each reply's threads leave pictures' worth behind."""
+"""Five services share processors and memory: threads that wait must not spin, as OpenBLAS's do whatever they are told,
+and what one thread has freed must serve the next one, or the threads of each reply leave megabytes behind."""
 
 
 @dataclass(frozen=True)
