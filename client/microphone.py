@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -20,7 +21,8 @@ class Microphone:
     """Signed 16-bit mono PCM at 16 kHz between whoever sends it and the call that takes it."""
 
     def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[tuple[bytes, float]] = deque()  # and when they came
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=2000)  # of what was taken last: its end, when it came
         self._changed = threading.Condition()
         self._waiting = self._taken = 0
         self._readers = 0
@@ -31,6 +33,12 @@ class Microphone:
         """Seconds that have been taken so far, by whichever reader."""
         return self._taken / BYTES_PER_S
 
+    def arrived_at(self, position_s: float) -> float:
+        """When the sound at a position, as `taken_s` counts, had come (`time.monotonic`); of long ago, the oldest."""
+        with self._changed:
+            later = [at for end, at in self._arrivals if end >= position_s * BYTES_PER_S]
+        return later[0] if later else time.monotonic()
+
     def push(self, pcm: bytes) -> None:
         """Add a piece.
 
@@ -40,7 +48,7 @@ class Microphone:
         with self._changed:
             if self._waiting + len(pcm) > MAX_WAITING_S * BYTES_PER_S:
                 raise TooFast
-            self._pieces.append(pcm)
+            self._pieces.append((pcm, time.monotonic()))
             self._waiting += len(pcm)
             self._changed.notify_all()
 
@@ -58,9 +66,10 @@ class Microphone:
             self._changed.wait_for(lambda: self._pieces or self._is_closed or self._readers != reader)
             if self._is_closed or self._readers != reader:
                 return None
-            piece = self._pieces.popleft()
+            piece, at = self._pieces.popleft()
             self._waiting -= len(piece)
             self._taken += len(piece)
+            self._arrivals.append((self._taken, at))
             return piece
 
     def close(self) -> None:

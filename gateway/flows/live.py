@@ -54,10 +54,12 @@ def live(ws: Server, chat_id: str) -> None:
     except Refusal as refusal:
         refuse(ws, refusal)
         return
+    chat.conversation.on_reply = context().metrics.reply_over
     talk = LiveTalk(services(), chat.conversation)
     try:
         with chat.live(talk):
-            Live(ws, talk, chat.id, HANGOVER_MS, context().settings.max_message_characters).run()
+            settings, metrics = context().settings, context().metrics
+            Live(ws, talk, chat.id, HANGOVER_MS, settings.max_message_characters, metrics).run()
     except Refusal as refusal:
         refuse(ws, refusal)
 

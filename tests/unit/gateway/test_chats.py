@@ -39,7 +39,7 @@ class ScriptedConversation:
         self.messages: list[dict[str, str]] = []
         self.heard_s: list[float] = []
 
-    def reply(self, text: str) -> ScriptedReply:
+    def reply(self, text: str, listened: object = None) -> ScriptedReply:
         self.messages.append({"role": "user", "text": text})
         return ScriptedReply(self)
 
