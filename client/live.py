@@ -85,6 +85,8 @@ class Interrupted:
 
     reply: int
     heard_s: float
+    next_frame_index: int = 0
+    """Where the idle loop goes on: most like the last picture that was shown."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,10 @@ class LiveTalk:
             if turn and turn.number == reply:
                 turn.played_s = max(turn.played_s, min(seconds, turn.sent_s))
                 turn.is_played = turn.is_played or is_over
+
+    def rests_on(self, frame_index: int) -> None:
+        """The client's idle loop shows this frame now."""
+        self._talk.rests_on(frame_index)
 
     def close(self) -> None:
         """End everything: recognition, and the reply on its way."""
@@ -325,8 +331,9 @@ class LiveTalk:
         turn.cancelled.set()
         turn.reply.cancel()
         turn.thread.join(JOIN_S)
+        turn.reply.break_off(turn.played_s)
         self._talk.remember(turn.reply, turn.reply.text_until(turn.played_s))
-        self._tell(Interrupted(turn.number, turn.played_s))
+        self._tell(Interrupted(turn.number, turn.played_s, turn.reply.next_frame_index))
 
 
 def _seconds(offset: Duration) -> float:

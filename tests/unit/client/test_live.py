@@ -156,7 +156,7 @@ def test_speech_ends_a_reply_and_every_call_of_it(talk, ear, rooms, conversation
     begin_reply(talk, ear, rooms)
     talk.played(1, 0.3)
     hear(talk, started(0.1), interim("wait a moment"), rooms=rooms)
-    assert ear.until_a(Interrupted) == Interrupted(1, 0.3)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.3, next_frame_index=1008)  # 0.3 s are 7.5 frames
     for room in (rooms.writer, rooms.speaker, rooms.painter):
         assert room.ended.wait(WAIT_S)
     assert conversation.messages == [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello"}]
@@ -229,7 +229,7 @@ def test_long_speech_interrupts_before_a_word_of_it_is_understood(talk, ear, roo
 def test_the_stop_button_takes_the_same_way(talk, ear, rooms) -> None:
     begin_reply(talk, ear, rooms)
     talk.stop()
-    assert ear.until_a(Interrupted) == Interrupted(1, 0.0)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.0, next_frame_index=1001)
     assert rooms.writer.ended.wait(WAIT_S)
 
 
@@ -248,7 +248,7 @@ def test_a_reply_that_was_sent_but_not_heard_is_remembered_as_heard(talk, ear, c
     ear.until_a(Done)
     talk.played(1, 0.9)
     talk.say("Enough.")
-    assert ear.until_a(Interrupted) == Interrupted(1, 0.9)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.9, next_frame_index=1023)
     assert conversation.messages[1]["text"] == "Hello there. How"
 
 
