@@ -248,9 +248,8 @@ class Chats:
         """
         with self._lock:
             chat = self._chats.pop(chat_id, None)
-            if chat is None:
-                self._stored(chat_id)
-                self._archive.delete(chat_id)
+            if chat is None and not (_ID.fullmatch(chat_id) and self._archive.delete(chat_id)):
+                raise _ended()
         if chat:
             chat.forget()
 
