@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,8 +13,9 @@ from rich.console import Console
 
 from cli.generate import HEAD_HELP, MOUTH_HELP
 from cli.screen import connect, console, explain
+from cli.videos import next_video
 from client import library
-from client.conversation import Conversation, Delta, Done, Event, Media, MediaType
+from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType
 from client.errors import CallError
 from client.services import Services
 
@@ -54,7 +55,7 @@ def chat(avatar: str, voice: str, audio: Path | None, output: Path | None, **how
         shown.show(conversation, heard)
         return
     screen.print(f"You are talking with {one['name']}. Ctrl-D leaves.", style="dim")
-    for line in _lines(screen):
+    for line in lines(screen):
         try:
             shown.show(conversation, line)
         except CallError as error:
@@ -64,7 +65,11 @@ def chat(avatar: str, voice: str, audio: Path | None, output: Path | None, **how
 def _choose(services: Services, name: str) -> dict:
     if name:
         return library.avatar(services, name)
-    found = library.avatars(services)
+    return only(library.avatars(services))
+
+
+def only(found: list[dict]) -> dict:
+    """The avatar, if there is only one."""
     if not found:
         raise click.ClickException("There is no avatar yet. Train one: visavis train VIDEO --name … --consent-by …")
     if len(found) > 1:
@@ -73,7 +78,7 @@ def _choose(services: Services, name: str) -> dict:
     return found[0]
 
 
-def _lines(screen: Console) -> Iterator[str]:
+def lines(screen: Console) -> Iterator[str]:
     """What the user types, until there is no more."""
     while True:
         try:
@@ -91,11 +96,9 @@ class _Replies:
 
     screen: Console
     folder: Path | None
-    count: int = field(default=0)
 
     def show(self, conversation: Conversation, text: str) -> None:
         """One turn. Ctrl-C ends the reply; what was said by then stays in the avatar's memory."""
-        self.count += 1
         with contextlib.ExitStack() as stack:
             video = self._video(stack, conversation.avatar)
             events = stack.enter_context(contextlib.closing(conversation.reply(text)))
@@ -110,14 +113,13 @@ class _Replies:
     def _video(self, stack: contextlib.ExitStack, avatar: str) -> BinaryIO | None:
         if not self.folder:
             return None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        while (path := self.folder / f"{avatar}-{self.count:03}.mp4").exists():
-            self.count += 1
-        return stack.enter_context(path.open("wb"))
+        return stack.enter_context(next_video(self.folder, avatar).open("wb"))
 
     def _take(self, event: Event, video: BinaryIO | None) -> None:
         if isinstance(event, Delta):
             self.screen.print(event.text, end="", markup=False, soft_wrap=True)
+        elif isinstance(event, Apology):
+            self.screen.print(f"\n{event.error.message}", style="red", markup=False)
         elif isinstance(event, MediaType) and video:
             video.write(event.init_segment)
         elif isinstance(event, Media) and video:

@@ -14,6 +14,7 @@ from cli.jobs import jobs
 from cli.library import avatars, voices
 from cli.screen import Commands
 from cli.speech import say, transcribe
+from cli.talk import talk
 from cli.train import train
 from cli.up import up
 
@@ -25,7 +26,7 @@ def cli() -> None:
     logging.basicConfig(level=logging.ERROR)  # what matters to a person is on the screen
 
 
-for command in (up, train, generate, chat, say, transcribe, evaluate, avatars, voices, jobs, doctor):
+for command in (up, train, generate, chat, talk, say, transcribe, evaluate, avatars, voices, jobs, doctor):
     cli.add_command(command)
 
 

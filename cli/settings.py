@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,6 +19,9 @@ class LocalSettings(BaseSettings):
 
     gateway_port: int = 5001
     """Port of the page."""
+
+    gateway_token: SecretStr = SecretStr("")
+    """What the gateway asks for; `visavis talk` sends it."""
 
     storage_url: str = Field("", validation_alias="VISAVIS_STORAGE_URL")
     """Where avatars and voices live; empty for the data folder."""

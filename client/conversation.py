@@ -7,17 +7,20 @@ ending them all: closing the iterator of events.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+import grpc
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
-from client import request_id, speech
+from client import patience, request_id, speech
+from client.apology import apology
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
 from client.services import Services
@@ -30,6 +33,19 @@ MESSAGES_KEPT = 60
 """Messages before the newest that the dialogue service is told; the conversation itself holds more."""
 MESSAGES_HELD = 2000
 _EXPRESSION = ("mouth_amplitude", "head_motion")
+STAGES = ("llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment")
+"""What follows from what in a reply, up to the first that is seen of it."""
+EXCUSED = frozenset(
+    (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,  # by the service, which was stopped
+    )
+)
+"""Failures of the dialogue that the avatar apologises for. Any other is a refusal of what was asked."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +86,22 @@ class Media:
 
 
 @dataclass(frozen=True)
+class Apology:
+    """The dialogue failed. What is said from here on is an apology, which is not remembered."""
+
+    error: CallError
+
+
+@dataclass(frozen=True)
 class Done:
-    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first."""
+    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first; `latency`: see `Reply`."""
 
     text: str
     timeline: dict[str, float]
+    latency: dict[str, float] = field(default_factory=dict)
 
 
-Event = Delta | Sentence | MediaType | Media | Done
+Event = Delta | Sentence | MediaType | Media | Apology | Done
 
 
 class Conversation:
@@ -101,6 +125,8 @@ class Conversation:
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
         self.messages: list[dict[str, Any]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
+        self.on_reply: Callable[[Reply], object] = lambda reply: None
+        """Called with every reply when it is over, in whichever thread that is."""
         self._last: Reply | None = None
         self.on_change: Callable[[], object] = lambda: None
         """Called whenever `messages` have changed."""
@@ -133,11 +159,11 @@ class Conversation:
         """
         return speech.transcribe(self._services, audio, self.language)["text"]
 
-    def reply(self, text: str) -> Reply:
-        """Answer the user."""
+    def reply(self, text: str, listened: Mapping[str, float] | None = None) -> Reply:
+        """Answer the user. `listened`: seconds of the stages that came before this, for the reply's `latency`."""
         del self.messages[:-MESSAGES_HELD]
         self._note("user", text)
-        self._last = Reply(self)
+        self._last = Reply(self, listened or {})
         self.on_change()
         return self._last
 
@@ -168,8 +194,12 @@ class _Timeline:
     began: float = field(default_factory=time.monotonic)
     marks: dict[str, float] = field(default_factory=dict)
 
-    def mark(self, name: str) -> None:
-        self.marks.setdefault(name, round(time.monotonic() - self.began, 4))
+    def mark(self, name: str) -> bool:
+        """Note that it happened; whether this was the first time."""
+        is_first = name not in self.marks
+        if is_first:
+            self.marks[name] = round(time.monotonic() - self.began, 4)
+        return is_first
 
 
 class Reply:
@@ -178,8 +208,8 @@ class Reply:
     Any thread may cancel it, also before it has begun; the iterator then ends. What was sent by then is remembered.
     """
 
-    def __init__(self, conversation: Conversation) -> None:
-        self._talk = conversation
+    def __init__(self, conversation: Conversation, listened: Mapping[str, float]) -> None:
+        self._talk, self._listened = conversation, listened
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
@@ -188,8 +218,11 @@ class Reply:
         self._fps = 25.0
         self._sent_s = 0.0
         self._is_complete = False
-        self._written = ""
+        self._asked = conversation.messages[-1]["text"]
+        self._written = self._apology = ""
         self._timeline = _Timeline()
+        self._encoding_s = 0.0  # of the first fragment
+        self._error: CallError | None = None
         self.next_frame_index = conversation.next_frame_index
         self._told = self._tell()
 
@@ -204,9 +237,14 @@ class Reply:
     def _tell(self) -> Generator[Event, None, None]:
         try:
             yield from self._run_calls()
+        except CallError as error:
+            self._error = error
+            raise
         finally:
             self.cancel()
-            self._talk.remember(self, self.sent_text())
+            if not self._is_complete:
+                self._talk.remember(self, self.sent_text())
+            self._talk.on_reply(self)
 
     def _run_calls(self) -> Iterator[Event]:
         for stage in (self._write, self._speak, self._show):
@@ -216,6 +254,9 @@ class Reply:
                 raise event
             if isinstance(event, Media):
                 self._sent_s = (event.frame_index + event.frame_count) / self._fps
+            if isinstance(event, Done):  # remembered before anybody can go on with the talk
+                self._is_complete = True
+                self._talk.remember(self, self.sent_text())
             yield event
 
     def cancel(self) -> None:
@@ -231,18 +272,44 @@ class Reply:
             end()
 
     @property
+    def outcome(self) -> str:
+        """How it ended: "done", "interrupted" before all of it was sent, "timed_out" or "failed"."""
+        if self._error is None:
+            return "done" if self._is_complete else "interrupted"
+        return "timed_out" if self._error.code == grpc.StatusCode.DEADLINE_EXCEEDED else "failed"
+
+    @property
+    def latency(self) -> dict[str, float]:
+        """Seconds of each stage from the end of the user's speech or text to the first fragment; `total` is their sum.
+
+        `vad` and `asr` are known of speech. Empty while there is no fragment, and when the dialogue did not answer.
+        """
+        marks = self._timeline.marks
+        if not all(stage in marks for stage in STAGES):
+            return {}
+        stages = {**self._listened, STAGES[0]: marks[STAGES[0]]}
+        stages |= {stage: marks[stage] - marks[before] for before, stage in itertools.pairwise(STAGES)}
+        stages[STAGES[-1]] -= self._encoding_s
+        stages |= {"encode": self._encoding_s, "total": sum(stages.values()) + self._encoding_s}
+        return {stage: round(seconds, 4) for stage, seconds in stages.items()}
+
+    @property
     def seconds_sent(self) -> float:
         """Length of what has been sent to the user."""
         return self._sent_s
 
     def sent_text(self) -> str:
         """What has been sent to the user as sound."""
-        return self._written.strip() if self._is_complete else self.text_until(self._sent_s)
+        if self._is_complete:
+            return self._written.removesuffix(self._apology).strip()
+        return self.text_until(self._sent_s)
 
     def text_until(self, seconds: float) -> str:
-        """The words that begin before a position in the reply."""
+        """The words that begin before a position in the reply. An apology is none of them."""
         heard = []
         for sentence in self._sentences:
+            if sentence.text in self._apology:
+                continue
             words = [word["text"] for word in sentence.words if word["start_s"] < seconds]
             if words and sentence.is_complete and len(words) == len(sentence.words):
                 heard.append(sentence.text)
@@ -253,6 +320,8 @@ class Reply:
         return " ".join(heard)
 
     def _run(self, stage: Callable[[], None]) -> None:
+        if self._cancelled.is_set():
+            return
         try:
             with translate():
                 stage()
@@ -269,7 +338,23 @@ class Reply:
             self._events.put(error)
 
     def _write(self) -> None:
-        talk = self._talk
+        try:
+            for delta in self._deltas():
+                self._timeline.mark("llm_first_token")
+                self._put_text(delta)
+        except CallError as error:
+            if error.code not in EXCUSED:
+                raise
+            self._apologise(error)
+        self._text.end()
+
+    def _put_text(self, text: str) -> None:
+        self._written += text
+        self._events.put(Delta(text))
+        self._text.put(text)
+
+    def _deltas(self) -> Iterator[str]:
+        talk, settings = self._talk, self._services.settings
         messages = [
             llm_pb2.Message(
                 role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
@@ -277,15 +362,25 @@ class Reply:
             for message in talk.messages[-MESSAGES_KEPT - 1 :]
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
-        call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
-        self._register(call.cancel)
-        for reply in call:
-            if reply.WhichOneof("response") == "delta":
-                self._timeline.mark("llm_first_token")
-                self._written += reply.delta
-                self._events.put(Delta(reply.delta))
-                self._text.put(reply.delta)
-        self._text.end()
+        with translate():
+            call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
+            self._register(call.cancel)
+            deltas = (reply.delta for reply in call if reply.delta)
+            first_s, next_s = settings.llm_first_word_seconds, settings.llm_next_word_seconds
+            try:
+                yield from patience.in_time(deltas, call.cancel, first_s=first_s, next_s=next_s)
+            except patience.TookTooLong:
+                raise _late(has_begun=bool(self._written)) from None
+
+    def _apologise(self, error: CallError) -> None:
+        """Say that there is no answer, instead of saying nothing."""
+        self._events.put(Apology(error))  # unless it was we who cancelled
+        self._error = error
+        words = apology(self._talk.language, self._asked)
+        if self._written:
+            self._put_text("\n\n")  # whatever was being said ends here
+        self._apology = words
+        self._put_text(words)
 
     def _speak(self) -> None:
         spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
@@ -315,7 +410,8 @@ class Reply:
                     MediaType(header.media_type, header.width, header.height, header.fps, header.init_segment)
                 )
             elif kind == "fragment":
-                self._timeline.mark("render_first_fragment")
+                if self._timeline.mark("render_first_fragment"):
+                    self._encoding_s = reply.fragment.encoding_duration.ToTimedelta().total_seconds()
                 self._events.put(self._media(reply.fragment))
             else:
                 self._finish(reply.end)
@@ -340,6 +436,11 @@ class Reply:
     def _finish(self, end: render_pb2.StreamingRenderEnd) -> None:
         self._timeline.mark("done")
         self.next_frame_index = end.next_frame_index
-        self._is_complete = True
-        self._events.put(Done(self._written.strip(), dict(self._timeline.marks)))
+        self._events.put(Done(self._written.strip(), dict(self._timeline.marks), self.latency))
         self._events.end()
+
+
+def _late(*, has_begun: bool) -> CallError:
+    setting = "VISAVIS_LLM_NEXT_WORD_SECONDS" if has_begun else "VISAVIS_LLM_FIRST_WORD_SECONDS"
+    message = f"The dialogue did not answer in time. Try again, or raise {setting}."
+    return CallError(grpc.StatusCode.DEADLINE_EXCEEDED, "LLM_TIMEOUT", message, values={"setting": setting})

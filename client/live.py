@@ -21,7 +21,7 @@ from google.protobuf.duration_pb2 import Duration
 from visavis.asr.v1 import asr_pb2
 
 from client import request_id
-from client.conversation import Conversation, Event, Media, Reply
+from client.conversation import Conversation, Done, Event, Media, Reply
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
 from client.microphone import RATE, Microphone
@@ -243,7 +243,9 @@ class LiveTalk:
             elif kind == "interim":
                 self._guess(reply.interim.text)
             elif kind == "final":
-                self._understand(reply.final.text, began_s + _seconds(reply.final.end_offset))
+                end_s = began_s + _seconds(reply.final.end_offset)
+                endpoint_s = began_s + _seconds(reply.final.endpoint_offset)
+                self._understand(reply.final.text, end_s, endpoint_s)
 
     def _requests(self) -> Iterator[asr_pb2.StreamingRecognizeRequest]:
         hangover = Duration()
@@ -266,30 +268,39 @@ class LiveTalk:
                 self._interrupt()
         self._tell(Interim(text))
 
-    def _understand(self, text: str, end_s: float) -> None:
+    def _understand(self, text: str, end_s: float, endpoint_s: float) -> None:
         """An utterance has ended: answer it, unless it says nothing that wants an answer."""
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
             if is_undecided and (not text or is_back_channel(text)):
                 self._tell(Resumed())
             elif text:
-                self._answer(Transcript(text, end_s))
+                self._answer(Transcript(text, end_s), endpoint_s)
 
-    def _answer(self, heard: Transcript) -> None:
+    def _answer(self, heard: Transcript, endpoint_s: float = 0.0) -> None:
         if self._closed.is_set():
             return  # the conversation may be somebody else's by now
         self._interrupt()
         self._tell(heard)
         self._count += 1
-        turn = self._turn = _Turn(self._count, self._talk.reply(heard.text))
+        reply = self._talk.reply(heard.text, self._listened(heard, endpoint_s))
+        turn = self._turn = _Turn(self._count, reply)
         turn.thread = threading.Thread(target=request_id.kept(self._run), args=(turn,), daemon=True)
         turn.thread.start()
+
+    def _listened(self, heard: Transcript, endpoint_s: float) -> dict[str, float]:
+        """How long it took to notice that the user had ended, and from then until now."""
+        if heard.end_s is None or endpoint_s < heard.end_s:  # written, or the recogniser does not tell
+            return {}
+        asr_s = time.monotonic() - self._microphone.arrived_at(endpoint_s)
+        return {"vad": endpoint_s - heard.end_s, "asr": asr_s}
 
     def _run(self, turn: _Turn) -> None:
         try:
             for event in turn.reply:
                 if isinstance(event, Media):
                     turn.sent_s = turn.reply.seconds_sent
+                turn.is_sent = isinstance(event, Done)
                 self._events.put(Told(turn.number, event), turn.cancelled)
         except Cancelled:
             pass  # nobody wants the rest

@@ -28,7 +28,10 @@ class Piece:
 
 
 class LiveSocket:
-    """One connection. Any thread may send; iterate over it for what comes, until it is closed."""
+    """One connection. Any thread may send; iterate over it for what comes, until it is closed.
+
+    That a reply's first fragment has come is told by itself.
+    """
 
     def __init__(self, gateway_url: str, chat: str, *, token: str = "", version: int = VERSION) -> None:
         """`gateway_url` is that of the page, e.g. http://127.0.0.1:5001."""
@@ -43,7 +46,7 @@ class LiveSocket:
     def __iter__(self) -> Iterator[dict[str, Any] | Piece]:
         with contextlib.suppress(ConnectionClosed):
             for message in self._ws:
-                yield json.loads(message) if isinstance(message, str) else _piece(message)
+                yield json.loads(message) if isinstance(message, str) else self._piece(message)
 
     def hear(self, pcm: bytes) -> None:
         """Send what the microphone heard: signed 16-bit little-endian mono PCM at 16 kHz."""
@@ -71,10 +74,12 @@ class LiveSocket:
         """With what code the connection was closed, once it is."""
         return self._ws.close_code
 
+    def _piece(self, message: bytes) -> Piece:
+        piece = Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])
+        if piece.number == 1:
+            self.send({"type": "received", "reply": piece.reply})
+        return piece
+
     def close(self) -> None:
         """Hang up."""
         self._open.close()
-
-
-def _piece(message: bytes) -> Piece:
-    return Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])

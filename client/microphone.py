@@ -29,7 +29,8 @@ class Microphone:
         self._clock = clock
         self._began: float | None = None
         self._pushed = 0
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[tuple[bytes, float]] = deque()  # and when they came
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=2000)  # of what was taken last: its end, when it came
         self._changed = threading.Condition()
         self._waiting = self._taken = 0
         self._readers = 0
@@ -39,6 +40,12 @@ class Microphone:
     def taken_s(self) -> float:
         """Seconds that have been taken so far, by whichever reader. What was dropped is not among them."""
         return self._taken / BYTES_PER_S
+
+    def arrived_at(self, position_s: float) -> float:
+        """When the sound at a position, as `taken_s` counts, had come (`time.monotonic`); of long ago, the oldest."""
+        with self._changed:
+            later = [at for end, at in self._arrivals if end >= position_s * BYTES_PER_S]
+        return later[0] if later else self._clock()
 
     def push(self, pcm: bytes) -> None:
         """Add a piece.
@@ -52,10 +59,10 @@ class Microphone:
             self._pushed += len(pcm)
             if self._pushed / BYTES_PER_S > now - self._began + MAX_AHEAD_S:
                 raise TooFast
-            self._pieces.append(pcm)
+            self._pieces.append((pcm, now))
             self._waiting += len(pcm)
             while self._waiting > MAX_WAITING_S * BYTES_PER_S:
-                self._waiting -= len(self._pieces.popleft())
+                self._waiting -= len(self._pieces.popleft()[0])
             self._changed.notify_all()
 
     def read(self) -> Iterator[bytes]:
@@ -72,9 +79,10 @@ class Microphone:
             self._changed.wait_for(lambda: self._pieces or self._is_closed or self._readers != reader)
             if self._is_closed or self._readers != reader:
                 return None
-            piece = self._pieces.popleft()
+            piece, at = self._pieces.popleft()
             self._waiting -= len(piece)
             self._taken += len(piece)
+            self._arrivals.append((self._taken, at))
             return piece
 
     def close(self) -> None:

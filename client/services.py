@@ -56,7 +56,7 @@ class Services:
     train: train_pb2_grpc.TrainServiceStub
 
     def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._channels: dict[str, grpc.Channel] = {}
 
@@ -71,7 +71,7 @@ class Services:
         """The channel to one service."""
         with self._lock:
             if name not in self._channels:
-                address = getattr(self._settings, f"{name}_address")
+                address = getattr(self.settings, f"{name}_address")
                 channel = grpc.insecure_channel(address, options=_OPTIONS)
                 self._channels[name] = grpc.intercept_channel(channel, request_id.Sender())
             return self._channels[name]

@@ -1,7 +1,8 @@
-"""Where the services are."""
+"""Where the services are, and how long to wait for them."""
 
 from __future__ import annotations
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -24,3 +25,9 @@ class ClientSettings(BaseSettings):
 
     train_address: str = "127.0.0.1:50055"
     """Training."""
+
+    llm_first_word_seconds: float = Field(15.0, gt=0)
+    """How long the dialogue may take to begin an answer; then the avatar apologises. Slow models may need more."""
+
+    llm_next_word_seconds: float = Field(10.0, gt=0)
+    """How long the dialogue may pause within an answer."""

@@ -27,7 +27,7 @@ ROOMS: list[tuple[str, type[BaseSettings]]] = [
     ("Rendering (render)", RenderSettings),
     ("Training (train)", TrainSettings),
     ("Web gateway", GatewaySettings),
-    ("Where the gateway and the command line find the services", ClientSettings),
+    ("How the gateway and the command line reach the services", ClientSettings),
 ]
 INTRODUCTION = """# Configuration
 

@@ -16,14 +16,15 @@ from gateway import auth, errors, i18n, logs
 from gateway.archive import Archive
 from gateway.chats import Chats
 from gateway.context import KEY, Context
-from gateway.flows import chat, docs, generate, home, jobs, live, older, session, speech, train, voices
+from gateway.flows import chat, docs, generate, home, jobs, live, metrics, older, session, speech, train, voices
 from gateway.live import MAX_MESSAGE_BYTES
+from gateway.metrics import Metrics
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
 from gateway.sweeping import delete_older_than, sweep_forever
 from gateway.watches import Watches
 
-FLOWS = (home, chat, generate, train, voices, speech, jobs, live, older, session, docs)
+FLOWS = (home, chat, generate, train, voices, speech, jobs, live, older, session, docs, metrics)
 """The pages in the order of the navigation, then what has no page."""
 
 SPOOL_BYTES = 2**20
@@ -41,7 +42,7 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     archive = Archive(folder / "conversations", settings.chat_keep_days)
     chats = Chats(settings, folder / "chats", archive, services)
     recordings = Recordings(folder / "audios", settings.keep_hours)
-    app.extensions[KEY] = Context(settings, services, chats, Watches(services), recordings)
+    app.extensions[KEY] = Context(settings, services, chats, Watches(services), recordings, Metrics(chats))
     sweep_forever(chats.sweep, recordings.sweep, partial(delete_older_than, folder / older.VIDEOS, settings.keep_hours))
     logs.log_requests(app)
     errors.handle_errors(app)

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,11 @@ class Chat:
         is_idle = self._latest_is_over() and self._live is None
         return time.monotonic() - self._used if is_idle else 0.0
 
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody talks live."""
+        return self._live is not None
+
     @contextlib.contextmanager
     def live(self, talk: Live) -> Iterator[None]:
         """Talk live for a while. Whoever talked before, live or not, is cut off: a chat has one user.
@@ -111,7 +116,7 @@ class Chat:
                 self._live = None if self._live is talk else self._live
                 self.touch()
 
-    def answer(self, text: str) -> tuple[int, Reply]:
+    def answer(self, text: str, listened: Mapping[str, float] | None = None) -> tuple[int, Reply]:
         """Begin a reply, ending the one before if it still runs; returns its number too.
 
         Raises:
@@ -124,7 +129,7 @@ class Chat:
             if self._live:
                 self._live.stop()
             self._count += 1
-            reply = Reply(self.conversation, text, self._folder / f"{self._count}.mp4")
+            reply = Reply(self.conversation, text, self._folder / f"{self._count}.mp4", listened)
             self._replies[self._count] = reply
             while len(self._replies) > self._replies_kept:
                 self._replies.popitem(last=False)[1].discard()
@@ -202,6 +207,16 @@ class Chats:
         self._talking: Counter[str] = Counter()
         self._freed = threading.Condition(self._lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def open_count(self) -> int:
+        """Chats that are open."""
+        return len(self._chats)
+
+    @property
+    def talk_count(self) -> int:
+        """Live talks that are going on."""
+        return sum(chat.is_live for chat in list(self._chats.values()))
 
     def create(self, conversation: Conversation, greeting: str = "") -> Chat:
         """A new chat.

@@ -9,6 +9,7 @@ from flask import current_app
 
 from client.services import Services
 from gateway.chats import Chats
+from gateway.metrics import Metrics
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
 from gateway.watches import Watches
@@ -25,6 +26,7 @@ class Context:
     chats: Chats
     watches: Watches
     recordings: Recordings
+    metrics: Metrics
 
 
 def context() -> Context:

@@ -6,12 +6,13 @@ import json
 import logging
 import struct
 import threading
+import time
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
-from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError, from_failure
 from client.live import (
     RATE,
@@ -27,6 +28,7 @@ from client.live import (
 )
 from client.microphone import TooFast
 from gateway import errors
+from gateway.metrics import Metrics
 from gateway.refusal import Refusal
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,10 @@ DOWN = struct.Struct("<III")
 class Live:
     """One connection: a thread reads what the client sends, and the connection's own thread writes what happens."""
 
-    def __init__(self, ws: Server, talk: LiveTalk, chat_id: str, hangover_ms: int, max_text: int) -> None:
-        self._ws, self._talk, self._max_text = ws, talk, max_text
+    def __init__(
+        self, ws: Server, talk: LiveTalk, chat_id: str, hangover_ms: int, max_text: int, metrics: Metrics
+    ) -> None:
+        self._ws, self._talk, self._max_text, self._metrics = ws, talk, max_text, metrics
         self._ready = {
             "type": "ready",
             "version": VERSION,
@@ -63,6 +67,8 @@ class Live:
         self._refusal: CallError | Refusal | None = None
         self._is_leaving = False
         self._pieces: dict[int, int] = {}  # of media, by reply
+        self._shown = (0, 0.0)  # the reply whose first fragment was sent last, and when
+        self._transport: dict[int, float] = {}  # how long a reply's first fragment was on its way
 
     def run(self) -> None:
         """Talk until one side closes."""
@@ -144,13 +150,21 @@ class Live:
                 self._talk.say(text.strip())
             case {"type": "stop"}:
                 self._talk.stop()
+            case {"type": "received", "reply": int(reply)}:
+                self._received(reply)
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
                 self._talk.played(reply, seconds, is_over=message.get("is_over") is True)
             case _:
-                text = (
-                    'A text message is JSON of "type" text, stop or played; docs/live-protocol.md lists their fields.'
-                )
+                known = "text, stop, received or played"
+                text = f'A text message is JSON of "type" {known}; docs/live-protocol.md lists their fields.'
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
+
+    def _received(self, reply: int) -> None:
+        """The client has a reply's first fragment; how long that took is told with the rest of it, and counted."""
+        shown, at = self._shown
+        if reply == shown and reply not in self._transport:
+            self._transport = {reply: round(time.monotonic() - at, 4)}
+            self._metrics.stage_over("transport", self._transport[reply])
 
     def _write(self, event: LiveEvent) -> None:
         match event:
@@ -159,6 +173,10 @@ class Live:
             case Told(reply, MediaType() as kind):
                 self._send(_described(reply, kind))
                 self._send_media(reply, kind.init_segment, 0)
+            case Told(reply, Done(text, timeline, latency)):
+                if reply in self._transport:
+                    latency = latency | {"transport": self._transport[reply]}
+                self._send({"type": "done", "reply": reply, "text": text, "timeline": timeline, "latency": latency})
             case Told(reply, told):
                 self._send(_described(reply, told))
             case Failed(error, reply):
@@ -169,6 +187,8 @@ class Live:
     def _send_media(self, reply: int, data: bytes, frame_index: int) -> None:
         number = self._pieces.get(reply, 0)
         self._pieces = {reply: number + 1}  # no piece of an earlier reply follows
+        if number == 1:
+            self._shown = (reply, time.monotonic())
         self._ws.send(DOWN.pack(reply, number, frame_index) + data)
 
     def _send(self, event: dict[str, Any]) -> None:
@@ -227,6 +247,6 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
                 "height": event.height,
                 "fps": event.fps,
             }
-        case Done(text, timeline):
-            return {"type": "done", "reply": reply, "text": text, "timeline": timeline}
+        case Apology(error):
+            return {"type": "apology", "reply": reply, "error": errors.body_of(error)}
     raise TypeError(event)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from client import request_id
-from client.conversation import Conversation, Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError, from_failure
 from gateway.sse import HEARTBEAT_S
 
@@ -37,8 +37,10 @@ class _Piece:
 class Reply:
     """A reply being written, spoken and shown by a thread; any number of readers follow it."""
 
-    def __init__(self, conversation: Conversation, text: str, path: Path) -> None:
-        self._reply, self.path = conversation.reply(text), path
+    def __init__(
+        self, conversation: Conversation, text: str, path: Path, listened: Mapping[str, float] | None = None
+    ) -> None:
+        self._reply, self.path = conversation.reply(text, listened), path
         self._changed = threading.Condition()
         self._events: list[Event | CallError] = []
         self._pieces: list[_Piece] = []
@@ -133,7 +135,7 @@ class Reply:
 
 def as_page_events(
     events: Iterator[Event | CallError | None], sentence_url: str, video_url: str
-) -> Iterator[tuple[str, dict] | CallError | None]:
+) -> Iterator[tuple[str, dict] | Apology | CallError | None]:
     """A reply's events under the names that pages know. `media` comes once per sentence, with its first fragment.
 
     Args:
@@ -143,7 +145,7 @@ def as_page_events(
     media_type, shown = "", set()
     for event in events:
         match event:
-            case None | CallError():
+            case None | CallError() | Apology():
                 yield event
             case Delta(text):
                 yield "delta", {"text": text}
@@ -155,7 +157,7 @@ def as_page_events(
             case Media(sentence_index=index) if index not in shown:
                 shown.add(index)
                 yield "media", {"index": index, "url": sentence_url.format(index=index), "media_type": media_type}
-            case Done(text, timeline):
-                yield "done", {"text": text, "video_url": video_url, "timeline": timeline}
+            case Done(text, timeline, latency):
+                yield "done", {"text": text, "video_url": video_url, "timeline": timeline, "latency": latency}
             case _:
                 yield None  # so that the stream is written to, and a reader who has gone is noticed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
 from client import library
-from client.conversation import Conversation
+from client.conversation import Apology, Conversation
 from client.errors import CallError
 from gateway import errors, exports, i18n, sse
 from gateway.chats import Chat
@@ -131,21 +132,25 @@ def message(chat_id: str) -> Response:
     audio = fields.file("audio")
     if audio is None:
         return sse.response(stream_with_context(_events(chat, fields.message("text"))))
+    began = time.monotonic()
     text = chat.conversation.listen(audio.stream)
     if not text:
         raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")
-    return sse.response(stream_with_context(_events(chat, text, was_heard=True)))
+    return sse.response(stream_with_context(_events(chat, text, {"asr": time.monotonic() - began})))
 
 
-def _events(chat: Chat, text: str, *, was_heard: bool = False) -> Iterator[str]:
-    if was_heard:
+def _events(chat: Chat, text: str, listened: dict[str, float] | None = None) -> Iterator[str]:
+    if listened:
         yield sse.event("transcript", {"text": text})
-    number, reply = chat.answer(text)
+    chat.conversation.on_reply = context().metrics.reply_over
+    number, reply = chat.answer(text, listened)
     base = f"/api/v1/chats/{chat.id}/replies/{number}"
     try:
         for told in as_page_events(reply.events(), base + "/sentences/{index}", base + "/video"):
             if isinstance(told, CallError):
                 yield sse.event("error", errors.body_of(told))
+            elif isinstance(told, Apology):
+                yield sse.event("apology", {"error": errors.body_of(told.error)})
             else:
                 yield sse.event(*told) if told else sse.HEARTBEAT
     finally:

@@ -84,9 +84,11 @@ def _linger(ws: Server) -> None:
 
 
 def _talk(ws: Server, chat: Chat) -> None:
+    chat.conversation.on_reply = context().metrics.reply_over
     with context().chats.place(chat):
+        settings, metrics = context().settings, context().metrics
         talk = LiveTalk(services(), chat.conversation)
-        connection = Live(ws, talk, chat.id, HANGOVER_MS, context().settings.max_message_characters)
+        connection = Live(ws, talk, chat.id, HANGOVER_MS, settings.max_message_characters, metrics)
         with chat.live(connection):
             connection.run()
 

@@ -6,6 +6,7 @@ and which dialogue engine answers is a setting of the `llm` service.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from flask import Blueprint, Response, jsonify, redirect, request, send_from_dir
 from werkzeug.wrappers import Response as AnyResponse
 
 from client import files, generation, jobs, library, training
-from client.conversation import Conversation, Done, Media, MediaType
+from client.conversation import Apology, Conversation, Done, Media, MediaType
 from client.files import Download
 from client.jobs import Job
 from gateway import auth, i18n
@@ -182,13 +183,16 @@ def _wait(job: Job) -> Job:
 
 def _video_of(conversation: Conversation, text: str) -> tuple[list[bytes], str]:
     blocks, answer = [], ""
-    for event in conversation.reply(text):
-        if isinstance(event, MediaType):
-            blocks.append(event.init_segment)
-        elif isinstance(event, Media):
-            blocks.append(event.data)
-        elif isinstance(event, Done):
-            answer = event.text
+    with contextlib.closing(conversation.reply(text)) as reply:
+        for event in reply:
+            if isinstance(event, Apology):
+                raise event.error  # a script wants an answer or a failure
+            if isinstance(event, MediaType):
+                blocks.append(event.init_segment)
+            elif isinstance(event, Media):
+                blocks.append(event.data)
+            elif isinstance(event, Done):
+                answer = event.text
     return blocks, answer
 
 

@@ -39,9 +39,10 @@ class Speech:
 
 @dataclass(frozen=True)
 class SpeechEnded:
-    """The utterance's last speech ended at `sample_index` (the hangover lies after it)."""
+    """The utterance's last speech ended at `sample_index`; the hangover after it was over at `known_index`."""
 
     sample_index: int
+    known_index: int
 
 
 Event = SpeechStarted | Speech | SpeechEnded
@@ -138,7 +139,7 @@ class Endpointer:
     def _end(self) -> list[Event]:
         self._spoken = 0
         self._forget()
-        return [SpeechEnded(self._last_voiced * FRAME_SAMPLES)]
+        return [SpeechEnded(self._last_voiced * FRAME_SAMPLES, self._position * FRAME_SAMPLES)]
 
     def _forget(self) -> None:
         self._before.clear()

@@ -152,7 +152,9 @@ def _response(event: LiveEvent) -> asr_pb2.StreamingRecognizeResponse:
             ended = asr_pb2.SpeechEnded(offset=duration(sample / SAMPLE_RATE))
             return asr_pb2.StreamingRecognizeResponse(speech_ended=ended)
         case Utterance():
-            return asr_pb2.StreamingRecognizeResponse(final=_utterance(event))
+            final = _utterance(event)
+            final.endpoint_offset.CopyFrom(duration(event.endpoint_s))
+            return asr_pb2.StreamingRecognizeResponse(final=final)
 
 
 def _utterance(utterance: Utterance) -> asr_pb2.Utterance:

@@ -25,6 +25,8 @@ class Utterance:
     start_s: float
     end_s: float
     words: tuple[Word, ...]
+    endpoint_s: float
+    """How far the audio had come when it was known that this had ended."""
 
 
 LiveEvent = SpeechStarted | Interim | Utterance | SpeechEnded
@@ -78,7 +80,7 @@ class LiveTranscription:
             case SpeechEnded():
                 hypothesis = self._recognition.finish() if self._recognition else Hypothesis("")
                 self.close()
-                yield _utterance(hypothesis, self._offset_s, self._started_s, event.sample_index / SAMPLE_RATE)
+                yield _utterance(hypothesis, self._offset_s, self._started_s, event)
                 yield event
 
     def _hear(self, speech: Speech) -> Generator[Interim, None, None]:
@@ -109,7 +111,7 @@ def transcribe(
                 pcm += event.pcm
             case SpeechEnded():
                 hypothesis = _recognise(engine, language, pcm)
-                yield _utterance(hypothesis, first / SAMPLE_RATE, started_s, event.sample_index / SAMPLE_RATE)
+                yield _utterance(hypothesis, first / SAMPLE_RATE, started_s, event)
 
 
 def _events(
@@ -129,8 +131,8 @@ def _recognise(engine: AsrEngine, language: str, pcm: bytes) -> Hypothesis:
         recognition.close()
 
 
-def _utterance(hypothesis: Hypothesis, offset_s: float, start_s: float, end_s: float) -> Utterance:
+def _utterance(hypothesis: Hypothesis, offset_s: float, start_s: float, end: SpeechEnded) -> Utterance:
     words = tuple(
         replace(word, start_s=offset_s + word.start_s, end_s=offset_s + word.end_s) for word in hypothesis.words
     )
-    return Utterance(hypothesis.text, start_s, end_s, words)
+    return Utterance(hypothesis.text, start_s, end.sample_index / SAMPLE_RATE, words, end.known_index / SAMPLE_RATE)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,6 +45,8 @@ class Fragment:
     data: bytes
     frame_index: int
     frame_count: int
+    encoding_s: float = 0.0
+    """Time spent on encoding it."""
 
 
 class Encoder(ABC):
@@ -173,24 +177,38 @@ class LiveMovie(Encoder):
         super().__init__(self._sink, video, metadata, flags, options)
         self._lengths = [max(1, round(seconds * video.fps)) for seconds in FRAGMENTS_S]
         self._sent = 0
+        self._spent_s = 0.0  # on encoding, since the last fragment
+
+    def hear(self, samples: np.ndarray) -> None:
+        """Add float32 mono sound at 48 kHz."""
+        with self._timed():
+            super().hear(samples)
 
     def show(self, picture: np.ndarray) -> list[Fragment]:
         """Add the next frame; returns the fragments that became complete."""
         index = self._count()
-        self._encode(picture, index, keyframe=self._length_at(index) > 0)
+        with self._timed():
+            self._encode(picture, index, keyframe=self._length_at(index) > 0)
         return self._fragments()
 
     def close(self) -> list[Fragment]:
         """Complete the stream; returns the last fragments."""
-        self._finish()
+        with self._timed():
+            self._finish()
         return self._fragments()
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._spent_s += time.perf_counter() - began
 
     def _fragments(self) -> list[Fragment]:
         fragments = []
         for data in self._sink.take():
             count = min(self._length_at(self._sent), self.frame_count - self._sent)
-            fragments.append(Fragment(data, self._sent, count))
-            self._sent += count
+            fragments.append(Fragment(data, self._sent, count, self._spent_s))
+            self._sent, self._spent_s = self._sent + count, 0.0
         return fragments
 
     def _length_at(self, index: int) -> int:

@@ -29,6 +29,7 @@ from services.common.server import Service
 from services.common.storage import Storage
 from services.common.streams import in_thread
 from services.common.tidying import tidy
+from services.common.times import duration
 from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
@@ -263,7 +264,10 @@ async def _sent(fragments: Generator[Fragment, None, None]) -> AsyncIterator[ren
     async with contextlib.aclosing(in_thread(fragments)) as ready:
         async for fragment in ready:
             message = render_pb2.MediaFragment(
-                data=fragment.data, frame_index=fragment.frame_index, frame_count=fragment.frame_count
+                data=fragment.data,
+                frame_index=fragment.frame_index,
+                frame_count=fragment.frame_count,
+                encoding_duration=duration(fragment.encoding_s),
             )
             yield render_pb2.StreamingRenderResponse(fragment=message)
 

@@ -103,6 +103,8 @@ def test_streams_two_utterances(call, two_utterances):
     assert "he might have been made still more" in second.text
     assert 0.9 < seconds(first.start_offset) < 1.6
     assert seconds(first.end_offset) < seconds(second.start_offset)
+    pause_s = seconds(first.endpoint_offset) - seconds(first.end_offset)
+    assert pause_s == pytest.approx(seconds(responses[0].header.hangover))
     assert " ".join(word.text for word in first.words) == first.text
     assert all(second.start_offset.ToMilliseconds() - 300 < w.start_offset.ToMilliseconds() for w in second.words)
 

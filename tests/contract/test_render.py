@@ -120,6 +120,7 @@ def test_speech_becomes_fragments_on_one_clock(call: Call) -> None:
     assert starts == list(np.cumsum([0, *(fragment.frame_count for fragment in fragments)]))[:-1]
     assert fragments[0].frame_count <= 5
     assert max(fragment.frame_count for fragment in fragments) <= 10
+    assert all(fragment.encoding_duration.ToNanoseconds() > 0 for fragment in fragments)
     assert end.frame_count in (50, 51)
     video, sound = decoded(header.init_segment + b"".join(fragment.data for fragment in fragments))
     assert len(video) == end.frame_count

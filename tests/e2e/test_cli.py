@@ -152,6 +152,33 @@ def test_chat_spoken(stack, trained: str, hello: Path, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.mp4"))) == 1
 
 
+def test_talk_typed(stack, trained: str, tmp_path: Path) -> None:
+    done = stack.visavis("talk", "--avatar", trained, "-o", str(tmp_path), input="Who are you?\nWhat can you do?\n")
+    assert done.returncode == 0, done.stderr
+    assert "Visavis" in done.stdout
+    assert "render_first_fragment" in done.stdout and "transport" in done.stdout
+    assert len(list(tmp_path.glob("*.mp4"))) == 2
+
+
+def test_talk_spoken(stack, trained: str, hello: Path, tmp_path: Path) -> None:
+    done = stack.visavis("talk", "--avatar", trained, "--audio", str(hello), "-o", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "You said: " in done.stdout and "vad 0." in done.stdout
+    (reply,) = tmp_path.glob("*.mp4")
+    pictures, sound = _lengths(reply)
+    assert pictures > 0.5
+    assert sound == pytest.approx(pictures, abs=0.15)
+
+
+def test_nobody_talks_without_a_gateway_or_with_a_silent_file(stack, trained: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    _refused(stack.visavis("talk", "--avatar", trained, "--gateway", nowhere), "no gateway at")
+    text = tmp_path / "text.wav"
+    text.write_text("This is no sound.")
+    _refused(stack.visavis("talk", "--avatar", trained, "--audio", str(text)), "no sound")
+
+
 def test_the_report_card_is_a_page_without_scripts(stack, trained: str) -> None:
     answer = httpx.get(f"{stack.url}/api/v1/avatars/{trained}/report")
     assert answer.status_code == 200
@@ -192,6 +219,7 @@ def test_doctor_sees_everything_serving(stack) -> None:
     [
         (("generate", "--avatar", "Nobody", "--text", "Hi.", "-o", "never.mp4"), "no avatar"),
         (("chat", "--avatar", "Nobody"), "no avatar"),
+        (("talk", "--avatar", "Nobody"), "no avatar"),
         (("say", "Hi.", "--voice", "Nobody", "-o", "never.wav"), "voice"),
         (("say", "Hi.", "--rate", "9", "-o", "never.wav"), "(--rate)"),
         (("say", "  ", "-o", "never.wav"), "nothing to say"),

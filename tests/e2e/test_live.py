@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import av
@@ -15,12 +12,12 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from client.live_socket import LiveSocket, Piece
+from client.conversation import STAGES
+from client.live_socket import Piece
+from tests.e2e.talking import RATE, WAIT_S, Talk, spoken
 
 pytestmark = pytest.mark.e2e
-RATE = 16_000
-TICK = RATE // 20 * 2  # bytes of 50 ms
-WAIT_S = 60
+DONE = 'visavis_replies_total{outcome="done"}'
 QUESTION = "What can you do for me today, and how does it work?"
 
 
@@ -33,11 +30,7 @@ def api(stack: Any) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def question(api: httpx.Client) -> bytes:
     """A question as PCM, spoken by the synthesiser."""
-    wav = api.post("/speech", json={"text": QUESTION}).raise_for_status().content
-    with av.open(io.BytesIO(wav)) as file:
-        resampler = av.AudioResampler("s16", "mono", RATE)
-        frames = [one for frame in itertools.chain(file.decode(audio=0), [None]) for one in resampler.resample(frame)]
-    return b"".join(bytes(frame.planes[0])[: 2 * frame.samples] for frame in frames)
+    return spoken(api, QUESTION)
 
 
 @pytest.fixture
@@ -46,57 +39,6 @@ def chat(api: httpx.Client) -> Iterator[str]:
     created = api.post("/chats", json={"avatar": avatar, "language": "en"}).raise_for_status().json()
     yield created["id"]
     api.delete(f"/chats/{created['id']}")
-
-
-class Talk:
-    """A connection, followed in a thread; sound goes up in real time, silence where there is nothing to say."""
-
-    def __init__(self, url: str, chat: str, **options: Any) -> None:
-        self.socket = LiveSocket(url, chat, **options)
-        self.seen: list[dict[str, Any] | Piece] = []
-        self._changed = threading.Condition()
-        self._is_over = False
-        threading.Thread(target=self._follow, daemon=True).start()
-
-    def _follow(self) -> None:
-        for message in self.socket:
-            with self._changed:
-                self.seen.append(message)
-                self._changed.notify_all()
-        with self._changed:
-            self._is_over = True
-            self._changed.notify_all()
-
-    def until(self, what: Callable[[Any], bool], seconds: float = WAIT_S) -> Any:
-        """The first message of that kind."""
-        with self._changed:
-            found = self._changed.wait_for(lambda: self._is_over or any(map(what, self.seen)), seconds)
-            assert found, f"not within {seconds} s, but {self.kinds()}"
-            assert any(map(what, self.seen)), f"closed after {self.kinds()}"
-            return next(filter(what, self.seen))
-
-    def until_a(self, kind: str) -> Any:
-        return self.until(lambda one: isinstance(one, dict) and one["type"] == kind)
-
-    def until_closed(self) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: self._is_over, WAIT_S), self.kinds()
-
-    def kinds(self) -> list[str]:
-        return [one["type"] if isinstance(one, dict) else f"piece {one.number}" for one in self.seen]
-
-    def pieces(self, reply: int) -> list[Piece]:
-        return [one for one in self.seen if isinstance(one, Piece) and one.reply == reply]
-
-    def speak(self, pcm: bytes) -> None:
-        """Send sound as fast as a microphone would."""
-        begin = time.monotonic()
-        for number, start in enumerate(range(0, len(pcm), TICK)):
-            time.sleep(max(0.0, begin + number * 0.05 - time.monotonic()))
-            self.socket.hear(pcm[start : start + TICK])
-
-    def be_silent(self, seconds: float) -> None:
-        self.speak(bytes(int(seconds * RATE) * 2))
 
 
 @pytest.fixture
@@ -128,6 +70,27 @@ def test_what_is_said_is_heard_and_answered_with_a_playable_video(talk: Talk, qu
     media = talk.until_a("media")
     assert frames / media["fps"] > 1 and "avc1" in media["media_type"]
     assert list(done["timeline"].values()) == sorted(done["timeline"].values())
+
+
+def test_a_reply_tells_where_its_time_went_and_so_does_the_gateway(talk: Talk, question: bytes, stack: Any) -> None:
+    before = figures(stack)
+    talk.speak(question)
+    talk.be_silent(1.5)
+    stages = talk.until_a("done")["latency"]
+    assert list(stages) == ["vad", "asr", *STAGES, "encode", "total", "transport"]
+    assert stages["vad"] == pytest.approx(0.4, abs=0.05)
+    assert all(seconds > 0 for seconds in stages.values())
+    stack.until(lambda: figures(stack)[DONE] > before.get(DONE, 0), WAIT_S, "the reply is counted")
+    after = figures(stack)
+    for stage in stages.keys() - {"total"}:
+        count = f'visavis_reply_stage_seconds_count{{stage="{stage}"}}'
+        assert after[count] > before.get(count, 0)
+
+
+def figures(stack: Any) -> dict[str, float]:
+    """What the gateway tells Prometheus."""
+    lines = httpx.get(f"{stack.url}/metrics").raise_for_status().text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
 
 def test_speech_interrupts_a_reply_and_is_answered(talk: Talk, question: bytes) -> None:
@@ -187,6 +150,7 @@ def test_another_version_is_refused(stack: Any, chat: str) -> None:
         ({"type": "text", "text": "\ud800"}, "NOT_UNDERSTOOD"),
         ({"type": "played", "reply": 1, "seconds": 10**400}, "NOT_UNDERSTOOD"),
         ({"type": "played", "reply": "one", "seconds": 1}, "NOT_UNDERSTOOD"),
+        ({"type": "received", "reply": "one"}, "NOT_UNDERSTOOD"),
         ({"type": "text", "text": "x" * 5000}, "TEXT_TOO_LONG"),
     ],
 )

@@ -89,6 +89,7 @@ class Turn {
       this.isSilent = false;
       this.player.append(data.url, data.media_type);
     }
+    if (name === "apology") showError(data.error);
     if (name === "done") this.#done(data);
     if (name === "error") this.#fail(data);
   }
@@ -221,6 +222,7 @@ function handsFree() {
       setBusy(false);
     },
     blocked: offerPlay,
+    apology: ({ error }) => showError(error),
     error: ({ error }) => { showError(error); setBusy(false); },
     closed: () => {
       video.removeEventListener("timeupdate", caption);

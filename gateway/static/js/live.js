@@ -143,7 +143,9 @@ export class LiveTalk {
   }
 
   #piece(message) {
-    const reply = new DataView(message).getUint32(0, true);
+    const header = new DataView(message);
+    const reply = header.getUint32(0, true);
+    if (header.getUint32(4, true) === 1) this.#send({ type: "received", reply });
     if (reply === this.reply) this.player?.push(new Uint8Array(message, HEADER_DOWN));
   }
 

@@ -72,6 +72,7 @@ def test_live_times_count_from_the_beginning_at_any_rate(rate):
     assert [event.text for event in events if isinstance(event, Interim)][:2] == ["word", "word word"]
     (utterance,) = (event for event in events if isinstance(event, Utterance))
     assert (utterance.start_s, utterance.end_s) == pytest.approx((2.0, 4.2), abs=0.15)
+    assert utterance.endpoint_s - utterance.end_s == pytest.approx(0.6), "the hangover"
     assert utterance.words[0].start_s == pytest.approx(1.75, abs=0.15)
 
 

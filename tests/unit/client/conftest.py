@@ -69,11 +69,13 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
 
 
 class Writer(llm_pb2_grpc.LlmServiceServicer):
-    """Writes `deltas`, or for ever when `endless`."""
+    """Writes `deltas`, or for ever when `endless`; after `stop_after` of them it is silent, or `breaks`."""
 
     def __init__(self) -> None:
         self.deltas = ["Hello ", "there. ", "How are you?"]
         self.endless = False
+        self.stop_after: int | None = None
+        self.breaks: tuple[int, str, str] | None = None
         self.requests: list[llm_pb2.ReplyRequest] = []
         self.sent_count = 0
         self.ended = threading.Event()
@@ -84,10 +86,17 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
         yield llm_pb2.ReplyResponse(header=llm_pb2.ReplyHeader(engine="test"))
         while True:
             for delta in self.deltas:
+                if self.sent_count == self.stop_after:
+                    self._stop(context)
                 self.sent_count += 1
                 yield llm_pb2.ReplyResponse(delta=delta)
             if not self.endless or not context.is_active():
                 return
+
+    def _stop(self, context: grpc.ServicerContext) -> None:
+        if self.breaks:
+            refuse(context, *self.breaks)
+        self.ended.wait(60)
 
 
 class Speaker(tts_pb2_grpc.TtsServiceServicer):
@@ -155,18 +164,20 @@ def _sentences(pieces: Iterator[str]) -> Iterator[str]:
     text = ""
     for piece in pieces:
         text += piece
-        while (end := min((text.find(mark) for mark in ".?!" if mark in text), default=-1)) >= 0:
-            yield text[: end + 1].strip()
+        while (end := min((text.find(mark) for mark in ".?!\n" if mark in text), default=-1)) >= 0:
+            if text[: end + 1].strip():
+                yield text[: end + 1].strip()
             text = text[end + 1 :]
     if text.strip():
         yield text.strip()
 
 
 class Painter(render_pb2_grpc.RenderServiceServicer):
-    """A fragment of ten frames for each piece of audio; keeps generations. `after` delays the first fragment."""
+    """A fragment of ten frames for each piece of audio, encoded in `encoding_s`; keeps generations."""
 
     def __init__(self) -> None:
         self.configs: list[render_pb2.StreamingRenderConfig] = []
+        self.encoding_s = 0.0
         self.told: list[tuple[int, int]] = []  # audio so far, in samples, and where a closure begins
         self.ended = threading.Event()
         self.go = threading.Event()
@@ -198,7 +209,12 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
                 continue
             heard += len(request.audio) // 2
             count = round(len(request.audio) / 2 / RATE * FPS)
-            fragment = render_pb2.MediaFragment(data=b"fragment", frame_index=frame, frame_count=count)
+            fragment = render_pb2.MediaFragment(
+                data=b"fragment",
+                frame_index=frame,
+                frame_count=count,
+                encoding_duration=_duration(self.encoding_s),
+            )
             yield render_pb2.StreamingRenderResponse(fragment=fragment)
             frame += count
         end = render_pb2.StreamingRenderEnd(frame_count=frame, next_frame_index=config.start_frame_index + frame)
@@ -336,9 +352,10 @@ class Rooms:
         train_pb2_grpc.add_TrainServiceServicer_to_server(self.trainer, server)
 
 
-def client_of(port: int) -> Services:
+def client_of(port: int, **settings: Any) -> Services:
     """A client that finds all five services on one port."""
-    return Services(ClientSettings(**{f"{name}_address": f"127.0.0.1:{port}" for name in NAMES}))
+    addresses = {f"{name}_address": f"127.0.0.1:{port}" for name in NAMES}
+    return Services(ClientSettings(**addresses | settings))
 
 
 @pytest.fixture

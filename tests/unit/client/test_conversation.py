@@ -7,9 +7,21 @@ import threading
 import time
 
 import pytest
+from google.rpc import code_pb2
 from visavis.llm.v1 import llm_pb2
 
-from client.conversation import MESSAGES_KEPT, Conversation, Delta, Done, Media, MediaType, Reply, Sentence
+from client.conversation import (
+    MESSAGES_KEPT,
+    STAGES,
+    Apology,
+    Conversation,
+    Delta,
+    Done,
+    Media,
+    MediaType,
+    Reply,
+    Sentence,
+)
 from client.errors import CallError
 from client.hop import QUEUE_LENGTH, Cancelled, Hop
 
@@ -45,6 +57,36 @@ def test_the_timeline_is_in_order(talk) -> None:
     timeline = list(talk.reply("Hi"))[-1].timeline
     order = ["llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment", "done"]
     assert [timeline[name] for name in order] == sorted(timeline[name] for name in order)
+
+
+def test_the_stages_of_a_reply_add_up(talk, rooms) -> None:
+    rooms.painter.encoding_s = 0.05
+    done = list(talk.reply("Hi", {"vad": 0.4, "asr": 0.1}))[-1]
+    stages = dict(done.latency)
+    assert list(stages) == ["vad", "asr", *STAGES, "encode", "total"]
+    assert stages["encode"] == 0.05, "of the first fragment, not of all"
+    assert stages.pop("total") == pytest.approx(sum(stages.values()), abs=1e-3)
+    heard = stages["vad"] + stages["asr"]
+    assert done.timeline["render_first_fragment"] == pytest.approx(sum(stages.values()) - heard, abs=1e-3)
+
+
+def test_what_was_not_heard_has_no_such_stages(talk) -> None:
+    assert {"vad", "asr"}.isdisjoint(list(talk.reply("Hi"))[-1].latency)
+
+
+def test_every_reply_tells_how_it_ended(talk, rooms) -> None:
+    ended = []
+    talk.on_reply = lambda reply: ended.append((reply.outcome, bool(reply.latency)))
+    list(talk.reply("Hi"))
+    rooms.speaker.go.clear()
+    interrupted = talk.reply("Hi")
+    next(iter(interrupted))
+    interrupted.close()
+    rooms.speaker.go.set()
+    rooms.speaker.fail_at = 0
+    with pytest.raises(CallError):
+        list(talk.reply("Hi"))
+    assert ended == [("done", True), ("interrupted", False), ("failed", False)]
 
 
 def test_the_services_get_what_they_need(talk, rooms) -> None:
@@ -226,3 +268,77 @@ def test_a_reply_of_no_words_ends(talk, rooms) -> None:
     events = list(talk.reply("Hi"))
     assert isinstance(events[-1], Done)
     assert [message["role"] for message in talk.messages] == ["user"]
+
+
+def say(talk: Conversation, text: str = "Hi") -> tuple[CallError, str]:
+    """What an apology is for, and what was said in all."""
+    events = list(talk.reply(text))
+    (failed,) = [event for event in events if isinstance(event, Apology)]
+    written = "".join(event.text for event in events if isinstance(event, Delta))
+    spoken = [event.text for event in events if isinstance(event, Sentence)]
+    assert " ".join(spoken) == " ".join(written.split()), "what is shown is what is spoken"
+    assert events[-1].text == written, "the reply has its end and its pictures like any other"
+    assert any(isinstance(event, Media) for event in events)
+    return failed.error, written
+
+
+def test_an_apology_for_a_dialogue_that_never_answers(talk, rooms) -> None:
+    rooms.services.settings.llm_first_word_seconds = 0.3
+    rooms.writer.stop_after, ended = 0, []
+    talk.on_reply = lambda reply: ended.append((reply.outcome, reply.latency))
+    error, said = say(talk)
+    assert (error.reason, error.values) == ("LLM_TIMEOUT", {"setting": "VISAVIS_LLM_FIRST_WORD_SECONDS"})
+    assert said.startswith("Sorry, I cannot answer")
+    assert ended == [("timed_out", {})], "how long it took would be no figure of a reply"
+    assert rooms.writer.ended.wait(LONGEST_S), "the call goes on"
+    assert [message["text"] for message in talk.messages] == ["Hi"]
+
+
+def test_an_apology_for_a_dialogue_that_falls_silent(talk, rooms) -> None:
+    rooms.services.settings.llm_next_word_seconds = 2.0  # even a busy machine sends the two words within it
+    rooms.writer.stop_after = 2
+    error, said = say(talk)
+    assert (error.reason, error.values) == ("LLM_TIMEOUT", {"setting": "VISAVIS_LLM_NEXT_WORD_SECONDS"})
+    assert said.startswith("Hello there. \n\nSorry, I cannot answer")
+    assert (talk.messages[-1]["role"], talk.messages[-1]["text"]) == ("assistant", "Hello there.")
+    talk.heard(2.0)
+    assert talk.messages[-1]["text"] == "Hello there.", "half of the apology was heard"
+
+
+def test_a_reader_who_takes_his_time_is_not_the_dialogues_fault(talk, rooms) -> None:
+    rooms.services.settings.llm_next_word_seconds = 3.0
+    rooms.writer.deltas = ["Yes. "] * (3 * QUEUE_LENGTH)
+    events = iter(talk.reply("Hi"))
+    first = next(events)
+    threading.Event().wait(4.5)  # every queue is full by then
+    assert not [event for event in (first, *events) if isinstance(event, Apology)]
+
+
+def test_an_apology_for_a_dialogue_that_breaks_off(talk, rooms) -> None:
+    rooms.writer.stop_after, rooms.writer.breaks = 1, (code_pb2.UNAVAILABLE, "REPLY_BROKEN_OFF", "It broke off.")
+    error, said = say(talk)
+    assert (error.reason, said[:6]) == ("REPLY_BROKEN_OFF", "Hello ")
+    rooms.writer.stop_after = None
+    assert isinstance(list(talk.reply("Again"))[-1], Done)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "begin"),
+    [
+        ("", "Hi", "Sorry"),
+        ("", "你好", "抱歉"),
+        ("zh-CN", "Hi", "抱歉"),
+        ("en", "你好", "Sorry"),
+        ("sv", "Hi", "Sorry"),
+    ],
+)
+def test_the_apology_is_in_the_users_language(rooms, language, text, begin) -> None:
+    rooms.writer.stop_after, rooms.writer.breaks = 0, (code_pb2.UNAVAILABLE, "DOWN", "It is down.")
+    events = list(Conversation(rooms.services, avatar="Ann", language=language).reply(text))
+    assert next(event.text for event in events if isinstance(event, Delta)).startswith(begin)
+
+
+def test_what_the_dialogue_refuses_is_no_reason_for_an_apology(talk, rooms) -> None:
+    rooms.writer.stop_after, rooms.writer.breaks = 0, (code_pb2.INVALID_ARGUMENT, "TEXT_TOO_LONG", "Too long.")
+    with pytest.raises(CallError, match="Too long"):
+        list(talk.reply("Hi"))

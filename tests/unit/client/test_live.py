@@ -46,8 +46,9 @@ def interim(text: str) -> Heard:
     return Heard(interim=asr_pb2.InterimResult(text=text))
 
 
-def final(text: str, end: float = 0.4) -> Heard:
-    return Heard(final=asr_pb2.Utterance(text=text, end_offset=seconds(end)))
+def final(text: str, end: float = 0.4, endpoint: float = 0.0) -> Heard:
+    utterance = asr_pb2.Utterance(text=text, end_offset=seconds(end), endpoint_offset=seconds(endpoint))
+    return Heard(final=utterance)
 
 
 def said(conversation: Conversation) -> list[tuple[str, str]]:
@@ -114,6 +115,14 @@ def test_what_is_said_is_answered(talk, ear, rooms) -> None:
     assert {one.reply for one in ear.seen if isinstance(one, Told)} == {1}
     assert rooms.listener.configs[0].hangover == seconds(0.4)
     assert rooms.listener.configs[0].sample_rate_hertz == 16_000
+
+
+def test_a_reply_knows_how_long_it_took_to_notice_the_end_of_the_speech(talk, ear, rooms) -> None:
+    rooms.listener.script = [(10 * len(TICK), final("hello", 0.4, 0.8))]  # heard after 1.0 s of sound
+    with sound_going_on(talk):
+        latency = ear.until_a(Done).event.latency
+    assert latency["vad"] == pytest.approx(0.4)
+    assert 0.15 < latency["asr"] < WAIT_S, "what ended the utterance came two ticks before its text"
 
 
 def test_what_is_written_is_answered_too(talk, ear, conversation) -> None:

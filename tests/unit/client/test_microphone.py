@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -18,6 +19,20 @@ def test_what_is_pushed_is_read_in_order_and_counted() -> None:
         microphone.push(piece)
     assert [next(reader), next(reader)] == [b"ab", b"cd"]
     assert microphone.taken_s == 4 / BYTES_PER_S
+
+
+def test_it_knows_when_a_sound_had_come() -> None:
+    microphone, tick = Microphone(), bytes(BYTES_PER_S // 10)
+    reader, times = microphone.read(), []
+    for _ in range(3):
+        times.append(time.monotonic())
+        microphone.push(tick)
+        next(reader)
+        time.sleep(0.01)
+    times.append(time.monotonic())
+    assert times[1] <= microphone.arrived_at(0.15) <= microphone.arrived_at(0.2) < times[2]
+    assert times[0] <= microphone.arrived_at(0.0) < times[1]
+    assert microphone.arrived_at(0.9) >= times[3], "what has not come yet"
 
 
 class Clock:

@@ -47,7 +47,7 @@ class ScriptedConversation:
         self.heard_s: list[float] = []
         self.on_change: Callable[[], object] = lambda: None
 
-    def reply(self, text: str) -> ScriptedReply:
+    def reply(self, text: str, listened: object = None) -> ScriptedReply:
         self.messages.append({"role": "user", "text": text, "at": 1.0})
         self.on_change()
         return ScriptedReply(self)

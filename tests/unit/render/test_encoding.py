@@ -57,6 +57,7 @@ def test_live_fragments_add_up_and_keep_picture_and_sound_together() -> None:
     fragments = film(movie, 83)
     assert [(f.frame_index, f.frame_count) for f in fragments[:4]] == [(0, 3), (3, 5), (8, 10), (18, 10)]
     assert sum(fragment.frame_count for fragment in fragments) == movie.frame_count == 83
+    assert all(0 < fragment.encoding_s < 60 for fragment in fragments)
     whole = movie.init_segment + b"".join(fragment.data for fragment in fragments)
     assert max(abs(skew) for skew in skews(whole)) < 0.001
     for fragment in fragments:  # each can be shown on its own: it begins with a keyframe

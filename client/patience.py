@@ -1,0 +1,53 @@
+"""Waiting for a stream only so long."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOOK_S = 0.1
+
+
+class TookTooLong(Exception):  # noqa: N818 - it says what happened
+    """The next item did not come in time; the call has been ended."""
+
+
+def in_time(items: Iterable[T], end: Callable[[], object], *, first_s: float, next_s: float) -> Iterator[T]:
+    """The items of a call. Only the waiting for them counts, not what the reader does with them.
+
+    Args:
+        end: ends the call, so that whoever waits for its next item gets an exception.
+        first_s: how long the first item may take.
+        next_s: how long each other one may take.
+
+    Raises:
+        TookTooLong: an item did not come in time.
+    """
+    due, is_late, is_over = math.inf, False, threading.Event()
+
+    def watch() -> None:
+        nonlocal is_late
+        while not is_over.wait(LOOK_S):
+            if time.monotonic() > due:
+                is_late = True
+                end()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        due = time.monotonic() + first_s
+        for item in items:
+            due = math.inf
+            yield item
+            due = time.monotonic() + next_s
+    except Exception as error:
+        if is_late:
+            raise TookTooLong from error
+        raise
+    finally:
+        is_over.set()

@@ -1,0 +1,181 @@
+"""Services that die or fall silent in the middle of a talk: the page is told, what was said stays, the talk goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from client.live_socket import Piece
+from tests.e2e.conftest import Stack
+from tests.e2e.talking import Talk, spoken
+from tests.provider import Provider, running_provider
+
+pytestmark = pytest.mark.e2e
+
+BACK_S = 300  # only ends what would hang: a killed service loads anew, on a busy machine
+PATIENCE_S = 10
+STORY = [f"This is sentence number {number} of a long story. " for number in range(1, 9)]
+SHORT = ["That is all."]
+TIMED_OUT = 'visavis_replies_total{outcome="timed_out"}'
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def house(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack of its own, whose dialogue says what a test wants."""
+    settings = {
+        "LLM_ENGINE": "openai",
+        "LLM_BASE_URL": provider.url,
+        "LLM_MODEL": "test",
+        "VISAVIS_LLM_FIRST_WORD_SECONDS": str(PATIENCE_S),
+        "VISAVIS_LLM_NEXT_WORD_SECONDS": str(BACK_S),
+    }
+    house = Stack(tmp_path_factory.mktemp("house") / "data", settings=settings)
+    house.start()
+    try:
+        house.wait()
+        yield house
+    finally:
+        house.stop()
+
+
+@pytest.fixture(scope="module")
+def api(house: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"{house.url}/api/v1", timeout=120) as client:
+        yield client
+
+
+def new_chat(api: httpx.Client) -> str:
+    return api.post("/chats", json={"avatar": "Vera", "size": 128}).raise_for_status().json()["id"]
+
+
+@pytest.fixture(scope="module")
+def silent(house: Stack, api: httpx.Client) -> Iterator[tuple[Talk, float]]:
+    """Somebody who is connected and says nothing, and since when."""
+    talk = Talk(house.url, new_chat(api))
+    talk.until_a("ready")
+    yield talk, time.monotonic()
+    talk.socket.close()
+
+
+@pytest.fixture
+def talk(house: Stack, api: httpx.Client, silent: tuple[Talk, float], provider: Provider) -> Iterator[Talk]:
+    provider.stall_after, provider.deltas = None, SHORT
+    chat = new_chat(api)
+    talk = Talk(house.url, chat)
+    yield talk
+    talk.socket.close()
+    api.delete(f"/chats/{chat}")
+
+
+def begin_story(talk: Talk, provider: Provider) -> None:
+    """A reply of which the user has heard the first words, and whose dialogue, speech and pictures wait for more."""
+    provider.deltas, provider.stall_after = STORY, len(STORY)
+    talk.socket.say("Tell me a story.")
+    talk.until(lambda one: isinstance(one, Piece) and one.number > 3)
+    talk.socket.played(1, 0.4)
+
+
+def is_answered(talk: Talk, provider: Provider, text: str) -> bool:
+    """Write something; whether the reply to it comes whole, as the dialogue wrote it."""
+    provider.deltas, provider.stall_after = SHORT, None
+    number = len(talk.told("transcript")) + 1
+    talk.socket.say(text)
+    end = talk.until(lambda one: isinstance(one, dict) and one["type"] in ("done", "error") and one["reply"] == number)
+    return end["type"] == "done" and end["text"] == SHORT[0]
+
+
+def kill(house: Stack, name: str) -> int | None:
+    """Kill a service; the process that it was."""
+    before = house.pid(name)
+    house.kill(name)
+    return before
+
+
+def until_back(house: Stack, name: str, before: int | None) -> None:
+    house.until(lambda: house.pid(name) not in (None, before), BACK_S, f"{name} is restarted")
+    house.until(lambda: house.health()[name] == "serving", BACK_S, f"{name} serves again")
+
+
+def timed_out(house: Stack) -> float:
+    """Replies that the gateway has given up waiting for."""
+    lines = httpx.get(f"{house.url}/metrics").raise_for_status().text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(TIMED_OUT))
+
+
+@pytest.mark.parametrize("name", ["llm", "tts", "render"])
+def test_a_service_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Provider, name: str) -> None:
+    begin_story(talk, provider)
+    before = kill(house, name)
+    told = talk.until_a("apology" if name == "llm" else "error")
+    assert told["reply"] == 1 and not told.get("is_final")
+    assert told["error"]["message"] and "rpc" not in told["error"]["message"].lower()
+    until_back(house, name, before)
+    house.until(lambda: is_answered(talk, provider, "And now?"), BACK_S, "the talk goes on")
+    dialogue = [(one["role"], one["content"]) for one in provider.requests[-1]["messages"]]
+    assert dialogue[1] == ("user", "Tell me a story.")
+    assert dialogue[2][0] == "assistant" and STORY[0].startswith(dialogue[2][1]), "what was heard is kept"
+    assert not any("Sorry" in text for _, text in dialogue), "an apology is nothing that the model said"
+
+
+def test_a_recogniser_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Provider, api: httpx.Client) -> None:
+    question = spoken(api, "What can you do for me today?")
+    begin_story(talk, provider)
+    before = kill(house, "asr")
+    error = talk.until_a("error")
+    assert (error["reply"], error["is_final"]) == (None, False) and error["error"]["message"]
+    talk.until(lambda one: isinstance(one, Piece) and one.frame_index > 200)  # eight seconds: the reply goes on
+    until_back(house, "asr", before)
+
+    def is_heard() -> bool:
+        talk.speak(question)
+        talk.be_silent(1.5)
+        return any(one["end_s"] is not None for one in talk.told("transcript"))
+
+    house.until(is_heard, BACK_S, "speech is understood again")
+    assert talk.until_a("interrupted")["reply"] == 1
+
+
+def test_a_dialogue_that_never_answers(talk: Talk, house: Stack, provider: Provider, api: httpx.Client) -> None:
+    before = timed_out(house)
+    provider.deltas, provider.stall_after = SHORT, 0
+    talk.socket.say("你在吗？")
+    answer = api.post(f"/chats/{new_chat(api)}/messages", json={"text": "Are you there?"})
+    events = [line.removeprefix("event: ") for line in answer.text.splitlines() if line.startswith("event: ")]
+    assert {"apology", "media", "done"} <= set(events) and "error" not in events
+    assert '"code": "LLM_TIMEOUT"' in answer.text and "Sorry, I cannot answer right now." in answer.text
+
+    assert talk.until_a("apology")["error"]["code"] == "LLM_TIMEOUT"
+    done = talk.until_a("done")
+    assert done["text"] == "抱歉，我现在无法回答。请稍后再试。" and "total" not in done["latency"]
+    assert talk.until_a("sentence")["text"] == "抱歉，我现在无法回答。"
+    assert len(talk.pieces(1)) > 2, "it is spoken and shown"
+    assert timed_out(house) >= before + 2
+
+    talk.socket.played(1, 1.0)
+    house.until(lambda: is_answered(talk, provider, "And now?"), BACK_S, "the talk goes on")
+    assert {one["role"] for one in provider.requests[-1]["messages"]} == {"system", "user"}
+
+
+def test_the_command_line_is_told_too(house: Stack, provider: Provider) -> None:
+    provider.deltas, provider.stall_after = SHORT, 0
+    house.settings["VISAVIS_LLM_FIRST_WORD_SECONDS"] = "1"  # of the command; the gateway has read its own
+    done = house.visavis("chat", "--avatar", "Vera", input="Are you there?\n")
+    assert done.returncode == 0, done.stderr
+    assert "The dialogue did not answer in time." in done.stdout
+    assert "Sorry, I cannot answer right now." in done.stdout
+
+
+def test_who_says_nothing_for_a_minute_is_still_there(silent: tuple[Talk, float], provider: Provider) -> None:
+    talk, since = silent
+    time.sleep(max(0.0, since + 62 - time.monotonic()))
+    assert is_answered(talk, provider, "Hello again!")
+    assert not [error for error in talk.told("error") if error["is_final"]]
