@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import grpc
 from visavis.llm.v1 import llm_pb2
@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
+"""Messages before the newest that the dialogue service is told; the conversation itself holds more."""
+MESSAGES_HELD = 2000
+_EXPRESSION = ("mouth_amplitude", "head_motion")
 TEXT_QUEUE_LENGTH = 4096
 """Pieces of text, which are small: the dialogue's time runs while it waits, and replies are made as they play."""
 IDLE_FPS = 25.0
@@ -129,12 +132,34 @@ class Conversation:
         self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
         self.size = size
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
-        self.messages: list[dict[str, str]] = []
+        self.messages: list[dict[str, Any]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
         self._resting: tuple[int, float] | None = None  # a frame of the idle loop, and when it was shown
         self.on_reply: Callable[[Reply], object] = lambda reply: None
         """Called with every reply when it is over, in whichever thread that is."""
         self._last: Reply | None = None
+        self.on_change: Callable[[], object] = lambda: None
+        """Called whenever `messages` have changed."""
+
+    @classmethod
+    def from_dict(cls, services: Services, told: dict[str, Any]) -> Conversation:
+        """Go on with a conversation from what `as_dict` told of it."""
+        options = {name: told[name] for name in ("avatar", "voice", "persona", "language", "size", *_EXPRESSION)}
+        conversation = cls(services, **options)
+        conversation.messages = list(told["messages"])
+        return conversation
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it was begun and what was said, for JSON. Of a message, `at` says when, in seconds since 1970."""
+        return {
+            "avatar": self.avatar,
+            "voice": self.voice,
+            "persona": self.persona,
+            "language": self.language,
+            "size": self.size,
+            **{name: round(getattr(self.expression, name), 4) for name in _EXPRESSION},
+            "messages": list(self.messages),
+        }
 
     def listen(self, audio: BinaryIO) -> str:
         """What a recording of the user says.
@@ -156,9 +181,10 @@ class Conversation:
             listened: seconds of the stages that came before this, for the reply's `latency`.
             on_sound: hears the reply before it is shown: sample rate, 16-bit mono PCM.
         """
-        del self.messages[:-MESSAGES_KEPT]
-        self.messages.append({"role": "user", "text": text})
+        del self.messages[:-MESSAGES_HELD]
+        self._note("user", text)
         self._last = Reply(self, listened or {}, on_sound)
+        self.on_change()
         return self._last
 
     def rests_on(self, frame_index: int) -> None:
@@ -184,9 +210,13 @@ class Conversation:
         if self.messages and self.messages[-1]["role"] == "assistant":
             self.messages.pop()
         if text:
-            self.messages.append({"role": "assistant", "text": text})
+            self._note("assistant", text)
         self.next_frame_index = reply.next_frame_index
         self._resting = None
+        self.on_change()
+
+    def _note(self, role: str, text: str) -> None:
+        self.messages.append({"role": role, "text": text, "at": round(time.time(), 3)})
 
 
 @dataclass
@@ -374,7 +404,7 @@ class Reply:
             llm_pb2.Message(
                 role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
             )
-            for message in talk.messages
+            for message in talk.messages[-MESSAGES_KEPT - 1 :]
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
         with translate():

@@ -73,6 +73,11 @@ class LiveSocket:
         """Send a message as it is."""
         self._ws.send(message if isinstance(message, bytes) else json.dumps(message))
 
+    @property
+    def close_code(self) -> int | None:
+        """With what code the connection was closed, once it is."""
+        return self._ws.close_code
+
     def _piece(self, message: bytes) -> Piece:
         piece = Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])
         if piece.number == 1:

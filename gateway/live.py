@@ -36,7 +36,9 @@ logger = logging.getLogger(__name__)
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PCM_BYTES = 32 * 1024
-POLICY_VIOLATION = 1008
+POLICY_VIOLATION, NORMAL, GOING_AWAY = 1008, 1000, 1001
+CLOSE_CODES = {"TAKEN_OVER": NORMAL, "CHAT_DELETED": NORMAL}
+"""Of endings that are nobody's fault."""
 LOOK_S = 1.0
 """How often a reader looks whether the connection or the talk is over; the library does not always wake it."""
 DAY_S = 24 * 3600
@@ -64,6 +66,7 @@ class Live:
         }
         self._heard = 0  # pieces of the microphone
         self._refusal: CallError | Refusal | None = None
+        self._is_leaving = False
         self._pieces: dict[int, int] = {}  # of media, by reply
         self._shown = (0, 0.0)  # the reply whose first fragment was sent last, and when
         self._transport: dict[int, float] = {}  # how long a reply's first fragment was on its way
@@ -75,12 +78,27 @@ class Live:
             self._send(self._ready)
             for event in self._talk.events():
                 self._write(event)
-            if self._refusal:
-                refuse(self._ws, self._refusal)
+            self._say_goodbye()
         except GONE:
             pass  # the client hung up while something was being sent
         finally:
             self._talk.close()
+
+    def stop(self) -> None:
+        """End the reply."""
+        self._talk.stop()
+
+    def end(self, why: Refusal | None = None) -> None:
+        """End it from outside, telling the client why; without a reason the gateway goes, and it may come again."""
+        self._refusal, self._is_leaving = self._refusal or why, why is None
+        self._talk.close()
+
+    def _say_goodbye(self) -> None:
+        if self._refusal:
+            refuse(self._ws, self._refusal)
+        elif self._is_leaving:
+            self._send({"type": "closing"})
+            self._ws.close(GOING_AWAY)
 
     def _read(self) -> None:
         try:
@@ -184,7 +202,7 @@ class Live:
 def refuse(ws: Server, refusal: CallError | Refusal) -> None:
     """Say why, and close."""
     ws.send(json.dumps(_error(refusal, None, is_final=True), ensure_ascii=False))
-    ws.close(POLICY_VIOLATION, refusal.reason)
+    ws.close(CLOSE_CODES.get(refusal.reason, POLICY_VIOLATION), refusal.reason)
 
 
 def _error(error: CallError | Refusal, reply: int | None, *, is_final: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 import { events, get, networkError, path, post, remove } from "./api.js";
 import { avatarFile, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, el, fillSelect, templateCopy } from "./dom.js";
+import { History } from "./history.js";
 import { IdleLoop } from "./idle.js";
 import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
@@ -38,6 +39,7 @@ function showError(error) {
 }
 
 function addMessage(role, words) {
+  if (role === "user") past.add();
   const message = el("li", { class: `message ${role}` }, el("span", { textContent: words }));
   messages.append(message);
   messages.scrollTop = messages.scrollHeight;
@@ -330,19 +332,22 @@ const setEnabled = (isOn) => {
   handsFreeButton.disabled = talkButton.disabled || !LiveTalk.isPossible();
 };
 
-async function startChat() {
+/** Leave this chat for one that `fetched` brings: a new one, or an old one to go on with. */
+async function enter(fetched) {
   live?.close();
   if (turn) await turn.stop();
-  await endChat();
+  await leaveChat();
   setEnabled(false);
   say("connecting");
-  const wanted = { avatar: choose.avatar.value, voice: choose.voice.value, persona: choose.persona.value, language: choose.language.value };
   try {
-    const chat = await (await post(path("chats"), wanted)).json();
+    const chat = await fetched();
+    showChosen(chat);
     chatId = chat.id;
+    past.begin(chat);
     messages.replaceChildren();
     showError(null);
     if (chat.greeting) addMessage("avatar", chat.greeting);
+    for (const message of chat.messages) addMessage(message.role === "user" ? "user" : "avatar", message.text);
     setEnabled(true);
     say("ready");
   } catch (error) {
@@ -350,13 +355,31 @@ async function startChat() {
   }
 }
 
-async function endChat() {
+async function startChat() {
+  const wanted = { avatar: choose.avatar.value, voice: choose.voice.value, persona: choose.persona.value, language: choose.language.value };
+  await enter(async () => (await post(path("chats"), wanted)).json());
+}
+
+const reopen = (id) => enter(() => get(path("chats", id)));
+
+function showChosen(chat) {
+  choose.avatar.value = chat.avatar;
+  showAvatar(avatars.find((avatar) => avatar.name === chat.avatar) ?? { name: chat.avatar, files: [] });
+  for (const name of ["voice", "persona", "language"]) {
+    const value = chat[name] ?? "";
+    if ([...choose[name].options].some((option) => option.value === value)) choose[name].value = value;
+  }
+}
+
+/** What was said stays with the gateway; a chat in which nothing was said, or that it does not keep, goes. */
+async function leaveChat() {
   live?.close();
-  if (!chatId) return;
   const id = chatId;
   chatId = null;
-  await remove(path("chats", id), { keepalive: true }).catch(() => {});
+  if (id && !past.isWorthKeeping()) await remove(path("chats", id), { keepalive: true }).catch(() => {});
 }
+
+const past = new History($("[data-history]"), { onOpen: reopen, onDeleted: (id) => { if (id === chatId) { chatId = null; startChat(); } } });
 
 async function load() {
   avatars = await listAvatars();
@@ -369,15 +392,24 @@ async function load() {
   fillSelect(choose.avatar, avatars.map((avatar) => [avatar.name, avatar.name]), new URLSearchParams(location.search).get("avatar") ?? avatars[0].name);
   fillSelect(choose.persona, personas.map((persona) => [persona.name, persona.title]));
   showAvatar(avatars.find((avatar) => avatar.name === choose.avatar.value));
-  await startChat();
+  await resumeOrStart();
+}
+
+/** A page that is loaded anew, or come back to, goes on where it was, unless another avatar is asked for. */
+async function resumeOrStart() {
+  const asked = new URLSearchParams(location.search).get("avatar");
+  const before = History.current();
+  const chat = before && (await get(path("chats", before)).catch(() => null));
+  if (chat?.messages.length && (!asked || asked === chat.avatar)) await enter(async () => chat);
+  else await startChat();
 }
 
 choose.avatar.addEventListener("change", () => { showAvatar(avatars.find((avatar) => avatar.name === choose.avatar.value)); startChat(); });
 for (const name of ["voice", "persona", "language"]) choose[name].addEventListener("change", startChat);
 $("[data-restart]").addEventListener("click", startChat);
 $("[data-microphone-help]").textContent = microphoneProblem();
-addEventListener("pagehide", endChat);
-addEventListener("pageshow", (event) => event.persisted && startChat());
+addEventListener("pagehide", leaveChat);
+addEventListener("pageshow", (event) => event.persisted && resumeOrStart());
 
 const reload = () => load().catch(showError);
 reload();

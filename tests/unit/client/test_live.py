@@ -55,6 +55,11 @@ def final(text: str, end: float = 0.4, endpoint: float = 0.0) -> Heard:
     return Heard(final=utterance)
 
 
+def said(conversation: Conversation) -> list[tuple[str, str]]:
+    """Who said what."""
+    return [(message["role"], message["text"]) for message in conversation.messages]
+
+
 class Ear:
     """Follows the events of a talk in a thread of its own."""
 
@@ -128,7 +133,7 @@ def test_what_is_written_is_answered_too(talk, ear, conversation) -> None:
     talk.say("Hi")
     ear.until_a(Done)
     assert ear.seen[0] == Transcript("Hi")
-    assert conversation.messages[0] == {"role": "user", "text": "Hi"}
+    assert said(conversation)[0] == ("user", "Hi")
 
 
 @contextlib.contextmanager
@@ -163,7 +168,7 @@ def test_speech_ends_a_reply_and_every_call_of_it(talk, ear, rooms, conversation
     assert ear.until_a(Interrupted) == Interrupted(1, 0.3, next_frame_index=1008)  # 0.3 s are 7.5 frames
     for room in (rooms.writer, rooms.speaker, rooms.painter):
         assert room.ended.wait(WAIT_S)
-    assert conversation.messages == [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello"}]
+    assert said(conversation) == [("user", "Hi"), ("assistant", "Hello")]
 
 
 def test_nothing_of_an_interrupted_reply_follows(talk, ear, rooms) -> None:
@@ -188,7 +193,7 @@ def test_a_back_channel_lets_the_reply_go_on(talk, ear, rooms, said) -> None:
 def test_the_same_words_are_an_answer_when_nothing_is_said(talk, ear, rooms, conversation) -> None:
     hear(talk, started(0.1), final("yes"), rooms=rooms)
     ear.until_a(Done)
-    assert conversation.messages[0] == {"role": "user", "text": "yes"}
+    assert said(conversation)[0] == ("user", "yes")
 
 
 def test_a_back_channel_of_usual_length_does_not_interrupt_while_its_end_is_waited_for(talk, ear, rooms) -> None:
