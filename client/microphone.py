@@ -45,7 +45,7 @@ class Microphone:
         """When the sound at a position, as `taken_s` counts, had come (`time.monotonic`); of long ago, the oldest."""
         with self._changed:
             later = [at for end, at in self._arrivals if end >= position_s * BYTES_PER_S]
-        return later[0] if later else time.monotonic()
+        return later[0] if later else self._clock()
 
     def push(self, pcm: bytes) -> None:
         """Add a piece.
@@ -59,7 +59,7 @@ class Microphone:
             self._pushed += len(pcm)
             if self._pushed / BYTES_PER_S > now - self._began + MAX_AHEAD_S:
                 raise TooFast
-            self._pieces.append((pcm, time.monotonic()))
+            self._pieces.append((pcm, now))
             self._waiting += len(pcm)
             while self._waiting > MAX_WAITING_S * BYTES_PER_S:
                 self._waiting -= len(self._pieces.popleft()[0])

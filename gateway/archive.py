@@ -46,9 +46,13 @@ class Archive:
         except FileNotFoundError:
             return None
 
-    def delete(self, chat_id: str) -> None:
-        """Forget a conversation; one that is not there is no error."""
-        self._path(chat_id).unlink(missing_ok=True)
+    def delete(self, chat_id: str) -> bool:
+        """Forget a conversation; returns whether there was one."""
+        try:
+            self._path(chat_id).unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def sweep(self) -> None:
         """Forget the conversations in which nothing has been said for too long."""

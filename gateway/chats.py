@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 RESTING_S = 20.0
 """A chat unused for so long makes room for another: by then, what was asked of it has been fetched."""
+ENDING_S = 0.5
+"""A talk whose client has just hung up ends within this time; its place is waited for."""
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -203,6 +205,7 @@ class Chats:
         self._lock = threading.Lock()
         self._chats: dict[str, Chat] = {}
         self._talking: Counter[str] = Counter()
+        self._freed = threading.Condition(self._lock)
         shutil.rmtree(folder, ignore_errors=True)
 
     @property
@@ -263,9 +266,8 @@ class Chats:
         """
         with self._lock:
             chat = self._chats.pop(chat_id, None)
-            if chat is None:
-                self._stored(chat_id)
-                self._archive.delete(chat_id)
+            if chat is None and not (_ID.fullmatch(chat_id) and self._archive.delete(chat_id)):
+                raise _ended()
         if chat:
             chat.forget()
 
@@ -276,8 +278,8 @@ class Chats:
         Raises:
             Refusal: all are taken.
         """
-        with self._lock:
-            if chat.id not in self._talking and len(self._talking) >= self._settings.max_talks:
+        with self._freed:
+            if not self._freed.wait_for(lambda: self._has_place(chat), ENDING_S):
                 raise self._busy()
             self._talking[chat.id] += 1
         try:
@@ -287,6 +289,7 @@ class Chats:
                 self._talking[chat.id] -= 1
                 if not self._talking[chat.id]:
                     del self._talking[chat.id]
+                    self._freed.notify_all()
 
     def sweep(self) -> None:
         """Put away the chats that nobody uses any more, and forget those stored for too long."""
@@ -331,6 +334,9 @@ class Chats:
     def _put_away(self, chat: Chat) -> None:
         del self._chats[chat.id]
         chat.close()
+
+    def _has_place(self, chat: Chat) -> bool:
+        return chat.id in self._talking or len(self._talking) < self._settings.max_talks
 
     def _busy(self) -> Refusal:
         count = self._settings.max_talks

@@ -44,6 +44,7 @@ CLOSE_CODES = {"TAKEN_OVER": NORMAL, "CHAT_DELETED": NORMAL}
 LOOK_S = 1.0
 """How often a reader looks whether the connection or the talk is over; the library does not always wake it."""
 DAY_S = 24 * 3600
+MOST_FRAMES = 10**9
 GONE = (ConnectionClosed, LocalProtocolError, OSError)
 UP = struct.Struct("<I")
 """Before each piece of the microphone: its number."""
@@ -158,8 +159,10 @@ class Live:
                 self._received(reply)
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
                 self._talk.played(reply, seconds, is_over=message.get("is_over") is True)
+            case {"type": "resting", "frame_index": int(frame)} if 0 <= frame < MOST_FRAMES:
+                self._talk.rests_on(frame)
             case _:
-                known = "text, stop, use, received or played"
+                known = "text, stop, use, received, played or resting"
                 text = f'A text message is JSON of "type" {known}; docs/live-protocol.md lists their fields.'
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
 
@@ -248,8 +251,8 @@ def _happened(event: LiveEvent) -> dict[str, Any]:
             return {"type": "transcript", "text": text, "end_s": end_s}
         case Resumed():
             return {"type": "resumed"}
-        case Interrupted(reply, heard_s):
-            return {"type": "interrupted", "reply": reply, "heard_s": heard_s}
+        case Interrupted(reply, heard_s, next_frame):
+            return {"type": "interrupted", "reply": reply, "heard_s": heard_s, "next_frame_index": next_frame}
         case Using():
             return {"type": "using", **{name: getattr(event, name) or None for name in cast.NAMES}}
     raise TypeError(event)
@@ -271,6 +274,7 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
                 "width": event.width,
                 "height": event.height,
                 "fps": event.fps,
+                "start_frame_index": event.start_frame_index,
             }
         case Apology(error):
             return {"type": "apology", "reply": reply, "error": errors.body_of(error)}

@@ -24,6 +24,7 @@ blueprint = Blueprint("live", __name__)
 sock = Sock()
 LINGER_S = 2.0
 """A connection is kept for so long after our goodbye, so that it is read before anything is cut off."""
+LOOK_S = 0.05
 UNREAD_S = 30
 """A client that takes nothing for so long has gone, whatever its end of the connection says."""
 
@@ -71,13 +72,21 @@ def live(ws: Server, chat_id: str) -> None:
     except (CallError, Refusal) as refusal:
         refuse(ws, refusal)
     finally:
-        ws.thread.join(LINGER_S)
+        _linger(ws)
+
+
+def _linger(ws: Server) -> None:
+    """Let the client read our goodbye; what it still sends meanwhile must not pile up."""
+    deadline = time.monotonic() + LINGER_S
+    while ws.thread.is_alive() and time.monotonic() < deadline:
+        ws.input_buffer.clear()
+        ws.thread.join(LOOK_S)
 
 
 def _talk(ws: Server, chat: Chat) -> None:
+    chat.conversation.on_reply = context().metrics.reply_over
     with context().chats.place(chat):
         settings, metrics = context().settings, context().metrics
-        chat.conversation.on_reply = metrics.reply_over
         talk = LiveTalk(services(), chat.conversation)
         connection = Live(ws, talk, chat.id, HANGOVER_MS, settings.max_message_characters, metrics)
         with chat.live(connection):

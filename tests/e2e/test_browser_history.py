@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+from client.live_socket import LiveSocket
+from gateway.settings import GatewaySettings
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts" / "screenshots"
 WAIT_MS = 180_000
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 FIRST, SECOND = "What is Visavis?", "How do I train an avatar?"
 
 
@@ -25,7 +31,7 @@ def open_page(stack: Any) -> Iterator[Callable[..., Any]]:
         pytest.skip("no Chromium here: apt-get install chromium")
     complaints: list[str] = []
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *MICROPHONE])
 
         def open_one(width: int = 1280, height: int = 800, locale: str = "en-US") -> Any:
             context = browser.new_context(
@@ -111,3 +117,19 @@ def test_a_chat_in_which_nothing_was_said_is_not_left_behind(open_page: Callable
     keep(page, "history-phone")
     page.goto("/jobs")
     stack.until(lambda: set(folder.iterdir()) == before, WAIT_MS / 1000, "the chat is gone")
+
+
+def test_who_comes_when_all_places_are_taken_is_told_so(open_page: Callable[..., Any], stack: Any) -> None:
+    with httpx.Client(base_url=f"{stack.url}/api/v1", timeout=120) as api, contextlib.ExitStack() as ending:
+        avatar = api.get("/avatars").json()["avatars"][0]["name"]
+        for _ in range(GatewaySettings().max_talks):
+            chat = api.post("/chats", json={"avatar": avatar}).json()["id"]
+            ending.callback(api.delete, f"/chats/{chat}")
+            talk = LiveSocket(stack.url, chat)
+            ending.callback(talk.close)
+            assert next(iter(talk))["type"] == "ready"
+        page = open_page()
+        page.click("[data-hands-free]:not([disabled])")
+        page.wait_for_selector("[data-form-error]:has-text('Try again in a little, or write instead.')")
+        assert page.get_attribute("[data-hands-free]", "aria-pressed") == "false"
+        ask(page, FIRST)

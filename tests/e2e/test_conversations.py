@@ -290,9 +290,11 @@ def test_a_client_that_only_sends_still_learns_why_it_was_cut_off(gateway: Gatew
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as wire:
         head = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE.items())
         wire.sendall(f"GET /api/v1/chats/{chat}/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}\r\n".encode())
-        for _ in range(60):  # the second is out of order already
-            wire.sendall(frame)
         received = b""
+        while b"\r\n\r\n" not in received:
+            received += wire.recv(65536)
+        for _ in range(150):  # the second is out of order already
+            wire.sendall(frame)
         while b"OUT_OF_ORDER" not in received:
             more = wire.recv(65536)
             assert more, f"closed after {received[-300:]!r}"

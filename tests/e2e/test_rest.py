@@ -302,6 +302,8 @@ def test_a_chat_remembers_and_hears(api: httpx.Client, chat: str, recording: byt
         told = list(events(response))
     assert told[0][0] == "transcript" and told[0][1]["text"]
     assert told[-1][0] == "done"
+    stages = told[-1][1]["latency"]
+    assert stages["asr"] > 0 and stages["encode"] > 0 and "vad" not in stages
 
 
 def test_interrupting_ends_a_reply_at_once(api: httpx.Client, chat: str) -> None:

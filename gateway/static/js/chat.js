@@ -94,13 +94,12 @@ class Turn {
   }
 
   #done(data) {
-    this.nextFrame = data.next_frame_index;
+    if (this.avatar === stage.avatar) stage.loop.standOn(data.next_frame_index); // hidden until the reply ends
     this.answer.done(data);
     this.player.complete(data.video_url);
   }
 
-  async #ended() {
-    await stage.land(this.nextFrame, this.avatar);
+  #ended() {
     this.#rest();
   }
 
@@ -153,7 +152,6 @@ async function sendText() {
 // Hands-free: the microphone stays open, and whoever speaks is listened to.
 function handsFree() {
   let answer = new Answer(messages);
-  let avatar = null; // who speaks it
   return {
     ready: () => { showError(null); stage.say("listening"); },
     connecting: () => { answer.stop(t("chat.broken_off")); setBusy(false); stage.say("connecting"); },
@@ -162,7 +160,6 @@ function handsFree() {
       addQuestion(words);
       showError(null);
       answer = new Answer(messages);
-      avatar = cast.avatar;
       stage.caption.reset();
       stage.say("thinking");
       setBusy(true);
@@ -174,7 +171,7 @@ function handsFree() {
     resumed: () => (live?.isShown ? stage.speak() : stage.say("thinking")),
     interrupted: () => { answer.stop(); setBusy(false); },
     done: (told) => answer.done(told),
-    landed: (frame) => { answer.heard(); return stage.land(frame, avatar); },
+    heard: () => answer.heard(),
     rested: () => { stage.rest(); stage.say("listening"); setBusy(false); },
     blocked: (play) => stage.offerPlay(play),
     using: (now) => showCast(now),
@@ -206,7 +203,7 @@ async function startHandsFree() {
   handsFreeButton.setAttribute("aria-pressed", "true");
   handsFreeButton.classList.add("recording");
   talkButton.disabled = true;
-  live = new LiveTalk(chatId, stage.video, handsFree());
+  live = new LiveTalk(chatId, stage.video, stage.loop, handsFree());
   try {
     await live.start();
   } catch (error) {

@@ -49,8 +49,9 @@ export class History {
 
   /** Something has been said. */
   add() {
-    if (!this.isWorthKeeping()) store([this.chat.id, ...stored().filter((id) => id !== this.chat.id)]);
+    if (this.chat.isSpoken) return;
     this.chat.isSpoken = true;
+    if (this.chat.kept_days) store([this.chat.id, ...stored().filter((id) => id !== this.chat.id)]);
   }
 
   /** Whether the chat is to stay when the page leaves it. */

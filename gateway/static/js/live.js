@@ -10,6 +10,8 @@ const HEADER_DOWN = 12;
 const TAKEN_OVER = 1000; // closed on purpose: the chat was ended, or goes on elsewhere
 const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // and 8000 again and again
 const PATIENCE_MS = 180_000; // longer than a gateway takes to start again
+const FADE_MS = 200; // as in the style sheet
+const REST_EVERY_MS = 1000;
 
 /** The microphone as pieces of PCM at 16 kHz, until it is closed. */
 class LiveMicrophone {
@@ -43,13 +45,15 @@ class LiveMicrophone {
   }
 }
 
-/** `ui` hears of every event by its name, and of `shown` (seconds since the user ended), `landed` (the frame of the idle
-    loop that follows; it may return a promise), `rested`, `blocked`, `connecting` and `closed`. */
+/** `idle` is the loop shown between replies, and while the user speaks into one. `ui` hears of every event by its name, and
+    of `shown` (seconds since the user ended), `heard` (to its end), `rested`, `blocked`, `connecting` and `closed`. */
 export class LiveTalk {
-  constructor(chatId, video, ui) {
-    Object.assign(this, { chatId, video, ui });
+  constructor(chatId, video, idle, ui) {
+    Object.assign(this, { chatId, video, idle, ui });
     this.reply = 0;
     this.player = null;
+    this.fading = null; // the player whose last picture still fades
+    this.isHearing = false;
     this.failures = 0;
     this.lostAt = null;
     this.unsent = [];
@@ -66,6 +70,7 @@ export class LiveTalk {
     this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm), () => this.#fail(t("microphone.missing")));
     if (this.isClosed) return this.microphone.close(); // given up while the browser was asking
     this.video.ontimeupdate = () => this.#played();
+    this.resting = setInterval(() => this.#rest(), REST_EVERY_MS);
     this.#connect();
   }
 
@@ -89,6 +94,7 @@ export class LiveTalk {
   close() {
     if (this.isClosed) return;
     this.isClosed = true;
+    clearInterval(this.resting);
     this.#played();
     this.microphone?.close();
     this.socket?.close();
@@ -145,13 +151,12 @@ export class LiveTalk {
   #told(event) {
     if (event.type === "ready") this.#ready();
     if (event.type === "hearing") this.#pause();
-    if (event.type === "resumed") this.player?.resume();
-    if (event.type === "transcript") this.askedAt = event.end_s === null ? this.saidAt : this.microphoneBegan + 1000 * event.end_s;
-    if (event.type === "interrupted" && event.reply === this.reply) this.#drop();
+    if (event.type === "resumed") this.#resume();
+    if (event.type === "transcript") this.#understood(event);
+    if (event.type === "interrupted" && event.reply === this.reply) this.#breakOff(event);
     if (event.type === "media") this.#begin(event);
     this.ui[event.type]?.(event);
-    if (event.type === "done") this.nextFrame = event.next_frame_index;
-    if (["done", "error"].includes(event.type) && event.reply === this.reply) this.player?.end(); // what has come is played
+    if (["done", "error"].includes(event.type) && event.reply === this.reply) this.#complete(event);
     if (event.type === "error" && event.is_final) this.close();
   }
 
@@ -162,19 +167,50 @@ export class LiveTalk {
     for (const text of this.unsent.splice(0)) this.#send({ type: "text", text });
   }
 
-  #begin({ reply, media_type }) {
+  #understood({ end_s }) {
+    this.isHearing = false;
+    this.askedAt = end_s === null ? this.saidAt : this.microphoneBegan + 1000 * end_s;
+  }
+
+  async #begin({ reply, media_type, start_frame_index }) {
     this.#drop();
+    this.fading?.finish();
     if (!ReplyPlayer.isPossible(media_type)) return this.#fail(t("chat.cannot_stream"));
     this.reply = reply;
     this.nextFrame = null;
     this.isShown = false;
-    this.player = new PiecePlayer(this.video, {
+    const player = this.player = new PiecePlayer(this.video, {
       onShown: () => { this.isShown = true; this.ui.shown((performance.now() - this.askedAt) / 1000); },
       onEnded: () => this.#ended(),
       onBlocked: (play) => this.ui.blocked(play),
       onBroken: () => this.#fail(t("chat.cannot_stream")),
     });
-    this.player.begin(media_type);
+    player.begin(media_type);
+    player.hold();
+    await this.idle.reach(start_frame_index);
+    if (this.player === player && !this.isHearing) player.resume();
+  }
+
+  /** Nothing more will come; what has come is played. */
+  #complete({ next_frame_index = null }) {
+    this.nextFrame = next_frame_index;
+    if (!this.isHearing) this.#await();
+    this.player?.end();
+  }
+
+  /** The loop, hidden by the reply, waits on the frame that will follow it. */
+  #await() {
+    if (this.nextFrame !== null && this.player) this.idle.standOn(this.nextFrame);
+  }
+
+  #breakOff({ next_frame_index }) {
+    if (!this.isHearing) this.idle.standOn(next_frame_index); // else it is seen already, and would jump
+    this.#drop();
+  }
+
+  /** Tell where the loop stands: the next reply begins there. */
+  #rest() {
+    if (!this.player && this.isReady) this.#send({ type: "resting", frame_index: this.idle.frame });
   }
 
   #piece(message) {
@@ -185,26 +221,36 @@ export class LiveTalk {
   }
 
   #pause() {
+    this.isHearing = true;
     this.player?.hold();
     this.#played();
+  }
+
+  #resume() {
+    this.isHearing = false;
+    this.player?.resume();
+    setTimeout(() => this.isHearing || this.#await(), FADE_MS);
   }
 
   #played(isOver = false) {
     if (this.player) this.#send({ type: "played", reply: this.reply, seconds: this.video.currentTime, is_over: isOver });
   }
 
-  async #ended() {
-    const { player } = this;
+  #ended() {
     this.#played(true);
-    if (this.isShown && this.nextFrame !== null) await this.ui.landed(this.nextFrame);
-    if (this.player === player) this.#drop();
+    if (this.isShown) this.ui.heard();
+    this.#drop();
   }
 
   #drop() {
     if (!this.player) return;
-    this.player.finish();
+    const player = this.fading = this.player;
     this.player = null;
     this.isShown = false;
+    player.stopPlaying();
+    setTimeout(() => player.finish(), FADE_MS);
+    this.idle.play();
+    this.#rest();
     this.ui.rested();
   }
 }

@@ -133,6 +133,13 @@ export class PiecePlayer extends ReplyPlayer {
     if (this.count < 2) this.onEnded(); // no picture has come
   }
 
+  /** Play no farther, and leave the last picture until `finish`. */
+  stopPlaying() {
+    this.abort.abort();
+    this.isHeld = true;
+    this.video.pause();
+  }
+
   /** Wait: the user may have begun to speak. */
   hold() {
     this.isHeld = true;

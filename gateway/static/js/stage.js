@@ -2,16 +2,16 @@
 import { avatarFile } from "./avatars.js";
 import { Caption } from "./caption.js";
 import { $ } from "./dom.js";
+import { IdleLoop } from "./idle.js";
 import { t } from "./words.js";
 
-const LOOP_FPS = 25;
 const FADE_MS = 200; // a little more than the style sheet's fade between loop and reply
-const SEEK_MS = 250; // a loop that cannot be sought is better shown where it is than not at all
 
 export class Stage {
   constructor(root) {
     this.root = root;
     this.idle = $("[data-idle]", root);
+    this.loop = new IdleLoop(this.idle);
     this.video = $("[data-reply]", root);
     this.caption = new Caption($("[data-caption]", root), this.video);
     this.avatar = null;
@@ -46,15 +46,6 @@ export class Stage {
     this.#play();
   }
 
-  /** The reply has ended on the frame before this one of the loop: bring the loop there, so that nothing jumps. */
-  async land(frame, avatar) {
-    const { idle } = this;
-    if (avatar !== this.avatar || !(frame >= 0) || !(idle.duration > 0)) return;
-    const sought = new Promise((resolve) => idle.addEventListener("seeked", resolve, { once: true }));
-    idle.currentTime = ((frame + 0.5) / LOOP_FPS) % idle.duration;
-    await Promise.race([sought, new Promise((resolve) => setTimeout(resolve, SEEK_MS))]);
-  }
-
   /** There is no reply. */
   rest() {
     this.listen();
@@ -71,6 +62,6 @@ export class Stage {
 
   #play() {
     clearTimeout(this.hiding);
-    this.idle.play().catch(() => {});
+    this.loop.play();
   }
 }

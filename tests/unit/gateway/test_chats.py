@@ -291,6 +291,26 @@ def test_live_talks_are_capped_and_a_place_is_free_at_once(tmp_path: Path) -> No
         pass
 
 
+def test_the_place_of_a_talk_that_is_ending_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.chats.ENDING_S", WAIT_S)
+    open_chats = chats(tmp_path, max_talks=1)
+    first, second = (open_chats.create(ScriptedConversation()) for _ in range(2))
+    talks, ends = threading.Event(), threading.Event()
+
+    def talk() -> None:
+        with open_chats.place(first):
+            talks.set()
+            ends.wait(WAIT_S)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    assert talks.wait(WAIT_S)
+    threading.Timer(0.1, ends.set).start()
+    with open_chats.place(second):
+        assert ends.is_set()
+    thread.join(WAIT_S)
+
+
 def test_who_talks_live_is_told_why_it_ends(tmp_path: Path) -> None:
     open_chats = chats(tmp_path)
     chat = open_chats.create(ScriptedConversation())
