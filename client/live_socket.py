@@ -57,6 +57,10 @@ class LiveSocket:
         """Send what the user wrote."""
         self.send({"type": "text", "text": text})
 
+    def use(self, **chosen: str) -> None:
+        """Go on with another `avatar`, `voice`, `persona` or `language`."""
+        self.send({"type": "use", **chosen})
+
     def stop(self) -> None:
         """End the reply."""
         self.send({"type": "stop"})
@@ -65,9 +69,18 @@ class LiveSocket:
         """Tell how much of a reply has been played."""
         self.send({"type": "played", "reply": reply, "seconds": seconds, "is_over": is_over})
 
+    def rests_on(self, frame_index: int) -> None:
+        """Tell which frame of the idle loop is shown."""
+        self.send({"type": "resting", "frame_index": frame_index})
+
     def send(self, message: dict[str, Any] | bytes) -> None:
         """Send a message as it is."""
         self._ws.send(message if isinstance(message, bytes) else json.dumps(message))
+
+    @property
+    def close_code(self) -> int | None:
+        """With what code the connection was closed, once it is."""
+        return self._ws.close_code
 
     def _piece(self, message: bytes) -> Piece:
         piece = Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])
