@@ -144,11 +144,21 @@ class Conversation:
         """
         return speech.transcribe(self._services, audio, self.language)["text"]
 
-    def reply(self, text: str, listened: Mapping[str, float] | None = None) -> Reply:
-        """Answer the user. `listened`: seconds of the stages that came before this, for the reply's `latency`."""
+    def reply(
+        self,
+        text: str,
+        listened: Mapping[str, float] | None = None,
+        on_sound: Callable[[int, bytes], object] | None = None,
+    ) -> Reply:
+        """Answer the user.
+
+        Args:
+            listened: seconds of the stages that came before this, for the reply's `latency`.
+            on_sound: hears the reply before it is shown: sample rate, 16-bit mono PCM.
+        """
         del self.messages[:-MESSAGES_KEPT]
         self.messages.append({"role": "user", "text": text})
-        self._last = Reply(self, listened or {})
+        self._last = Reply(self, listened or {}, on_sound)
         return self._last
 
     def rests_on(self, frame_index: int) -> None:
@@ -200,8 +210,13 @@ class Reply:
     Any thread may cancel it, also before it has begun; the iterator then ends. What was sent by then is remembered.
     """
 
-    def __init__(self, conversation: Conversation, listened: Mapping[str, float]) -> None:
-        self._talk, self._listened = conversation, listened
+    def __init__(
+        self,
+        conversation: Conversation,
+        listened: Mapping[str, float],
+        on_sound: Callable[[int, bytes], object] | None = None,
+    ) -> None:
+        self._talk, self._listened, self._on_sound = conversation, listened, on_sound
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text = Hop(self._cancelled, TEXT_QUEUE_LENGTH)
@@ -393,6 +408,8 @@ class Reply:
                 self._events.put(Sentence(event.index, event.text, event.start_s))
             elif isinstance(event, bytes):
                 self._timeline.mark("tts_first_audio")
+                if self._on_sound:
+                    self._on_sound(spoken.sample_rate, event)
                 self._audio.put(render_pb2.StreamingRenderRequest(audio=event))
             else:
                 self._audio.put(render_pb2.StreamingRenderRequest(closures=event))
