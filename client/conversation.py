@@ -13,13 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import grpc
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
-from client import patience, request_id, speech
+from client import cast, patience, request_id, speech
 from client.apology import apology
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 REPLY_TIMEOUT_S = 120
 STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
+"""Messages before the newest that the dialogue service is told; the conversation itself holds more."""
+MESSAGES_HELD = 2000
+_EXPRESSION = ("mouth_amplitude", "head_motion")
+_TIMED = ("text", "start_s", "end_s")
 TEXT_QUEUE_LENGTH = 4096
 """Pieces of text, which are small: the dialogue's time runs while it waits, and replies are made as they play."""
 IDLE_FPS = 25.0
@@ -67,6 +71,14 @@ class Sentence:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The next words of a sentence, each `text`, `start_s` and `end_s`; before the sound in which they are spoken."""
+
+    index: int
+    words: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class MediaType:
     """The format of the fragments that follow, and their initialisation segment."""
 
@@ -98,16 +110,18 @@ class Apology:
 
 @dataclass(frozen=True)
 class Done:
-    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first; `latency`: see `Reply`."""
+    """Everything has been sent. `timeline`: seconds from the call of `reply` to each first; `latency`: see `Reply`.
+
+    `next_frame_index`: the frame of the avatar's idle loop that follows.
+    """
 
     text: str
     timeline: dict[str, float]
     latency: dict[str, float] = field(default_factory=dict)
     next_frame_index: int = 0
-    """Where the idle loop goes on."""
 
 
-Event = Delta | Sentence | MediaType | Media | Apology | Done
+Event = Delta | Sentence | Words | MediaType | Media | Apology | Done
 
 
 class Conversation:
@@ -129,12 +143,50 @@ class Conversation:
         self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
         self.size = size
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
-        self.messages: list[dict[str, str]] = []
+        self.messages: list[dict[str, Any]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
         self._resting: tuple[int, float] | None = None  # a frame of the idle loop, and when it was shown
         self.on_reply: Callable[[Reply], object] = lambda reply: None
         """Called with every reply when it is over, in whichever thread that is."""
         self._last: Reply | None = None
+        self.on_change: Callable[[], object] = lambda: None
+        """Called whenever `messages` have changed."""
+
+    @classmethod
+    def from_dict(cls, services: Services, told: dict[str, Any]) -> Conversation:
+        """Go on with a conversation from what `as_dict` told of it."""
+        options = {name: told[name] for name in ("avatar", "voice", "persona", "language", "size", *_EXPRESSION)}
+        conversation = cls(services, **options)
+        conversation.messages = list(told["messages"])
+        return conversation
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it was begun and what was said, for JSON. Of a message, `at` says when, in seconds since 1970."""
+        return {
+            "avatar": self.avatar,
+            "voice": self.voice,
+            "persona": self.persona,
+            "language": self.language,
+            "size": self.size,
+            **{name: round(getattr(self.expression, name), 4) for name in _EXPRESSION},
+            "messages": list(self.messages),
+        }
+
+    def use(self, **chosen: str) -> None:
+        """Go on with another `avatar`, `voice`, `persona` or `language` from the next reply on.
+
+        What is not named stays; but another avatar speaks in its own voice unless one is named. An empty voice is the
+        avatar's own or the engine's, an empty persona or language the engine's choice.
+
+        Raises:
+            CallError: there is none of that name.
+        """
+        chosen = cast.known(self._services, {"avatar": self.avatar, **chosen} if "voice" in chosen else chosen)
+        if chosen.get("avatar", self.avatar) != self.avatar:
+            self.next_frame_index, self._resting = 0, None
+        for name, value in chosen.items():
+            setattr(self, name, value)
+        self.on_change()
 
     def listen(self, audio: BinaryIO) -> str:
         """What a recording of the user says.
@@ -156,9 +208,10 @@ class Conversation:
             listened: seconds of the stages that came before this, for the reply's `latency`.
             on_sound: hears the reply before it is shown: sample rate, 16-bit mono PCM.
         """
-        del self.messages[:-MESSAGES_KEPT]
-        self.messages.append({"role": "user", "text": text})
+        del self.messages[:-MESSAGES_HELD]
+        self._note("user", text)
         self._last = Reply(self, listened or {}, on_sound)
+        self.on_change()
         return self._last
 
     def rests_on(self, frame_index: int) -> None:
@@ -184,9 +237,14 @@ class Conversation:
         if self.messages and self.messages[-1]["role"] == "assistant":
             self.messages.pop()
         if text:
-            self.messages.append({"role": "assistant", "text": text})
-        self.next_frame_index = reply.next_frame_index
-        self._resting = None
+            self._note("assistant", text)
+        if reply.avatar == self.avatar:
+            self.next_frame_index = reply.next_frame_index
+            self._resting = None
+        self.on_change()
+
+    def _note(self, role: str, text: str) -> None:
+        self.messages.append({"role": role, "text": text, "at": round(time.time(), 3)})
 
 
 @dataclass
@@ -217,12 +275,15 @@ class Reply:
         on_sound: Callable[[int, bytes], object] | None = None,
     ) -> None:
         self._talk, self._listened, self._on_sound = conversation, listened, on_sound
+        self.avatar, self._voice = conversation.avatar, conversation.voice
+        self._persona, self._language = conversation.persona, conversation.language
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text = Hop(self._cancelled, TEXT_QUEUE_LENGTH)
         self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(3))
         self._endings: list[Callable[[], object]] = []
         self._sentences: list[speech.SpokenSentence] = []
+        self._words_told: dict[int, int] = {}  # how many of each sentence
         self._fps = 25.0
         self._sent_s = 0.0
         self._is_complete = False
@@ -374,9 +435,9 @@ class Reply:
             llm_pb2.Message(
                 role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
             )
-            for message in talk.messages
+            for message in talk.messages[-MESSAGES_KEPT - 1 :]
         ]
-        request = llm_pb2.ReplyRequest(messages=messages, persona=talk.persona, language=talk.language)
+        request = llm_pb2.ReplyRequest(messages=messages, persona=self._persona, language=self._language)
         with translate():
             call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
             self._register(call.cancel)
@@ -391,14 +452,14 @@ class Reply:
         """Say that there is no answer, instead of saying nothing."""
         self._events.put(Apology(error))  # unless it was we who cancelled
         self._error = error
-        words = apology(self._talk.language, self._asked)
+        words = apology(self._language, self._asked)
         if self._written:
             self._put_text("\n\n")  # whatever was being said ends here
         self._apology = words
         self._put_text(words)
 
     def _speak(self) -> None:
-        spoken = speech.say(self._services, self._text, voice=self._talk.voice, language=self._talk.language)
+        spoken = speech.say(self._services, self._text, voice=self._voice, language=self._language)
         self._register(spoken.close)
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)
@@ -408,12 +469,19 @@ class Reply:
                 self._events.put(Sentence(event.index, event.text, event.start_s))
             elif isinstance(event, bytes):
                 self._timeline.mark("tts_first_audio")
+                self._tell_words(spoken.sentences[-1])
                 if self._on_sound:
                     self._on_sound(spoken.sample_rate, event)
                 self._audio.put(render_pb2.StreamingRenderRequest(audio=event))
             else:
                 self._audio.put(render_pb2.StreamingRenderRequest(closures=event))
         self._audio.end()
+
+    def _tell_words(self, sentence: speech.SpokenSentence) -> None:
+        fresh = sentence.words[self._words_told.get(sentence.index, 0) :]
+        if fresh:
+            self._words_told[sentence.index] = len(sentence.words)
+            self._events.put(Words(sentence.index, [{name: word[name] for name in _TIMED} for word in fresh]))
 
     def _show(self) -> None:
         call = self._services.render.StreamingRender(self._render_requests(), timeout=STREAM_TIMEOUT_S)
@@ -437,7 +505,7 @@ class Reply:
         rate = next(iter(self._rate), 0)
         self.start_frame_index = self._talk.first_frame_index()
         config = render_pb2.StreamingRenderConfig(
-            avatar=self._talk.avatar,
+            avatar=self.avatar,
             sample_rate_hertz=rate,
             size=self._talk.size,
             start_frame_index=self.start_frame_index,

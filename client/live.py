@@ -98,7 +98,17 @@ class Failed:
     reply: int | None = None
 
 
-LiveEvent = Hearing | Interim | Transcript | Told | Resumed | Interrupted | Failed
+@dataclass(frozen=True)
+class Using:
+    """Who talks from the next reply on."""
+
+    avatar: str
+    voice: str
+    persona: str
+    language: str
+
+
+LiveEvent = Hearing | Interim | Transcript | Told | Resumed | Interrupted | Failed | Using
 
 
 def is_back_channel(text: str) -> bool:
@@ -140,6 +150,7 @@ class LiveTalk:
         self._turn: _Turn | None = None
         self._count = 0
         self._is_deaf = False  # whether the user has been told that nobody hears
+        self._is_language_new = False  # to the recognition that is open
         self._onset_s: float | None = None  # of speech of which it is not known yet what it means
         threading.Thread(target=request_id.kept(self._listen), daemon=True).start()
 
@@ -170,6 +181,24 @@ class LiveTalk:
         """Take what the user wrote."""
         with self._lock:
             self._answer(Transcript(text))
+
+    def use(self, chosen: dict[str, str]) -> None:
+        """Go on with others from the next reply on, as `Conversation.use`; a name that nobody has is `Failed`."""
+        talk, before = self._talk, self._talk.language
+        try:
+            talk.use(**chosen)
+        except CallError as error:
+            self._tell(Failed(error))
+            return
+        self._tell(Using(talk.avatar, talk.voice, talk.persona, talk.language))
+        if talk.language != before:
+            self._listen_anew()
+
+    def _listen_anew(self) -> None:
+        with self._lock:
+            self._is_language_new, self._is_deaf = True, False
+            if self._recognition:
+                self._recognition.cancel()
 
     def stop(self) -> None:
         """End the reply that is being made or played."""
@@ -222,7 +251,7 @@ class LiveTalk:
             is_undecided, self._onset_s = self._onset_s is not None, None
         if is_undecided:
             self._tell(Resumed())
-        if error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf:
+        if self._is_language_new or (error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf):
             return  # it was open for long enough
         if not self._is_deaf:
             self._tell(Failed(error))
@@ -233,12 +262,14 @@ class LiveTalk:
         """Let the microphone's sound go for a while: nobody understands it, and it must not pile up."""
         end = time.monotonic() + seconds
         for _ in self._microphone.read():
-            if time.monotonic() > end:
+            if time.monotonic() > end or self._is_language_new:
                 return
 
     def _recognise(self) -> None:
         began_s = self._microphone.taken_s
-        self._recognition = self._services.asr.StreamingRecognize(self._requests(), timeout=LISTEN_TIMEOUT_S)
+        with self._lock:
+            self._is_language_new = False
+            self._recognition = self._services.asr.StreamingRecognize(self._requests(), timeout=LISTEN_TIMEOUT_S)
         if self._closed.is_set():
             self._recognition.cancel()
         for reply in self._recognition:

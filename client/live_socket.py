@@ -57,6 +57,10 @@ class LiveSocket:
         """Send what the user wrote."""
         self.send({"type": "text", "text": text})
 
+    def use(self, **chosen: str) -> None:
+        """Go on with another `avatar`, `voice`, `persona` or `language`."""
+        self.send({"type": "use", **chosen})
+
     def stop(self) -> None:
         """End the reply."""
         self.send({"type": "stop"})
@@ -72,6 +76,11 @@ class LiveSocket:
     def send(self, message: dict[str, Any] | bytes) -> None:
         """Send a message as it is."""
         self._ws.send(message if isinstance(message, bytes) else json.dumps(message))
+
+    @property
+    def close_code(self) -> int | None:
+        """With what code the connection was closed, once it is."""
+        return self._ws.close_code
 
     def _piece(self, message: bytes) -> Piece:
         piece = Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])

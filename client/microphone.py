@@ -5,22 +5,30 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 RATE = 16_000
 BYTES_PER_S = 2 * RATE
-MAX_WAITING_S = 5.0
-"""More sound than this means that it is sent faster than it is spoken, or that nobody can recognise it any more."""
+MAX_AHEAD_S = 10.0
+"""More sound than time has passed, by so much: it is sent faster than it is spoken."""
+MAX_WAITING_S = 30.0
+"""Sound that waits to be taken. Of more, the oldest is dropped: whoever said it expects no answer any longer."""
 
 
 class TooFast(Exception):  # noqa: N818 - it says what is wrong
-    """Too much sound waits to be recognised."""
+    """More sound has come than can have been spoken."""
 
 
 class Microphone:
-    """Signed 16-bit mono PCM at 16 kHz between whoever sends it and the call that takes it."""
+    """Signed 16-bit mono PCM at 16 kHz between whoever sends it and the call that takes it.
 
-    def __init__(self) -> None:
+    Sound that a network held back may come all at once; `clock` tells that time has passed meanwhile.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: float | None = None
+        self._pushed = 0
         self._pieces: deque[tuple[bytes, float]] = deque()  # and when they came
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=2000)  # of what was taken last: its end, when it came
         self._changed = threading.Condition()
@@ -30,26 +38,31 @@ class Microphone:
 
     @property
     def taken_s(self) -> float:
-        """Seconds that have been taken so far, by whichever reader."""
+        """Seconds that have been taken so far, by whichever reader. What was dropped is not among them."""
         return self._taken / BYTES_PER_S
 
     def arrived_at(self, position_s: float) -> float:
         """When the sound at a position, as `taken_s` counts, had come (`time.monotonic`); of long ago, the oldest."""
         with self._changed:
             later = [at for end, at in self._arrivals if end >= position_s * BYTES_PER_S]
-        return later[0] if later else time.monotonic()
+        return later[0] if later else self._clock()
 
     def push(self, pcm: bytes) -> None:
         """Add a piece.
 
         Raises:
-            TooFast: more than five seconds would wait.
+            TooFast: more has come than time has passed since the first piece, by over ten seconds.
         """
         with self._changed:
-            if self._waiting + len(pcm) > MAX_WAITING_S * BYTES_PER_S:
+            now = self._clock()
+            self._began = now if self._began is None else self._began
+            self._pushed += len(pcm)
+            if self._pushed / BYTES_PER_S > now - self._began + MAX_AHEAD_S:
                 raise TooFast
-            self._pieces.append((pcm, time.monotonic()))
+            self._pieces.append((pcm, now))
             self._waiting += len(pcm)
+            while self._waiting > MAX_WAITING_S * BYTES_PER_S:
+                self._waiting -= len(self._pieces.popleft()[0])
             self._changed.notify_all()
 
     def read(self) -> Iterator[bytes]:

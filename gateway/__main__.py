@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from client.services import Services
 from client.settings import ClientSettings
 from gateway import logs
 from gateway.app import create_app
+from gateway.context import KEY
 from gateway.settings import GatewaySettings
+
+
+class Worker(ThreadWorker):
+    """Says goodbye to those who talk live before it ends, so that they come again instead of waiting."""
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """SIGTERM. Not much may be done in a signal handler, so a thread does it."""
+        if self.alive and self.booted:
+            threading.Thread(target=self.wsgi.extensions[KEY].chats.close).start()
+        super().handle_exit(sig, frame)
 
 
 class Server(BaseApplication):
@@ -27,7 +40,7 @@ class Server(BaseApplication):
         options: dict[str, Any] = {
             "bind": f"{host}:{settings.port}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "threads": settings.threads,
             "timeout": 0,  # no request is too long: trainings are waited for and events streamed
             "graceful_timeout": 5,

@@ -13,6 +13,7 @@ from flask import Flask, Request
 
 from client.services import Services
 from gateway import auth, errors, i18n, logs
+from gateway.archive import Archive
 from gateway.chats import Chats
 from gateway.context import KEY, Context
 from gateway.flows import chat, docs, generate, home, jobs, live, metrics, older, session, speech, train, voices
@@ -38,7 +39,8 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     app.request_class = _request_spooling_to(folder / "uploads")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
     app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": PING_S, "max_message_size": MAX_MESSAGE_BYTES}
-    chats = Chats(settings, folder / "chats")
+    archive = Archive(folder / "conversations", settings.chat_keep_days)
+    chats = Chats(settings, folder / "chats", archive, services)
     recordings = Recordings(folder / "audios", settings.keep_hours)
     app.extensions[KEY] = Context(settings, services, chats, Watches(services), recordings, Metrics(chats))
     sweep_forever(chats.sweep, recordings.sweep, partial(delete_older_than, folder / older.VIDEOS, settings.keep_hours))

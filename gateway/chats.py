@@ -1,41 +1,84 @@
-"""Chats: who talks with which avatar. Capped in number, forgotten when idle, and known only to who holds their id."""
+"""Chats: who talks with which avatar. Capped in number, put away when idle, and known only to who holds their id."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from client.conversation import Conversation
-from client.live import LiveTalk
+from client.services import Services
+from gateway.archive import Archive
 from gateway.refusal import Refusal
 from gateway.replies import Reply
 from gateway.settings import GatewaySettings
 
+if TYPE_CHECKING:
+    from gateway.live import Live
+
+logger = logging.getLogger(__name__)
+
+RESTING_S = 20.0
+"""A chat unused for so long makes room for another: by then, what was asked of it has been fetched."""
+ENDING_S = 0.5
+"""A talk whose client has just hung up ends within this time; its place is waited for."""
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class Chat:
-    """One conversation and the videos of its latest replies."""
+    """One conversation, stored whenever something is said, and the videos of its latest replies."""
 
-    def __init__(self, conversation: Conversation, folder: Path, replies_kept: int) -> None:
-        self.id = secrets.token_urlsafe(16)
-        self.conversation = conversation
+    def __init__(
+        self,
+        conversation: Conversation,
+        folder: Path,
+        replies_kept: int,
+        archive: Archive,
+        stored: dict[str, Any] | None = None,
+        greeting: str = "",
+    ) -> None:
+        stored = stored or {"id": secrets.token_urlsafe(16), "greeting": greeting, "created_at": time.time()}
+        self.id, self.conversation = stored["id"], conversation
+        self._born = {name: stored[name] for name in ("id", "greeting", "created_at")}
+        self._archive, self._saving, self._is_forgotten = archive, threading.Lock(), False
         self._folder = folder / self.id
         self._folder.mkdir(parents=True, exist_ok=True)
         self._replies: OrderedDict[int, Reply] = OrderedDict()
         self._replies_kept = replies_kept
         self._lock = threading.Lock()
         self._count = 0
-        self._live: LiveTalk | None = None
+        self._live: Live | None = None
         self._is_closed = False
+        conversation.on_change = self._save
         self.touch()
+
+    def told(self) -> dict[str, Any]:
+        """The whole conversation, with all that is needed to go on with it."""
+        return self._born | self.conversation.as_dict()
+
+    def store(self) -> None:
+        """Write it down.
+
+        Raises:
+            OSError: there is no room.
+        """
+        with self._saving:
+            if not self._is_forgotten:
+                self._archive.write(self.id, self.told())
+
+    def _save(self) -> None:
+        try:
+            self.store()
+        except OSError:  # the talk is worth more than its record
+            logger.exception("a conversation could not be stored")
 
     def touch(self) -> None:
         """Someone is here."""
@@ -53,7 +96,7 @@ class Chat:
         return self._live is not None
 
     @contextlib.contextmanager
-    def live(self, talk: LiveTalk) -> Iterator[None]:
+    def live(self, talk: Live) -> Iterator[None]:
         """Talk live for a while. Whoever talked before, live or not, is cut off: a chat has one user.
 
         Raises:
@@ -61,22 +104,26 @@ class Chat:
         """
         try:
             with self._lock:
-                if self._is_closed:
-                    raise _ended()
+                self._check_open()
                 self._stop_latest()
                 before, self._live = self._live, talk
             if before:
-                before.close()
+                before.end(_taken_over())
             yield
         finally:
-            talk.close()
+            talk.end()
             with self._lock:
                 self._live = None if self._live is talk else self._live
                 self.touch()
 
     def answer(self, text: str, listened: Mapping[str, float] | None = None) -> tuple[int, Reply]:
-        """Begin a reply, ending the one before if it still runs; returns its number too."""
+        """Begin a reply, ending the one before if it still runs; returns its number too.
+
+        Raises:
+            Refusal: the chat has been closed meanwhile.
+        """
         with self._lock:
+            self._check_open()
             self.touch()
             self._stop_latest()
             if self._live:
@@ -107,14 +154,25 @@ class Chat:
             if heard_s is not None:
                 self.conversation.heard(heard_s)
 
-    def close(self) -> None:
-        """Stop and forget everything."""
+    def close(self, why: Refusal | None = None) -> None:
+        """Stop everything and delete the videos; what was said stays stored. `why` is told to who talks live."""
         with self._lock:
             self._stop_latest()
             self._is_closed, talk = True, self._live
             shutil.rmtree(self._folder, ignore_errors=True)
         if talk:
-            talk.close()
+            talk.end(why)
+
+    def forget(self) -> None:
+        """Close it, and keep nothing of what was said either."""
+        self.close(_deleted())
+        with self._saving:
+            self._is_forgotten = True
+            self._archive.delete(self.id)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise _ended()
 
     def _latest_is_over(self) -> bool:
         return not self._replies or next(reversed(self._replies.values())).is_over
@@ -128,13 +186,26 @@ def _ended() -> Refusal:
     return Refusal("This chat has ended. Start a new one.", reason="CHAT_NOT_FOUND", status=404)
 
 
-class Chats:
-    """Every open chat of this gateway. Their folder holds nothing else and is emptied when the gateway starts."""
+def _taken_over() -> Refusal:
+    return Refusal("This chat goes on in another window or program.", reason="TAKEN_OVER", status=409)
 
-    def __init__(self, settings: GatewaySettings, folder: Path) -> None:
-        self._settings, self._folder = settings, folder
+
+def _deleted() -> Refusal:
+    return Refusal("This chat has been deleted. Start a new one.", reason="CHAT_DELETED", status=404)
+
+
+class Chats:
+    """Every chat of this gateway: some open, the others stored until somebody asks for them again.
+
+    The folder of the open ones' videos holds nothing else and is emptied when the gateway starts.
+    """
+
+    def __init__(self, settings: GatewaySettings, folder: Path, archive: Archive, services: Services | None) -> None:
+        self._settings, self._folder, self._archive, self._services = settings, folder, archive, services
         self._lock = threading.Lock()
         self._chats: dict[str, Chat] = {}
+        self._talking: Counter[str] = Counter()
+        self._freed = threading.Condition(self._lock)
         shutil.rmtree(folder, ignore_errors=True)
 
     @property
@@ -147,43 +218,127 @@ class Chats:
         """Live talks that are going on."""
         return sum(chat.is_live for chat in list(self._chats.values()))
 
-    def create(self, conversation: Conversation) -> Chat:
+    def create(self, conversation: Conversation, greeting: str = "") -> Chat:
         """A new chat.
 
         Raises:
-            Refusal: too many are open.
+            Refusal: too many are in use.
         """
-        self.sweep()
         with self._lock:
-            if len(self._chats) >= self._settings.max_chats:
-                message = f"All {self._settings.max_chats} chats are taken. Try again when one has ended."
-                values = {"max": str(self._settings.max_chats)}
-                raise Refusal(message, reason="TOO_MANY_CHATS", status=429, values=values)
-            chat = Chat(conversation, self._folder, self._settings.chat_replies_kept)
+            self._make_room()
+            chat = Chat(conversation, self._folder, self._settings.chat_replies_kept, self._archive, greeting=greeting)
+            chat.store()
             self._chats[chat.id] = chat
             return chat
 
     def get(self, chat_id: str) -> Chat:
-        """An open chat.
+        """A chat, ready to go on; one that is stored is opened again.
+
+        Raises:
+            Refusal: there is none of that id, or no longer; or it is stored, and too many are in use.
+        """
+        with self._lock:
+            chat = self._chats.get(chat_id)
+            if chat is None:
+                chat = self._chats[chat_id] = self._reopened(self._stored(chat_id))
+            chat.touch()
+            return chat
+
+    def is_open(self, chat_id: str) -> bool:
+        """Whether a chat is in memory."""
+        return chat_id in self._chats
+
+    def told(self, chat_id: str) -> dict[str, Any]:
+        """A whole conversation; that does not open it.
 
         Raises:
             Refusal: there is none of that id, or no longer.
         """
-        chat = self._chats.get(chat_id) if _ID.fullmatch(chat_id) else None
-        if chat is None:
-            raise _ended()
-        return chat
+        with self._lock:
+            chat = self._chats.get(chat_id)
+            return chat.told() if chat else self._stored(chat_id)
 
     def delete(self, chat_id: str) -> None:
-        """End a chat and forget what was said and shown in it."""
-        chat = self.get(chat_id)
+        """End a chat and forget what was said and shown in it.
+
+        Raises:
+            Refusal: there is none of that id, or no longer.
+        """
         with self._lock:
-            self._chats.pop(chat_id, None)
-        chat.close()
+            chat = self._chats.pop(chat_id, None)
+            if chat is None and not (_ID.fullmatch(chat_id) and self._archive.delete(chat_id)):
+                raise _ended()
+        if chat:
+            chat.forget()
+
+    @contextlib.contextmanager
+    def place(self, chat: Chat) -> Iterator[None]:
+        """One of the places of those who talk live. A chat whose newer connection takes over has its place already.
+
+        Raises:
+            Refusal: all are taken.
+        """
+        with self._freed:
+            if not self._freed.wait_for(lambda: self._has_place(chat), ENDING_S):
+                raise self._busy()
+            self._talking[chat.id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._talking[chat.id] -= 1
+                if not self._talking[chat.id]:
+                    del self._talking[chat.id]
+                    self._freed.notify_all()
 
     def sweep(self) -> None:
-        """Forget the chats that nobody uses any more."""
+        """Put away the chats that nobody uses any more, and forget those stored for too long."""
         limit = self._settings.chat_idle_minutes * 60
-        for chat_id, chat in list(self._chats.items()):
-            if chat.idle_s > limit and self._chats.pop(chat_id, None):
-                chat.close()
+        with self._lock:
+            for chat in [chat for chat in self._chats.values() if chat.idle_s > limit]:
+                self._put_away(chat)
+        self._archive.sweep()
+
+    def close(self) -> None:
+        """Put everything away: the gateway is about to end."""
+        for chat in list(self._chats.values()):
+            chat.close()
+
+    def _stored(self, chat_id: str) -> dict[str, Any]:
+        stored = self._archive.read(chat_id) if _ID.fullmatch(chat_id) else None
+        if stored is None:
+            raise _ended()
+        return stored
+
+    def _reopened(self, stored: dict[str, Any]) -> Chat:
+        self._make_room()
+        conversation = Conversation.from_dict(self._services, stored)
+        return Chat(conversation, self._folder, self._settings.chat_replies_kept, self._archive, stored)
+
+    def _make_room(self) -> None:
+        """Put away the chat that has rested for longest if there is no room for another."""
+        if len(self._chats) < self._settings.max_chats:
+            return
+        longest = max(self._chats.values(), key=lambda chat: chat.idle_s)
+        if longest.idle_s < self._rest_s:
+            message = f"All {self._settings.max_chats} chats are taken. Try again when one has ended."
+            values = {"max": str(self._settings.max_chats)}
+            raise Refusal(message, reason="TOO_MANY_CHATS", status=429, values=values)
+        self._put_away(longest)
+
+    @property
+    def _rest_s(self) -> float:
+        """What is not stored would be lost, so it stays until it is idle."""
+        return RESTING_S if self._archive.is_used else self._settings.chat_idle_minutes * 60
+
+    def _put_away(self, chat: Chat) -> None:
+        del self._chats[chat.id]
+        chat.close()
+
+    def _has_place(self, chat: Chat) -> bool:
+        return chat.id in self._talking or len(self._talking) < self._settings.max_talks
+
+    def _busy(self) -> Refusal:
+        count = self._settings.max_talks
+        message = f"{count} live talks are going on, and no more are possible. Try again in a little, or write instead."
+        return Refusal(message, reason="TOO_MANY_TALKS", status=429, values={"max": str(count)})

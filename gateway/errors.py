@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from flask import Flask, Response, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from wsproto.utilities import RemoteProtocolError
 
 from client.errors import CallError, from_failure
 from gateway import i18n
@@ -79,6 +80,11 @@ def handle_errors(app: Flask) -> None:
     @app.errorhandler(Refusal)
     def refused(error: CallError | Refusal) -> tuple[Response | str, int]:
         return _answer(body_of(error), status_of(error))
+
+    @app.errorhandler(RemoteProtocolError)
+    def no_handshake(_: RemoteProtocolError) -> tuple[Response | str, int]:
+        text = "This is no WebSocket handshake of version 13. Let a WebSocket library open the connection."
+        return refused(Refusal(text, reason="HANDSHAKE_WRONG"))
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_: RequestEntityTooLarge) -> tuple[Response | str, int]:

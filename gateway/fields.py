@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import request
@@ -29,6 +29,10 @@ class Fields:
         if isinstance(value, (dict, list)):
             raise Refusal(f"'{name}' must be a text.", reason="FIELD_WRONG", field=name, values={"field": name})
         return str(value).strip()
+
+    def given(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of some texts that are there, empty or not."""
+        return {name: self.text(name) for name in names if name in self._values}
 
     def required(self, name: str) -> str:
         """A text that must not be empty."""

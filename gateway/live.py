@@ -12,7 +12,8 @@ from typing import Any
 from simple_websocket import ConnectionClosed, Server
 from wsproto.utilities import LocalProtocolError
 
-from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence
+from client import cast
+from client.conversation import Apology, Delta, Done, Event, Media, MediaType, Sentence, Words
 from client.errors import CallError, from_failure
 from client.live import (
     RATE,
@@ -25,6 +26,7 @@ from client.live import (
     Resumed,
     Told,
     Transcript,
+    Using,
 )
 from client.microphone import TooFast
 from gateway import errors
@@ -36,7 +38,9 @@ logger = logging.getLogger(__name__)
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_PCM_BYTES = 32 * 1024
-POLICY_VIOLATION = 1008
+POLICY_VIOLATION, NORMAL, GOING_AWAY = 1008, 1000, 1001
+CLOSE_CODES = {"TAKEN_OVER": NORMAL, "CHAT_DELETED": NORMAL}
+"""Of endings that are nobody's fault."""
 LOOK_S = 1.0
 """How often a reader looks whether the connection or the talk is over; the library does not always wake it."""
 DAY_S = 24 * 3600
@@ -64,6 +68,7 @@ class Live:
         }
         self._heard = 0  # pieces of the microphone
         self._refusal: CallError | Refusal | None = None
+        self._is_leaving = False
         self._pieces: dict[int, int] = {}  # of media, by reply
         self._shown = (0, 0.0)  # the reply whose first fragment was sent last, and when
         self._transport: dict[int, float] = {}  # how long a reply's first fragment was on its way
@@ -75,12 +80,27 @@ class Live:
             self._send(self._ready)
             for event in self._talk.events():
                 self._write(event)
-            if self._refusal:
-                refuse(self._ws, self._refusal)
+            self._say_goodbye()
         except GONE:
             pass  # the client hung up while something was being sent
         finally:
             self._talk.close()
+
+    def stop(self) -> None:
+        """End the reply."""
+        self._talk.stop()
+
+    def end(self, why: Refusal | None = None) -> None:
+        """End it from outside, telling the client why; without a reason the gateway goes, and it may come again."""
+        self._refusal, self._is_leaving = self._refusal or why, why is None
+        self._talk.close()
+
+    def _say_goodbye(self) -> None:
+        if self._refusal:
+            refuse(self._ws, self._refusal)
+        elif self._is_leaving:
+            self._send({"type": "closing"})
+            self._ws.close(GOING_AWAY)
 
     def _read(self) -> None:
         try:
@@ -133,6 +153,8 @@ class Live:
                 self._talk.say(text.strip())
             case {"type": "stop"}:
                 self._talk.stop()
+            case {"type": "use"}:
+                self._use({name: message[name] for name in cast.NAMES if name in message})
             case {"type": "received", "reply": int(reply)}:
                 self._received(reply)
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
@@ -140,9 +162,15 @@ class Live:
             case {"type": "resting", "frame_index": int(frame)} if 0 <= frame < MOST_FRAMES:
                 self._talk.rests_on(frame)
             case _:
-                known = "text, stop, received, played or resting"
+                known = "text, stop, use, received, played or resting"
                 text = f'A text message is JSON of "type" {known}; docs/live-protocol.md lists their fields.'
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
+
+    def _use(self, chosen: dict[str, Any]) -> None:
+        if not chosen or not all(isinstance(name, str) for name in chosen.values()):
+            text = f'A message of "type" use names one or more of {", ".join(cast.NAMES)}, each by a text.'
+            raise Refusal(text, reason="NOT_UNDERSTOOD", field=next(iter(chosen), "type"))
+        self._talk.use(chosen)
 
     def _received(self, reply: int) -> None:
         """The client has a reply's first fragment; how long that took is told with the rest of it, and counted."""
@@ -158,11 +186,8 @@ class Live:
             case Told(reply, MediaType() as kind):
                 self._send(_described(reply, kind))
                 self._send_media(reply, kind.init_segment, 0)
-            case Told(reply, Done(text, timeline, latency, next_frame)):
-                if reply in self._transport:
-                    latency = latency | {"transport": self._transport[reply]}
-                told = {"text": text, "timeline": timeline, "latency": latency, "next_frame_index": next_frame}
-                self._send({"type": "done", "reply": reply} | told)
+            case Told(reply, Done() as done):
+                self._send_done(reply, done)
             case Told(reply, told):
                 self._send(_described(reply, told))
             case Failed(error, reply):
@@ -177,6 +202,19 @@ class Live:
             self._shown = (reply, time.monotonic())
         self._ws.send(DOWN.pack(reply, number, frame_index) + data)
 
+    def _send_done(self, reply: int, done: Done) -> None:
+        transport = {"transport": self._transport[reply]} if reply in self._transport else {}
+        self._send(
+            {
+                "type": "done",
+                "reply": reply,
+                "text": done.text,
+                "timeline": done.timeline,
+                "latency": done.latency | transport,
+                "next_frame_index": done.next_frame_index,
+            }
+        )
+
     def _send(self, event: dict[str, Any]) -> None:
         self._ws.send(json.dumps(event, ensure_ascii=False))
 
@@ -184,7 +222,7 @@ class Live:
 def refuse(ws: Server, refusal: CallError | Refusal) -> None:
     """Say why, and close."""
     ws.send(json.dumps(_error(refusal, None, is_final=True), ensure_ascii=False))
-    ws.close(POLICY_VIOLATION, refusal.reason)
+    ws.close(CLOSE_CODES.get(refusal.reason, POLICY_VIOLATION), refusal.reason)
 
 
 def _error(error: CallError | Refusal, reply: int | None, *, is_final: bool) -> dict[str, Any]:
@@ -215,6 +253,8 @@ def _happened(event: LiveEvent) -> dict[str, Any]:
             return {"type": "resumed"}
         case Interrupted(reply, heard_s, next_frame):
             return {"type": "interrupted", "reply": reply, "heard_s": heard_s, "next_frame_index": next_frame}
+        case Using():
+            return {"type": "using", **{name: getattr(event, name) or None for name in cast.NAMES}}
     raise TypeError(event)
 
 
@@ -224,6 +264,8 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
             return {"type": "delta", "reply": reply, "text": text}
         case Sentence(index, text, start_s):
             return {"type": "sentence", "reply": reply, "index": index, "text": text, "start_s": start_s}
+        case Words(index, words):
+            return {"type": "words", "reply": reply, "index": index, "words": words}
         case MediaType():
             return {
                 "type": "media",

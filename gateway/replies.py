@@ -8,6 +8,7 @@ appends sentence after sentence to one SourceBuffer.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from client import request_id
-from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType, Sentence, Words
 from client.errors import CallError, from_failure
 from gateway.sse import HEARTBEAT_S
 
@@ -151,13 +152,15 @@ def as_page_events(
                 yield "delta", {"text": text}
             case Sentence(index, text, start_s):
                 yield "sentence", {"index": index, "text": text, "start_s": start_s}
+            case Words(index, words):
+                yield "words", {"index": index, "words": words}
             case MediaType():
                 media_type = event.media_type
                 yield None
             case Media(sentence_index=index) if index not in shown:
                 shown.add(index)
                 yield "media", {"index": index, "url": sentence_url.format(index=index), "media_type": media_type}
-            case Done(text, timeline, latency, _):
-                yield "done", {"text": text, "video_url": video_url, "timeline": timeline, "latency": latency}
+            case Done():
+                yield "done", dataclasses.asdict(event) | {"video_url": video_url}
             case _:
                 yield None  # so that the stream is written to, and a reader who has gone is noticed

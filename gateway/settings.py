@@ -29,7 +29,7 @@ class GatewaySettings(BaseSettings):
     """Secret that callers send as `Authorization: Bearer …` and people type into the sign-in page."""
 
     data_folder: Path = Path("data/gateway")
-    """Folder for uploads on their way, media of running chats and files of the older form routes."""
+    """Folder for uploads on their way, conversations, media of running chats and files of the older form routes."""
 
     max_upload_mb: int = 2048
     """Largest upload in MB."""
@@ -41,10 +41,16 @@ class GatewaySettings(BaseSettings):
     """Longest message to a chat; the dialogue service refuses more than LLM_MAX_MESSAGE_CHARACTERS."""
 
     max_chats: int = 8
-    """Chats open at once; more are refused until one ends."""
+    """Chats in memory at once; one more takes the place of one that rests, and is refused when none does."""
+
+    max_talks: int = 4
+    """Live talks at once; more are refused until one ends. Two processor cores hold about four at 256 pixels."""
 
     chat_idle_minutes: float = 30
-    """A chat unused for so long is forgotten, its media with it."""
+    """A chat unused for so long leaves the memory, and its videos are deleted. What was said stays stored."""
+
+    chat_keep_days: float = 30
+    """Days after its last word that a stored conversation is deleted; 0: conversations are not stored."""
 
     chat_replies_kept: int = 20
     """Replies whose videos a chat keeps; older ones are deleted."""

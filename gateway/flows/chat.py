@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
-from client import library
+from client import cast, library
 from client.conversation import Apology, Conversation
 from client.errors import CallError
-from gateway import errors, i18n, sse
+from gateway import errors, exports, i18n, sse
 from gateway.chats import Chat
 from gateway.context import context, services
 from gateway.fields import Fields
@@ -32,7 +33,7 @@ def page() -> str:
 @blueprint.post("/api/v1/chats")
 def create() -> tuple[Response, int]:
     fields = Fields()
-    avatar = _avatar(fields.required("avatar"))
+    avatar = cast.avatar(services(), fields.required("avatar"))
     persona, language = fields.text("persona"), fields.text("language")
     conversation = Conversation(
         services(),
@@ -43,24 +44,62 @@ def create() -> tuple[Response, int]:
         size=int(fields.number("size", 0, 0, 1024)),
         **expression(fields),
     )
-    chat = context().chats.create(conversation)
-    shown = {
-        "id": chat.id,
-        "avatar": conversation.avatar,
-        "voice": conversation.voice or None,
-        "persona": persona or None,
-        "language": language or None,
-        "greeting": greeting(persona, language or i18n.language()),
-    }
-    return jsonify(shown), 201
+    chat = context().chats.create(conversation, greeting(persona, language or i18n.language()))
+    return jsonify(_shown(chat.told())), 201
 
 
-def _avatar(name: str) -> dict[str, Any]:
-    try:
-        return library.avatar(services(), name)
-    except CallError as error:
-        error.field = error.field and "avatar"  # the service calls it "name"
-        raise
+def _shown(told: dict[str, Any]) -> dict[str, Any]:
+    """A conversation as REST shows it."""
+    chosen = {name: told[name] or None for name in ("voice", "persona", "language")}
+    return told | chosen | {"kept_days": context().settings.chat_keep_days}
+
+
+@blueprint.get("/api/v1/chats/<chat_id>")
+def one(chat_id: str) -> Response:
+    return jsonify(_shown(context().chats.told(chat_id)))
+
+
+@blueprint.patch("/api/v1/chats/<chat_id>")
+def change(chat_id: str) -> Response:
+    """Go on with another avatar, voice, persona or language, also where the one before has been deleted."""
+    chat = context().chats.get(chat_id)
+    chat.conversation.use(**Fields().given(cast.NAMES))
+    return jsonify(_shown(chat.told()))
+
+
+@blueprint.get("/api/v1/chats/<chat_id>/export")
+def export(chat_id: str) -> Response:
+    """The conversation as a file."""
+    told, kind = context().chats.told(chat_id), request.args.get("format", "json")
+    if kind not in exports.TYPES:
+        choices = ", ".join(exports.TYPES)
+        raise Refusal(f"Choose one of: {choices}.", reason="NOT_A_CHOICE", field="format", values={"choices": choices})
+    response = Response(exports.exported(told, kind), content_type=f"{exports.TYPES[kind]}; charset=utf-8")
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(exports.file_name(told, kind))}"
+    return response
+
+
+def opened(chat_id: str) -> Chat:
+    """A chat, ready to go on.
+
+    Raises:
+        Refusal: there is none of that id, its avatar or voice is no longer there, or too many chats are in use.
+    """
+    chats = context().chats
+    if not chats.is_open(chat_id):
+        _check_cast(chats.told(chat_id))
+    return chats.get(chat_id)
+
+
+def _check_cast(told: dict[str, Any]) -> None:
+    """Refuse to go on with a conversation whose avatar or voice has been deleted since."""
+    gone = "It can still be read and exported."
+    if told["avatar"] not in [avatar["name"] for avatar in library.avatars(services())]:
+        text = f"The avatar of this conversation has been deleted. Begin a new one with another avatar. {gone}"
+        raise Refusal(text, reason="CHAT_AVATAR_GONE", field="avatar", status=409)
+    if told["voice"] and told["voice"] not in [voice["name"] for voice in library.voices(services())]:
+        text = f"The voice of this conversation has been deleted. Begin a new one with another voice. {gone}"
+        raise Refusal(text, reason="CHAT_VOICE_GONE", field="voice", status=409)
 
 
 def greeting(persona: str, language: str) -> str:
@@ -89,7 +128,7 @@ def interrupt(chat_id: str) -> Response:
 
 @blueprint.post("/api/v1/chats/<chat_id>/messages")
 def message(chat_id: str) -> Response:
-    chat, fields = context().chats.get(chat_id), Fields()
+    chat, fields = opened(chat_id), Fields()
     audio = fields.file("audio")
     if audio is None:
         return sse.response(stream_with_context(_events(chat, fields.message("text"))))

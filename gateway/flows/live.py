@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from typing import Any
 
 from flask import Blueprint, request
 from flask_sock import Sock
 from simple_websocket import Server
 
+from client.errors import CallError
 from client.live import HANGOVER_MS, LiveTalk
+from gateway.chats import Chat
 from gateway.context import context, services
+from gateway.flows.chat import opened
 from gateway.live import VERSION, Live, refuse
 from gateway.refusal import Refusal
 
 blueprint = Blueprint("live", __name__)
 sock = Sock()
+LINGER_S = 2.0
+"""A connection is kept for so long after our goodbye, so that it is read before anything is cut off."""
+LOOK_S = 0.05
 UNREAD_S = 30
 """A client that takes nothing for so long has gone, whatever its end of the connection says."""
 
@@ -32,6 +40,16 @@ class _Wire:
     def send(self, data: bytes) -> None:
         with self._sending:
             self._wire.sendall(data)
+
+    def close(self) -> None:
+        """Read on until the other end closes too: a connection cut with anything unread loses what was sent last."""
+        with contextlib.suppress(OSError):
+            self._wire.shutdown(socket.SHUT_WR)
+            self._wire.settimeout(LINGER_S)
+            deadline = time.monotonic() + LINGER_S
+            while time.monotonic() < deadline and self._wire.recv(2**16):
+                pass
+        self._wire.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wire, name)
@@ -50,18 +68,29 @@ def live(ws: Server, chat_id: str) -> None:
     """Speak docs/live-protocol.md. A chat has one connection at a time: a newer one takes its place."""
     try:
         _check_version(request.args.get("version", str(VERSION)))
-        chat = context().chats.get(chat_id)
-    except Refusal as refusal:
+        _talk(ws, opened(chat_id))
+    except (CallError, Refusal) as refusal:
         refuse(ws, refusal)
-        return
+    finally:
+        _linger(ws)
+
+
+def _linger(ws: Server) -> None:
+    """Let the client read our goodbye; what it still sends meanwhile must not pile up."""
+    deadline = time.monotonic() + LINGER_S
+    while ws.thread.is_alive() and time.monotonic() < deadline:
+        ws.input_buffer.clear()
+        ws.thread.join(LOOK_S)
+
+
+def _talk(ws: Server, chat: Chat) -> None:
     chat.conversation.on_reply = context().metrics.reply_over
-    talk = LiveTalk(services(), chat.conversation)
-    try:
-        with chat.live(talk):
-            settings, metrics = context().settings, context().metrics
-            Live(ws, talk, chat.id, HANGOVER_MS, settings.max_message_characters, metrics).run()
-    except Refusal as refusal:
-        refuse(ws, refusal)
+    with context().chats.place(chat):
+        settings, metrics = context().settings, context().metrics
+        talk = LiveTalk(services(), chat.conversation)
+        connection = Live(ws, talk, chat.id, HANGOVER_MS, settings.max_message_characters, metrics)
+        with chat.live(connection):
+            connection.run()
 
 
 def _check_version(asked: str) -> None:

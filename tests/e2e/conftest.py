@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -164,6 +165,16 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def second_avatar(stack: Stack) -> Iterator[str]:
+    """Another avatar, the last of them: the twin of the one that comes with Visavis."""
+    first = min((stack.data / "avatars").iterdir())
+    name = f"{first.name} Twin"
+    shutil.copytree(first, first.with_name(name))
+    yield name
+    shutil.rmtree(first.with_name(name))
 
 
 @pytest.hookimpl(wrapper=True)

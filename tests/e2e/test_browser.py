@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,27 +129,48 @@ def test_a_refusal_stands_beside_its_field(open_page: Callable[..., Any], tmp_pa
     keep(page, "train-refused-zh")
 
 
-def test_what_was_filled_in_stays_when_a_service_answers_late(open_page: Callable[..., Any]) -> None:
+@contextlib.contextmanager
+def answering_late(page: Any, service: str) -> Iterator[None]:
+    """The page finds a service away, and at the end back again."""
     late = True
 
     def answer(route: Any) -> None:
         response = route.fetch()
         told = response.json()
         if late:
-            told["services"]["train"]["state"] = "down"
+            told["services"][service]["state"] = "down"
         route.fulfill(response=response, json=told)
 
-    page = open_page("/train")
     page.route("**/api/v1/system", answer)
     page.reload()
-    page.wait_for_selector("[data-more]:not([hidden])")
     page.wait_for_selector("#notice:not([hidden])")
-    page.click("[data-more] summary")
-    page.fill("[id='params.steps']", TINY["steps"])
+    yield
     with page.expect_response("**/api/v1/engines"):
         late = False
     page.wait_for_timeout(500)
+
+
+def test_what_was_filled_in_stays_when_a_service_answers_late(open_page: Callable[..., Any]) -> None:
+    page = open_page("/train")
+    with answering_late(page, "train"):
+        page.click("[data-more]:not([hidden]) summary")
+        page.fill("[id='params.steps']", TINY["steps"])
     assert page.input_value("[id='params.steps']") == TINY["steps"]
+
+
+def test_the_chosen_avatar_and_voice_stay_when_a_service_answers_late(
+    open_page: Callable[..., Any], second_avatar: str
+) -> None:
+    page = open_page("/generate")
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [{"name": "ann"}, {"name": "bob"}]}))
+    with answering_late(page, "render"):
+        card = page.locator(f".avatar-card:has-text('{second_avatar}')")
+        first = page.locator(".avatar-card input:checked").input_value()
+        assert first != second_avatar
+        card.click()
+        page.select_option("[name=voice]", "bob")
+    assert page.locator(".avatar-card input:checked").input_value() == second_avatar
+    assert page.input_value("[name=voice]") == "bob"
 
 
 def test_generate_plays_when_ready(open_page: Callable[..., Any], trained: str) -> None:

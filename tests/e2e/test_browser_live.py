@@ -1,11 +1,15 @@
-"""A hands-free talk in a real Chromium whose microphone plays a recording: asked, answered, interrupted."""
+"""A hands-free talk in a real Chromium whose microphone plays a recording: asked, answered, interrupted, cut off."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import shutil
+import socket
+import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +26,73 @@ LONG_S, SHORT_S = 60.0, 1.5
 """Pauses between one question and the next: so that it is answered in peace, or the next one comes into the answer."""
 
 
+def record(stack: Any, words: str, pause_s: float, path: Path) -> Path:
+    """Some words and a pause, for a microphone."""
+    answer = httpx.post(f"{stack.url}/api/v1/speech", json={"text": words}, timeout=120).raise_for_status()
+    with wave.open(io.BytesIO(answer.content)) as spoken:
+        parameters, pcm = spoken.getparams(), spoken.readframes(spoken.getnframes())
+    with wave.open(str(path), "wb") as file:
+        file.setparams(parameters)
+        file.writeframes(bytes(2 * parameters.framerate) + pcm + bytes(2 * int(pause_s * parameters.framerate)))
+    return path
+
+
 @pytest.fixture(params=[LONG_S])
 def microphone(request: pytest.FixtureRequest, stack: Any, tmp_path: Path) -> Path:
     """A question and a pause; Chromium plays it again and again."""
-    answer = httpx.post(f"{stack.url}/api/v1/speech", json={"text": QUESTION}, timeout=120).raise_for_status()
-    with wave.open(io.BytesIO(answer.content)) as spoken:
-        parameters, pcm = spoken.getparams(), spoken.readframes(spoken.getnframes())
-    path = tmp_path / "microphone.wav"
+    return record(stack, QUESTION, request.param, tmp_path / "microphone.wav")
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(stack: Any) -> Iterator[Open]:
+    """Opens the chat page in a browser of its own, which hears a file if one is given, and else beeps."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    complaints: list[str] = []
+    with sync_api.sync_playwright() as playwright, contextlib.ExitStack() as browsers:
+
+        def open_one(
+            microphone: Path | None = None,
+            *,
+            url: str = stack.url,
+            asked: str = "--use-fake-ui-for-media-stream",
+            before: str = "",
+            locale: str = "en-US",
+            size: tuple[int, int] = (1280, 800),
+        ) -> Any:
+            arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", asked]
+            if microphone:
+                arguments.append(f"--use-file-for-fake-audio-capture={microphone}")
+            browser = browsers.enter_context(playwright.chromium.launch(executable_path=path, args=arguments))
+            context = browser.new_context(base_url=url, viewport={"width": size[0], "height": size[1]}, locale=locale)
+            page = context.new_page()
+            page.set_default_timeout(WAIT_MS)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.add_init_script(before)
+            page.goto("/chat")
+            return page
+
+        yield open_one
+    assert not complaints
+
+
+@pytest.fixture
+def silence(tmp_path: Path) -> Path:
+    """A microphone of somebody who says nothing."""
+    path = tmp_path / "silence.wav"
     with wave.open(str(path), "wb") as file:
-        file.setparams(parameters)
-        file.writeframes(bytes(2 * parameters.framerate) + pcm + bytes(2 * int(request.param * parameters.framerate)))
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 16000 * 10))
     return path
 
 
 @pytest.fixture
-def page(stack: Any, microphone: Path) -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    complaints: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*arguments, f"--use-file-for-fake-audio-capture={microphone}"]
-        )
-        page = browser.new_page(base_url=stack.url, viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(WAIT_MS)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto("/chat")
-        yield page
-        browser.close()
-    assert not complaints
+def page(open_page: Open, microphone: Path) -> Any:
+    return open_page(microphone)
 
 
 def keep(page: Any, name: str) -> None:
@@ -93,3 +133,266 @@ def test_what_is_written_is_answered_in_the_same_talk(page: Any) -> None:
     page.press("#text", "Enter")
     page.wait_for_selector(".message.user:has-text('Hello!')")
     page.wait_for_selector(".stage.speaking")
+
+
+def is_said(page: Any, state: str) -> None:
+    """Wait until the page says what it does."""
+    sync_api.expect(page.locator("[data-state]")).to_have_text(state, timeout=WAIT_MS)
+
+
+def ask(page: Any, words: str) -> str:
+    """Write something in a hands-free talk and wait until the answer has been spoken; what it was."""
+    count = page.locator(".message").count()
+    page.fill("#text", words)
+    page.press("#text", "Enter")
+    sync_api.expect(page.locator(".message")).to_have_count(count + 2, timeout=WAIT_MS)
+    page.wait_for_selector(".stage.speaking")
+    page.wait_for_selector(".stage:not(.speaking)")
+    is_said(page, "Listening")
+    return page.locator(".message.avatar > span").last.inner_text()
+
+
+def chat_of(page: Any, stack: Any) -> dict[str, Any]:
+    """What the gateway knows of a page's conversation."""
+    chat = page.evaluate("sessionStorage.getItem('visavis.conversation')")
+    return httpx.get(f"{stack.url}/api/v1/chats/{chat}").raise_for_status().json()
+
+
+def events_of(page: Any) -> list[dict[str, Any]]:
+    """Everything that a page is told from now on; of video, the number of its reply."""
+    told: list[dict[str, Any]] = []
+
+    def note(data: str | bytes) -> None:
+        told.append(
+            json.loads(data)
+            if isinstance(data, str)
+            else {"type": "video", "reply": int.from_bytes(data[:4], "little")}
+        )
+
+    page.on("websocket", lambda ws: ws.on("framereceived", note))
+    return told
+
+
+class Cable:
+    """The way to the gateway, which can be pulled out and plugged in again."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._is_in, self._open = port, True, []
+        self._near = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._near.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                near = self._near.accept()[0]
+                if not self._is_in:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self._port))
+                self._open += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(2**16):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def pull(self) -> None:
+        self._is_in = False
+        for end in self._open:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def plug(self) -> None:
+        self._is_in = True
+
+    def close(self) -> None:
+        self.pull()
+        self._near.close()
+
+
+@pytest.fixture
+def cable(stack: Any) -> Iterator[Cable]:
+    cable = Cable(stack.ports["gateway"])
+    yield cable
+    cable.close()
+
+
+def test_a_lost_connection_comes_back_to_the_same_talk(
+    open_page: Open, silence: Path, cable: Cable, stack: Any
+) -> None:
+    page = open_page(silence, url=cable.url)
+    start(page)
+    is_said(page, "Listening")
+    answer = ask(page, "What is Visavis?")
+    before = chat_of(page, stack)
+    cable.pull()
+    is_said(page, "Connecting…")
+    page.fill("#text", "Are you still there?")
+    page.press("#text", "Enter")
+    cable.plug()
+    page.wait_for_selector(".message.user:has-text('Are you still there?')")
+    page.wait_for_selector(".stage.speaking")
+    page.wait_for_selector(".stage:not(.speaking)")
+    assert page.is_hidden("[data-form-error]")
+    after = chat_of(page, stack)
+    assert after["id"] == before["id"] and after["messages"][: len(before["messages"])] == before["messages"]
+    assert [one["text"] for one in after["messages"][:3]] == ["What is Visavis?", answer, "Are you still there?"]
+    assert page.locator(".message.stopped").count() == 0, "what had been heard to its end was not broken off"
+
+
+def test_two_browsers_do_not_mix(open_page: Open, stack: Any, tmp_path: Path) -> None:
+    pages, told = [], []
+    for number, words in enumerate((QUESTION, "How do I record a good video of myself?")):
+        page = open_page(record(stack, words, LONG_S, tmp_path / f"{number}.wav"))
+        told.append(events_of(page))
+        pages.append(page)
+    for page in pages:
+        start(page)
+    for page in pages:
+        page.wait_for_selector(".stage.speaking")
+        page.wait_for_selector(".stage:not(.speaking)")
+    for page, events in zip(pages, told, strict=True):
+        chat = chat_of(page, stack)
+        (transcript,) = [event["text"] for event in events if event["type"] == "transcript"]
+        assert {event["chat"] for event in events if event["type"] == "ready"} == {chat["id"]}
+        assert [message["text"] for message in chat["messages"] if message["role"] == "user"] == [transcript]
+        assert page.locator(".message.user").all_inner_texts() == [transcript]
+        assert {event["reply"] for event in events if event["type"] == "video"} == {1}
+        deltas = "".join(event["text"] for event in events if event["type"] == "delta").strip()
+        assert page.locator(".message.avatar > span").last.inner_text() == deltas
+    assert chat_of(pages[0], stack)["id"] != chat_of(pages[1], stack)["id"]
+
+
+@pytest.mark.parametrize(("locale", "denied"), [("en-US", "blocked"), ("zh-CN", "禁止")])
+def test_a_microphone_that_is_denied_is_told_and_writing_goes_on(open_page: Open, locale: str, denied: str) -> None:
+    page = open_page(asked="--deny-permission-prompts", locale=locale)
+    page.click("[data-hands-free]:not([disabled])")
+    sync_api.expect(page.locator("[data-form-error]")).to_contain_text(denied, timeout=WAIT_MS)
+    assert page.get_attribute("[data-hands-free]", "aria-pressed") == "false"
+    page.fill("#text", "Hello!")
+    page.press("#text", "Enter")
+    page.wait_for_selector(".stage.speaking")
+    assert page.is_hidden("[data-form-error]")
+
+
+def test_a_browser_that_cannot_append_says_so_and_plays_the_whole_answer(open_page: Open) -> None:
+    page = open_page(before="MediaSource.isTypeSupported = () => false;")
+    page.click("[data-hands-free]:not([disabled])")
+    sync_api.expect(page.locator("[data-form-error]")).to_contain_text("MediaSource", timeout=WAIT_MS)
+    assert page.get_attribute("[data-hands-free]", "aria-pressed") == "false"
+    page.fill("#text", "Hello!")
+    page.press("#text", "Enter")
+    page.wait_for_selector(".stage.speaking")
+    assert "/video" in page.get_attribute("[data-reply]", "src")
+
+
+def test_another_avatar_goes_on_with_what_was_said(
+    open_page: Open, silence: Path, stack: Any, second_avatar: str
+) -> None:
+    page = open_page(silence)
+    start(page)
+    is_said(page, "Listening")
+    first = chat_of(page, stack)["avatar"]
+    answer = ask(page, "What is Visavis?")
+    page.click("[data-settings] summary")
+    page.select_option("[data-avatar]", second_avatar)
+    sync_api.expect(page.locator("[data-avatar-name]")).to_have_text(second_avatar, timeout=WAIT_MS)
+    assert second_avatar.replace(" ", "%20") in page.get_attribute("[data-idle]", "src")
+    page.click("[data-settings] summary")
+    ask(page, "How do I train an avatar?")
+    chat = chat_of(page, stack)
+    assert chat["avatar"] == second_avatar
+    assert [one["text"] for one in chat["messages"][:3]] == ["What is Visavis?", answer, "How do I train an avatar?"]
+
+    page.click("[data-hands-free]")
+    is_said(page, "Ready")
+    page.click("[data-settings] summary")
+    with page.expect_response(lambda response: response.request.method == "PATCH"):
+        page.select_option("[data-avatar]", first)
+    sync_api.expect(page.locator("[data-avatar-name]")).to_have_text(first, timeout=WAIT_MS)
+    now = chat_of(page, stack)
+    assert (now["id"], now["avatar"], now["messages"]) == (chat["id"], first, chat["messages"])
+
+
+OBSERVE = """
+addEventListener("DOMContentLoaded", () => {
+  const stage = document.querySelector(".stage");
+  const [caption, reply, idle] = ["caption", "reply", "idle"].map((name) => document.querySelector(`[data-${name}]`));
+  window.lit = [];
+  window.landed = [];
+  const text = (name) => caption.querySelector("." + name)?.textContent ?? "";
+  new MutationObserver(() => lit.push([reply.currentTime, text("said"), text("now"), text("to-come")]))
+    .observe(caption, { childList: true, subtree: true, characterData: true });
+  let speaks = false;
+  new MutationObserver(() => {
+    const before = speaks;
+    speaks = stage.classList.contains("speaking");
+    if (before && !speaks) landed.push([idle.currentTime, idle.duration]);
+  }).observe(stage, { attributeFilter: ["class"] });
+});
+"""
+
+
+@pytest.mark.parametrize(
+    ("locale", "size", "question", "listening"),
+    [
+        ("en-US", (1280, 800), "What is Visavis?", "Listening"),
+        ("zh-CN", (390, 844), "你是谁？", "正在听"),
+    ],
+)
+def test_captions_follow_the_voice_and_the_loop_goes_on_where_the_answer_ended(
+    open_page: Open, silence: Path, locale: str, size: tuple[int, int], question: str, listening: str
+) -> None:
+    page = open_page(silence, before=OBSERVE, locale=locale, size=size)
+    told = events_of(page)
+    start(page)
+    is_said(page, listening)
+    keep(page, f"live-listening-{locale[:2]}-{size[0]}")
+    page.fill("#text", question)
+    page.press("#text", "Enter")
+    page.wait_for_selector(".caption .said:not(:empty)")
+    keep(page, f"live-caption-{locale[:2]}-{size[0]}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.wait_for_selector(".stage:not(.speaking)")
+    answer = page.locator(".message.avatar > span").last.inner_text()
+    lit = [one for one in page.evaluate("lit") if one[2]]
+    times, heard = [one[0] for one in lit], [one[2].strip() for one in lit]
+    assert times == sorted(times)
+    assert all("".join(one[1:]).strip() in answer for one in lit)
+    words = [word for event in told if event["type"] == "words" for word in event["words"]]
+    assert "".join(word["text"] for word in words).replace(" ", "")[:4] in answer.replace(" ", "")
+    assert len(dict.fromkeys(heard)) >= len({word["text"] for word in words}) / 2, "a loaded machine may miss a few"
+    (done,) = [event for event in told if event["type"] == "done"]
+    ((at, length),) = page.evaluate("landed")
+    assert at == pytest.approx((done["next_frame_index"] + 0.5) / 25 % length, abs=0.1)
+    page.click("[data-settings] summary")
+    page.check("#timing")
+    page.click("[data-settings] summary")
+    assert page.locator(".timing dt.total, .timing dt.shown").count() == 2
+    keep(page, f"live-timing-{locale[:2]}-{size[0]}")
+
+
+def test_a_service_that_dies_in_an_answer_leaves_what_was_said_and_the_talk(
+    open_page: Open, silence: Path, stack: Any
+) -> None:
+    page = open_page(silence)
+    start(page)
+    is_said(page, "Listening")
+    page.fill("#text", "Tell me everything about yourself.")
+    page.press("#text", "Enter")
+    page.wait_for_selector(".stage.speaking")
+    stack.kill("render")
+    page.wait_for_selector(".message.avatar.stopped")
+    page.wait_for_selector(".stage:not(.speaking)")
+    assert page.locator(".message.avatar.stopped > span").inner_text()
+    assert page.is_visible("[data-form-error]") or page.is_visible("#notice")
+    stack.until(lambda: stack.health()["render"] == "serving", WAIT_MS / 1000, "it is back")
+    ask(page, "Are you back?")
+    assert page.get_attribute("[data-hands-free]", "aria-pressed") == "true"
+    assert page.is_hidden("[data-form-error]")

@@ -40,6 +40,12 @@ export function post(url, body = {}, options = {}) {
   return answer(fetch(url, { method: "POST", headers, body: json ? JSON.stringify(body) : body, ...options }));
 }
 
+/** Change some fields of something; returns all of it. */
+export async function patch(url, body) {
+  const headers = { "Content-Type": "application/json" };
+  return (await answer(fetch(url, { method: "PATCH", headers, body: JSON.stringify(body) }))).json();
+}
+
 /** Post form data, telling how much has been sent (0 to 1); only XMLHttpRequest can tell. */
 export function upload(url, form, onProgress) {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 // Avatars as cards, and choosing one of them.
 import { get, path } from "./api.js";
-import { el, icon } from "./dom.js";
+import { $, el, icon } from "./dom.js";
 import { t } from "./words.js";
 
 export const avatarFile = (name, kind) => path("avatars", name, kind);
@@ -13,10 +13,11 @@ export function noAvatars() {
   return el("div", { class: "empty" }, icon("train"), el("p", { textContent: t("avatar.none") }), train);
 }
 
-/** Fill the picker; the avatar named in the address, or the first, is chosen. */
+/** Fill the picker; the avatar that was chosen before, is named in the address, or comes first, is chosen. */
 export async function fillPicker(picker) {
   const avatars = await listAvatars();
-  const wanted = new URLSearchParams(location.search).get("avatar");
+  const before = $("input:checked", picker)?.value;
+  const wanted = avatars.some((avatar) => avatar.name === before) ? before : new URLSearchParams(location.search).get("avatar");
   const cards = avatars.map((avatar, index) => {
     const checked = wanted ? avatar.name === wanted : index === 0;
     const input = el("input", { type: "radio", name: "avatar", value: avatar.name, checked });

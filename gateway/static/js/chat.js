@@ -1,17 +1,17 @@
 // Chat: a face that listens, thinks and answers.
-import { events, get, networkError, path, post, remove } from "./api.js";
-import { avatarFile, listAvatars, listVoices, voiceOptions } from "./avatars.js";
-import { $, el, fillSelect, templateCopy } from "./dom.js";
-import { IdleLoop } from "./idle.js";
+import { events, get, networkError, patch, path, post, remove } from "./api.js";
+import { Answer, addMessage } from "./answer.js";
+import { listAvatars, listVoices, voiceOptions } from "./avatars.js";
+import { $, fillSelect, templateCopy } from "./dom.js";
+import { History } from "./history.js";
 import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
 import { ReplyPlayer } from "./player.js";
 import { Recorder, microphoneProblem } from "./recorder.js";
-import { known, t } from "./words.js";
+import { Stage } from "./stage.js";
+import { t } from "./words.js";
 
-const stage = $(".stage");
-const idle = $("[data-idle]");
-const video = $("[data-reply]");
+const stage = new Stage($(".stage"));
 const messages = $("[data-messages]");
 const form = $("[data-form]");
 const text = $("#text");
@@ -20,28 +20,26 @@ const handsFreeButton = $("[data-hands-free]");
 const stopButton = $("[data-stop]");
 const sendButton = $("[data-send]");
 const errorLine = $("[data-form-error]");
-const choose = { avatar: $("[data-avatar]"), voice: $("[data-voices]"), persona: $("[data-persona]"), language: $("[data-language]"), timing: $("[data-timing]") };
+const timing = $("[data-timing]");
+const choose = { avatar: $("[data-avatar]"), voice: $("[data-voices]"), persona: $("[data-persona]"), language: $("[data-language]") };
 const TAP_MS = 350;
 
 let avatars = [];
 let voices = [];
 let chatId = null;
+let cast = null; // avatar, voice, persona and language that the gateway knows of
 let turn = null; // the answer that is on its way or being played
 let live = null; // the hands-free talk, while there is one
 
-const say = (state) => { $("[data-state]").textContent = t(`chat.${state}`); };
-
 function showError(error) {
-  const isToldAbove = error?.code === "UNAVAILABLE"; // by the notice about services
+  const isToldAbove = error?.code === "UNAVAILABLE" && !$("#notice").hidden; // by the notice about services
   errorLine.textContent = error?.message ?? "";
   errorLine.hidden = !error || isToldAbove;
 }
 
-function addMessage(role, words) {
-  const message = el("li", { class: `message ${role}` }, el("span", { textContent: words }));
-  messages.append(message);
-  messages.scrollTop = messages.scrollHeight;
-  return message;
+function addQuestion(words) {
+  past.add();
+  return addMessage(messages, "user", words);
 }
 
 function setBusy(isBusy) {
@@ -53,100 +51,78 @@ function setBusy(isBusy) {
 class Turn {
   constructor(body, question) {
     this.began = performance.now();
-    this.sentences = [];
+    this.avatar = cast.avatar;
     this.abort = new AbortController();
     this.question = question;
-    this.answer = null;
-    this.isSilent = true;
-    this.player = new ReplyPlayer(video, { onShown: () => this.#shown(), onEnded: () => this.#ended(), onBlocked: offerPlay });
-    video.ontimeupdate = () => this.#caption();
+    this.answer = new Answer(messages);
+    stage.caption.reset();
+    this.player = new ReplyPlayer(stage.video, {
+      onShown: () => this.#shown(),
+      onEnded: () => this.#ended(),
+      onBlocked: (play) => stage.offerPlay(play),
+      onBroken: () => this.#cut({ message: t("chat.cannot_play") }),
+    });
     this.run(body).catch((error) => error.name !== "AbortError" && this.#fail(error));
   }
 
   async run(body) {
     setBusy(true);
     showError(null);
-    say(this.question ? "thinking" : "understanding");
+    stage.say(this.question ? "thinking" : "understanding");
     const response = await post(path("chats", chatId, "messages"), body, { signal: this.abort.signal });
     for await (const [name, data] of events(response)) this.#hear(name, data);
-    if (turn === this && !this.timeline) this.#fail(networkError()); // neither done nor an error: it was cut off
+    if (turn === this && !this.answer.isOver) this.#fail(networkError()); // neither done nor an error: it was cut off
   }
 
   #hear(name, data) {
     if (name === "transcript") {
-      this.question = addMessage("user", data.text);
-      this.transcriptS = this.#seconds();
-      say("thinking");
+      this.question = addQuestion(data.text);
+      stage.say("thinking");
     }
-    if (name === "delta") {
-      this.answer ??= addMessage("avatar", "");
-      this.answer.firstChild.textContent += data.text;
-      messages.scrollTop = messages.scrollHeight;
-    }
-    if (name === "sentence") this.sentences.push(data);
-    if (name === "media") {
-      this.isSilent = false;
-      this.player.append(data.url, data.media_type);
-    }
+    if (name === "delta") this.answer.write(data.text);
+    if (name === "sentence") stage.caption.sentence(data);
+    if (name === "words") stage.caption.words(data);
+    if (name === "media") this.player.append(data.url, data.media_type);
     if (name === "apology") showError(data.error);
     if (name === "done") this.#done(data);
     if (name === "error") this.#fail(data);
   }
 
-  #seconds = () => (performance.now() - this.began) / 1000;
-
   #shown() {
-    this.shownS = this.#seconds();
-    stage.classList.add("speaking");
-    say("speaking");
-    if (this.timeline) this.#showTiming();
-  }
-
-  #caption() {
-    const now = this.sentences.findLast((sentence) => sentence.start_s <= video.currentTime + 0.05);
-    $("[data-caption]").textContent = now && stage.classList.contains("speaking") ? now.text : "";
+    stage.speak();
+    this.answer.shown((performance.now() - this.began) / 1000);
   }
 
   #done(data) {
-    this.timeline = data.timeline;
+    if (this.avatar === stage.avatar) stage.loop.standOn(data.next_frame_index); // hidden until the reply ends
+    this.answer.done(data);
     this.player.complete(data.video_url);
-    if (!this.answer) this.answer = addMessage("avatar", data.text);
-    this.answer.firstChild.textContent = data.text;
-    this.foot = el("footer", {}, el("a", { href: `${data.video_url}?download`, textContent: t("chat.download") }));
-    this.answer.append(this.foot);
-    this.#showTiming();
-    messages.scrollTop = messages.scrollHeight;
-  }
-
-  #showTiming() {
-    $(".timing", this.answer)?.remove();
-    if (!choose.timing.checked || !this.foot) return;
-    const rows = Object.entries({ ...this.timeline }).map(([name, seconds]) => [known(`timing.${name}`, name), seconds + (this.transcriptS ?? 0)]);
-    if (this.transcriptS) rows.unshift([t("timing.transcript"), this.transcriptS]);
-    if (this.shownS) rows.push([t("timing.shown"), this.shownS]);
-    const cells = rows.flatMap(([name, seconds]) => [el("dt", { textContent: name }), el("dd", { textContent: `${seconds.toFixed(2)} s` })]);
-    this.foot.after(el("dl", { class: "timing" }, ...cells));
   }
 
   #ended() {
     this.#rest();
   }
 
+  /** Nothing more will come; what has come is played. */
   #fail(error) {
+    showError(error);
+    this.answer.stop(t("chat.broken_off"));
+    if (this.player.feeding) this.player.complete();
+    else this.#cut(error);
+  }
+
+  #cut(error) {
     showError(error);
     this.player.finish();
     this.#rest();
   }
 
   #rest() {
-    stage.classList.remove("speaking");
-    $("[data-caption]").textContent = "";
-    $("[data-play]").hidden = true;
-    say("ready");
-    if (turn === this) {
-      turn = null;
-      setBusy(false);
-    }
+    if (turn !== this) return;
+    stage.rest();
+    stage.say("ready");
+    turn = null;
+    setBusy(false);
   }
 
   /** The user has had enough: stop everything, and tell how much was heard. */
@@ -154,16 +130,9 @@ class Turn {
     const heard = this.player.stop();
     this.#rest();
     this.abort.abort();
-    if (this.answer && !this.foot) this.answer.classList.add("stopped");
-    if (this.answer) this.answer.append(el("footer", { textContent: t("chat.stopped") }));
+    this.answer.stop();
     await post(path("chats", chatId, "interrupt"), { heard_s: heard }).catch(() => {});
   }
-}
-
-function offerPlay(play) {
-  const button = $("[data-play]");
-  button.hidden = false;
-  button.onclick = () => { button.hidden = true; play(); };
 }
 
 async function ask(body, question) {
@@ -177,70 +146,64 @@ async function sendText() {
   if (!words || !chatId) return;
   text.value = "";
   if (live) return live.say(words);
-  await ask({ text: words }, addMessage("user", words));
+  await ask({ text: words }, addQuestion(words));
 }
 
 // Hands-free: the microphone stays open, and whoever speaks is listened to.
 function handsFree() {
-  let answer = null; // the message being written
-  let sentences = [];
-  const caption = () => {
-    const now = sentences.findLast((sentence) => sentence.start_s <= video.currentTime + 0.05);
-    $("[data-caption]").textContent = now && stage.classList.contains("speaking") ? now.text : "";
-  };
-  video.addEventListener("timeupdate", caption);
+  let answer = new Answer(messages);
   return {
-    ready: () => { showError(null); say("listening"); },
-    connecting: () => say("connecting"),
-    hearing: () => say("listening"),
+    ready: () => { showError(null); stage.say("listening"); },
+    connecting: () => { answer.stop(t("chat.broken_off")); setBusy(false); stage.say("connecting"); },
+    hearing: () => { stage.listen(); stage.say("listening"); },
     transcript: ({ text: words }) => {
-      addMessage("user", words);
-      answer = null;
-      sentences = [];
-      say("thinking");
+      addQuestion(words);
+      showError(null);
+      answer = new Answer(messages);
+      stage.caption.reset();
+      stage.say("thinking");
       setBusy(true);
     },
-    delta: ({ text: words }) => {
-      answer ??= addMessage("avatar", "");
-      answer.firstChild.textContent += words;
-      messages.scrollTop = messages.scrollHeight;
-    },
-    sentence: (sentence) => sentences.push(sentence),
-    shown: () => { stage.classList.add("speaking"); say("speaking"); },
-    resumed: () => say("speaking"),
-    interrupted: () => {
-      answer?.classList.add("stopped");
-      answer?.append(el("footer", { textContent: t("chat.stopped") }));
-      setBusy(false);
-    },
-    rested: () => {
-      stage.classList.remove("speaking");
-      $("[data-caption]").textContent = "";
-      $("[data-play]").hidden = true;
-      say("listening");
-      setBusy(false);
-    },
-    blocked: offerPlay,
+    delta: ({ text: words }) => answer.write(words),
+    sentence: (sentence) => stage.caption.sentence(sentence),
+    words: (words) => stage.caption.words(words),
+    shown: (seconds) => { stage.speak(); answer.shown(seconds); },
+    resumed: () => (live?.isShown ? stage.speak() : stage.say("thinking")),
+    interrupted: () => { answer.stop(); setBusy(false); },
+    done: (told) => answer.done(told),
+    heard: () => answer.heard(),
+    rested: () => { stage.rest(); stage.say("listening"); setBusy(false); },
+    blocked: (play) => stage.offerPlay(play),
+    using: (now) => showCast(now),
     apology: ({ error }) => showError(error),
-    error: ({ error }) => { showError(error); setBusy(false); },
+    error: ({ reply, error }) => {
+      showError(error);
+      if (!reply && error.field in choose) return showCast(cast); // what was chosen is not to be had
+      if (reply) answer.stop(t("chat.broken_off"));
+      setBusy(false);
+    },
     closed: () => {
-      video.removeEventListener("timeupdate", caption);
       live = null;
+      answer.stop();
+      stage.rest();
+      setBusy(false);
       handsFreeButton.setAttribute("aria-pressed", "false");
       handsFreeButton.classList.remove("recording");
       talkButton.disabled = Boolean(microphoneProblem());
-      say("ready");
+      stage.say("ready");
     },
   };
 }
 
 async function startHandsFree() {
   if (turn) await turn.stop();
-  showError(null);
+  const problem = LiveTalk.problem();
+  showError(problem ? { message: problem } : null);
+  if (problem) return;
   handsFreeButton.setAttribute("aria-pressed", "true");
   handsFreeButton.classList.add("recording");
   talkButton.disabled = true;
-  live = new LiveTalk(chatId, video, new IdleLoop(idle), handsFree());
+  live = new LiveTalk(chatId, stage.video, stage.loop, handsFree());
   try {
     await live.start();
   } catch (error) {
@@ -264,7 +227,7 @@ async function startTalking() {
   try {
     await recording;
     talkButton.classList.add("recording");
-    say("listening");
+    stage.say("listening");
   } catch (error) {
     recording = null;
     showError(error);
@@ -276,7 +239,7 @@ async function stopTalking() {
   const recorder = await recording.catch(() => null);
   recording = null;
   talkButton.classList.remove("recording");
-  say("ready");
+  stage.say("ready");
   const file = await recorder?.stop();
   if (!file) return;
   if (recorder.seconds < 0.4) {
@@ -316,47 +279,81 @@ text.addEventListener("keydown", (event) => {
 });
 stopButton.addEventListener("click", () => (live ? live.stop() : turn?.stop()));
 
-function showAvatar(avatar) {
-  $("[data-avatar-name]").textContent = avatar.name;
-  idle.poster = avatarFile(avatar.name, "thumbnail");
-  idle.src = avatar.files.includes("idle") ? avatarFile(avatar.name, "idle") : "";
-  idle.play().catch(() => {});
+/** Who talks, as the gateway says. */
+function showCast(now) {
+  cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? ""]));
+  showAvatar(cast.avatar);
+  for (const [name, value] of Object.entries(cast)) {
+    if ([...choose[name].options].some((option) => option.value === value)) choose[name].value = value;
+  }
+}
+
+function showAvatar(name) {
+  const avatar = avatars.find((one) => one.name === name) ?? { name, files: [] };
+  $("[data-avatar-name]").textContent = name;
+  stage.show(avatar);
   fillSelect(choose.voice, voiceOptions(voices, avatar.voice), avatar.voice ?? "");
+}
+
+/** Go on with another avatar, voice, persona or language; what was said stays. */
+async function change(name) {
+  const chosen = { [name]: choose[name].value };
+  if (!chatId) return startChat();
+  if (live?.isReady) return live.use(chosen);
+  try {
+    showError(null);
+    showCast(await patch(path("chats", chatId), chosen));
+  } catch (error) {
+    showError(error);
+    showCast(cast);
+  }
 }
 
 const setEnabled = (isOn) => {
   text.disabled = sendButton.disabled = !isOn;
   talkButton.disabled = !isOn || Boolean(microphoneProblem());
-  handsFreeButton.disabled = talkButton.disabled || !LiveTalk.isPossible();
+  handsFreeButton.disabled = talkButton.disabled;
 };
 
-async function startChat() {
+/** Leave this chat for one that `fetched` brings: a new one, or an old one to go on with. */
+async function enter(fetched) {
   live?.close();
   if (turn) await turn.stop();
-  await endChat();
+  await leaveChat();
   setEnabled(false);
-  say("connecting");
-  const wanted = { avatar: choose.avatar.value, voice: choose.voice.value, persona: choose.persona.value, language: choose.language.value };
+  stage.say("connecting");
   try {
-    const chat = await (await post(path("chats"), wanted)).json();
+    const chat = await fetched();
+    showCast(chat);
     chatId = chat.id;
+    past.begin(chat);
     messages.replaceChildren();
     showError(null);
-    if (chat.greeting) addMessage("avatar", chat.greeting);
+    if (chat.greeting) addMessage(messages, "avatar", chat.greeting);
+    for (const message of chat.messages) addMessage(messages, message.role === "user" ? "user" : "avatar", message.text);
     setEnabled(true);
-    say("ready");
+    stage.say("ready");
   } catch (error) {
     showError(error);
   }
 }
 
-async function endChat() {
+async function startChat() {
+  const wanted = { avatar: choose.avatar.value, voice: choose.voice.value, persona: choose.persona.value, language: choose.language.value };
+  await enter(async () => (await post(path("chats"), wanted)).json());
+}
+
+const reopen = (id) => enter(() => get(path("chats", id)));
+
+/** What was said stays with the gateway; a chat in which nothing was said, or that it does not keep, goes. */
+async function leaveChat() {
   live?.close();
-  if (!chatId) return;
   const id = chatId;
   chatId = null;
-  await remove(path("chats", id), { keepalive: true }).catch(() => {});
+  if (id && !past.isWorthKeeping()) await remove(path("chats", id), { keepalive: true }).catch(() => {});
 }
+
+const past = new History($("[data-history]"), { onOpen: reopen, onDeleted: (id) => { if (id === chatId) { chatId = null; startChat(); } } });
 
 async function load() {
   avatars = await listAvatars();
@@ -368,16 +365,25 @@ async function load() {
   const personas = (await get(path("engines"))).llm?.personas ?? [];
   fillSelect(choose.avatar, avatars.map((avatar) => [avatar.name, avatar.name]), new URLSearchParams(location.search).get("avatar") ?? avatars[0].name);
   fillSelect(choose.persona, personas.map((persona) => [persona.name, persona.title]));
-  showAvatar(avatars.find((avatar) => avatar.name === choose.avatar.value));
-  await startChat();
+  showAvatar(choose.avatar.value);
+  await resumeOrStart();
 }
 
-choose.avatar.addEventListener("change", () => { showAvatar(avatars.find((avatar) => avatar.name === choose.avatar.value)); startChat(); });
-for (const name of ["voice", "persona", "language"]) choose[name].addEventListener("change", startChat);
+/** A page that is loaded anew, or come back to, goes on where it was, unless another avatar is asked for. */
+async function resumeOrStart() {
+  const asked = new URLSearchParams(location.search).get("avatar");
+  const before = History.current();
+  const chat = before && (await get(path("chats", before)).catch(() => null));
+  if (chat?.messages.length && (!asked || asked === chat.avatar)) await enter(async () => chat);
+  else await startChat();
+}
+
+for (const name of Object.keys(choose)) choose[name].addEventListener("change", () => change(name));
+timing.addEventListener("change", () => messages.classList.toggle("with-timing", timing.checked));
 $("[data-restart]").addEventListener("click", startChat);
 $("[data-microphone-help]").textContent = microphoneProblem();
-addEventListener("pagehide", endChat);
-addEventListener("pageshow", (event) => event.persisted && startChat());
+addEventListener("pagehide", leaveChat);
+addEventListener("pageshow", (event) => event.persisted && resumeOrStart());
 
 const reload = () => load().catch(showError);
 reload();

@@ -50,15 +50,18 @@ function count() {
   $("[data-count]").textContent = t("generate.characters", { count: form.elements.text.value.length, max: MAX_CHARACTERS });
 }
 
-function showVoices() {
+/** The voices to choose from: the avatar's own at first, and whichever was `before` when there is still such a one. */
+function showVoices(before = null) {
   const own = avatars.find((avatar) => avatar.name === chosen())?.voice ?? "";
-  fillSelect(form.elements.voice, voiceOptions(voices, own), own);
+  const options = voiceOptions(voices, own);
+  fillSelect(form.elements.voice, options, options.some(([name]) => name === before) ? before : own);
 }
 
 async function load() {
+  const before = avatars.length ? form.elements.voice.value : null;
   avatars = await fillPicker($("[data-avatar-picker]"));
   voices = await listVoices().catch(() => []);
-  showVoices();
+  showVoices(before);
   const tags = (await get(path("engines"))).tts?.languages ?? [];
   const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
   const name = (tag) => { try { return names.of(tag); } catch { return tag; } };

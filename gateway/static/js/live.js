@@ -1,6 +1,6 @@
 // A hands-free talk over one WebSocket: docs/live-protocol.md in the browser.
 import { networkError } from "./api.js";
-import { PiecePlayer } from "./player.js";
+import { PiecePlayer, ReplyPlayer } from "./player.js";
 import { openMicrophone } from "./recorder.js";
 import { t } from "./words.js";
 
@@ -8,13 +8,15 @@ const RATE = 16000;
 const HEADER_UP = 4;
 const HEADER_DOWN = 12;
 const TAKEN_OVER = 1000; // closed on purpose: the chat was ended, or goes on elsewhere
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // and 8000 again and again
+const PATIENCE_MS = 180_000; // longer than a gateway takes to start again
 const FADE_MS = 200; // as in the style sheet
 const REST_EVERY_MS = 1000;
 
 /** The microphone as pieces of PCM at 16 kHz, until it is closed. */
 class LiveMicrophone {
-  static async open(onPiece) {
+  /** `onPiece` gets the sound; `onLost` is called when the microphone is taken away. */
+  static async open(onPiece, onLost) {
     const stream = await openMicrophone();
     const context = new AudioContext({ sampleRate: RATE });
     try {
@@ -29,6 +31,7 @@ class LiveMicrophone {
       await context.close();
       throw new Error(t("microphone.unsupported"));
     }
+    stream.getAudioTracks()[0].addEventListener("ended", onLost);
     return new LiveMicrophone(stream, context);
   }
 
@@ -42,7 +45,8 @@ class LiveMicrophone {
   }
 }
 
-/** `idle` is the loop shown between replies. `ui` hears of every event by its name, and of `shown`, `rested`, `blocked` and `closed`. */
+/** `idle` is the loop shown between replies, and while the user speaks into one. `ui` hears of every event by its name, and
+    of `shown` (seconds since the user ended), `heard` (to its end), `rested`, `blocked`, `connecting` and `closed`. */
 export class LiveTalk {
   constructor(chatId, video, idle, ui) {
     Object.assign(this, { chatId, video, idle, ui });
@@ -51,21 +55,35 @@ export class LiveTalk {
     this.fading = null; // the player whose last picture still fades
     this.isHearing = false;
     this.failures = 0;
+    this.lostAt = null;
+    this.unsent = [];
     this.isClosed = false;
   }
 
-  static isPossible = () => Boolean(window.AudioWorkletNode && window.WebSocket && (window.ManagedMediaSource ?? window.MediaSource));
+  /** Why this browser cannot talk live, in words; empty when it can. */
+  static problem() {
+    if (!window.AudioWorkletNode || !window.WebSocket) return t("microphone.unsupported");
+    return ReplyPlayer.isPossible() ? "" : t("chat.cannot_stream");
+  }
 
   async start() {
-    this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm));
+    this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm), () => this.#fail(t("microphone.missing")));
     if (this.isClosed) return this.microphone.close(); // given up while the browser was asking
     this.video.ontimeupdate = () => this.#played();
     this.resting = setInterval(() => this.#rest(), REST_EVERY_MS);
     this.#connect();
   }
 
+  /** What is written while there is no connection is sent as soon as there is one. */
   say(text) {
-    this.#send({ type: "text", text });
+    this.saidAt = performance.now();
+    if (this.isReady) this.#send({ type: "text", text });
+    else this.unsent.push(text);
+  }
+
+  /** Go on with another `avatar`, `voice`, `persona` or `language`. */
+  use(chosen) {
+    this.#send({ type: "use", ...chosen });
   }
 
   stop() {
@@ -84,6 +102,11 @@ export class LiveTalk {
     this.ui.closed();
   }
 
+  #fail(message) {
+    this.ui.error({ error: { message } });
+    this.close();
+  }
+
   #connect() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/api/v1/chats/${encodeURIComponent(this.chatId)}/live?version=1`);
@@ -98,14 +121,15 @@ export class LiveTalk {
   /** The connection is gone: what was said is kept by the gateway, so a new one goes on with the same chat. */
   #lost() {
     if (this.isClosed) return;
+    this.isReady = false;
     this.#drop();
-    const wait = RETRY_MS[this.failures];
-    this.failures += 1;
-    if (wait === undefined) {
-      this.ui.error({ error: networkError() });
-      this.close();
+    this.lostAt ??= performance.now();
+    if (performance.now() - this.lostAt > PATIENCE_MS) {
+      this.#fail(networkError().message);
       return;
     }
+    const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)];
+    this.failures += 1;
     this.ui.connecting();
     setTimeout(() => this.isClosed || this.#connect(), wait);
   }
@@ -116,6 +140,7 @@ export class LiveTalk {
 
   #hear(pcm) {
     if (!this.isReady || this.socket.readyState !== WebSocket.OPEN) return;
+    this.microphoneBegan = this.pieces ? this.microphoneBegan : performance.now() - (1000 * pcm.byteLength) / 2 / RATE;
     const message = new Uint8Array(HEADER_UP + pcm.byteLength);
     new DataView(message.buffer).setUint32(0, this.pieces, true);
     message.set(new Uint8Array(pcm), HEADER_UP);
@@ -124,28 +149,41 @@ export class LiveTalk {
   }
 
   #told(event) {
-    if (event.type === "ready") {
-      this.isReady = true;
-      this.failures = 0;
-    }
+    if (event.type === "ready") this.#ready();
     if (event.type === "hearing") this.#pause();
     if (event.type === "resumed") this.#resume();
-    if (event.type === "transcript") this.isHearing = false;
+    if (event.type === "transcript") this.#understood(event);
     if (event.type === "interrupted" && event.reply === this.reply) this.#breakOff(event);
     if (event.type === "media") this.#begin(event);
-    if (event.type === "done" && event.reply === this.reply) this.#complete(event);
     this.ui[event.type]?.(event);
+    if (["done", "error"].includes(event.type) && event.reply === this.reply) this.#complete(event);
     if (event.type === "error" && event.is_final) this.close();
+  }
+
+  #ready() {
+    this.isReady = true;
+    this.failures = 0;
+    this.lostAt = null;
+    for (const text of this.unsent.splice(0)) this.#send({ type: "text", text });
+  }
+
+  #understood({ end_s }) {
+    this.isHearing = false;
+    this.askedAt = end_s === null ? this.saidAt : this.microphoneBegan + 1000 * end_s;
   }
 
   async #begin({ reply, media_type, start_frame_index }) {
     this.#drop();
     this.fading?.finish();
+    if (!ReplyPlayer.isPossible(media_type)) return this.#fail(t("chat.cannot_stream"));
     this.reply = reply;
+    this.nextFrame = null;
+    this.isShown = false;
     const player = this.player = new PiecePlayer(this.video, {
-      onShown: () => this.ui.shown(),
+      onShown: () => { this.isShown = true; this.ui.shown((performance.now() - this.askedAt) / 1000); },
       onEnded: () => this.#ended(),
       onBlocked: (play) => this.ui.blocked(play),
+      onBroken: () => this.#fail(t("chat.cannot_stream")),
     });
     player.begin(media_type);
     player.hold();
@@ -153,13 +191,20 @@ export class LiveTalk {
     if (this.player === player && !this.isHearing) player.resume();
   }
 
-  #complete({ next_frame_index }) {
+  /** Nothing more will come; what has come is played. */
+  #complete({ next_frame_index = null }) {
+    this.nextFrame = next_frame_index;
+    if (!this.isHearing) this.#await();
     this.player?.end();
-    this.idle.standOn(next_frame_index);
+  }
+
+  /** The loop, hidden by the reply, waits on the frame that will follow it. */
+  #await() {
+    if (this.nextFrame !== null && this.player) this.idle.standOn(this.nextFrame);
   }
 
   #breakOff({ next_frame_index }) {
-    this.idle.standOn(next_frame_index);
+    if (!this.isHearing) this.idle.standOn(next_frame_index); // else it is seen already, and would jump
     this.#drop();
   }
 
@@ -184,6 +229,7 @@ export class LiveTalk {
   #resume() {
     this.isHearing = false;
     this.player?.resume();
+    setTimeout(() => this.isHearing || this.#await(), FADE_MS);
   }
 
   #played(isOver = false) {
@@ -192,6 +238,7 @@ export class LiveTalk {
 
   #ended() {
     this.#played(true);
+    if (this.isShown) this.ui.heard();
     this.#drop();
   }
 
@@ -199,6 +246,7 @@ export class LiveTalk {
     if (!this.player) return;
     const player = this.fading = this.player;
     this.player = null;
+    this.isShown = false;
     player.stopPlaying();
     setTimeout(() => player.finish(), FADE_MS);
     this.idle.play();

@@ -1,10 +1,12 @@
 // Plays a reply while it is being made: its sentences are streams of MP4 on one time line, appended one after another.
 
 const Source = window.ManagedMediaSource ?? window.MediaSource;
+const USUAL_TYPE = 'video/mp4; codecs="avc1.42c01f, mp4a.40.2"';
 
 export class ReplyPlayer {
-  /** `onShown` is called with the first picture, `onEnded` after the last, `onBlocked` when the browser wants a click. */
-  constructor(video, { onShown, onEnded, onBlocked }) {
+  /** `onShown` is called with the first picture, `onEnded` after the last, `onBlocked` when the browser wants a click, and
+      `onBroken` when it cannot play what it gets. */
+  constructor(video, { onShown, onEnded, onBlocked, onBroken }) {
     this.video = video;
     this.urls = [];
     this.isComplete = false;
@@ -14,17 +16,20 @@ export class ReplyPlayer {
     const { signal } = this.abort;
     video.addEventListener("playing", onShown, { signal, once: true });
     video.addEventListener("ended", onEnded, { signal });
+    video.addEventListener("error", onBroken, { signal });
+    this.onBroken = onBroken;
     this.onBlocked = onBlocked;
     this.onEnded = onEnded;
   }
 
-  static isPossible = (mediaType) => Boolean(Source?.isTypeSupported(mediaType));
+  /** Whether video of a type, or of the usual one, can be played while it comes. */
+  static isPossible = (mediaType = USUAL_TYPE) => Boolean(Source?.isTypeSupported(mediaType));
 
   /** The next sentence is to be had at `url`. */
   append(url, mediaType) {
     if (this.isStopped) return;
     this.urls.push(url);
-    if (!this.feeding && ReplyPlayer.isPossible(mediaType)) this.feeding = this.feed(mediaType).catch((error) => error.name !== "AbortError" && this.finish());
+    if (!this.feeding && ReplyPlayer.isPossible(mediaType)) this.feeding = this.feed(mediaType).catch((error) => error.name !== "AbortError" && this.onBroken());
     this.wake();
   }
 
@@ -109,14 +114,15 @@ export class ReplyPlayer {
 /** Plays a reply that is pushed piece by piece: the initialisation segment, then fragments. */
 export class PiecePlayer extends ReplyPlayer {
   pieces = [];
+  count = 0;
 
   begin(mediaType) {
-    if (!ReplyPlayer.isPossible(mediaType)) return this.onEnded();
-    this.feeding = this.feed(mediaType).catch(() => this.finish());
+    this.feeding = this.feed(mediaType).catch(() => this.isStopped || this.onBroken());
   }
 
   push(piece) {
     this.pieces.push(piece);
+    this.count += 1;
     this.wake();
   }
 
@@ -124,6 +130,7 @@ export class PiecePlayer extends ReplyPlayer {
   end() {
     this.isComplete = true;
     this.wake();
+    if (this.count < 2) this.onEnded(); // no picture has come
   }
 
   /** Play no farther, and leave the last picture until `finish`. */

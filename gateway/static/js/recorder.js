@@ -15,7 +15,8 @@ export async function openMicrophone() {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true } });
   } catch (error) {
-    throw new Error(t(error.name === "NotFoundError" ? "microphone.missing" : "microphone.denied"));
+    const problems = { NotFoundError: "microphone.missing", NotReadableError: "microphone.busy" };
+    throw new Error(t(problems[error.name] ?? "microphone.denied"));
   }
 }
 

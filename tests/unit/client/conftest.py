@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
-from visavis.common.v1 import job_pb2, media_pb2
+from visavis.common.v1 import info_pb2, job_pb2, media_pb2
 from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 from visavis.train.v1 import train_pb2, train_pb2_grpc
@@ -93,6 +93,9 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
             if not self.endless or not context.is_active():
                 return
 
+    def GetInfo(self, request: llm_pb2.GetInfoRequest, context: grpc.ServicerContext) -> llm_pb2.GetInfoResponse:
+        return llm_pb2.GetInfoResponse(personas=[llm_pb2.Persona(name="guide")])
+
     def _stop(self, context: grpc.ServicerContext) -> None:
         if self.breaks:
             refuse(context, *self.breaks)
@@ -130,6 +133,9 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
             for word in sentence.split():
                 yield self._word(word, begin)
                 begin += WORD_S
+
+    def GetInfo(self, request: tts_pb2.GetInfoRequest, context: grpc.ServicerContext) -> tts_pb2.GetInfoResponse:
+        return tts_pb2.GetInfoResponse(info=info_pb2.ServiceInfo(engine=info_pb2.EngineInfo(languages=["en", "zh"])))
 
     def ListVoices(
         self, request: tts_pb2.ListVoicesRequest, context: grpc.ServicerContext
@@ -189,6 +195,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.refusals: list[tuple[int, str, str]] = []  # of the first supplies
         self.deleted: list[str] = []
         self.avatars: list[str] = []
+        self.own_voice = ""
         self.snapshots: list[render_pb2.Generation] = []
         self.breaks: list[grpc.StatusCode] = []  # what the first watches end with, after one snapshot
         self.generations: list[render_pb2.Generation] = []
@@ -245,6 +252,13 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ListAvatarsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListAvatarsResponse:
         return render_pb2.ListAvatarsResponse(avatars=[render_pb2.Avatar(name=name) for name in self.avatars])
+
+    def GetAvatar(
+        self, request: render_pb2.GetAvatarRequest, context: grpc.ServicerContext
+    ) -> render_pb2.GetAvatarResponse:
+        if request.name not in self.avatars:
+            refuse(context, code_pb2.NOT_FOUND, "AVATAR_NOT_FOUND", "There is no avatar of that name.", "name")
+        return render_pb2.GetAvatarResponse(avatar=render_pb2.Avatar(name=request.name, voice=self.own_voice))
 
     def CancelGeneration(
         self, request: render_pb2.CancelGenerationRequest, context: grpc.ServicerContext

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -20,6 +21,7 @@ from client.conversation import (
     MediaType,
     Reply,
     Sentence,
+    Words,
 )
 from client.errors import CallError
 from client.hop import QUEUE_LENGTH, Cancelled, Hop
@@ -45,6 +47,20 @@ def test_a_turn_is_written_spoken_and_shown(talk, rooms) -> None:
     assert frames == [(0, 10), (10, 10), (20, 10), (30, 10), (40, 10)]
     assert isinstance(events[-1], Done)
     assert events[-1].text == REPLY
+
+
+def test_every_word_is_told_with_its_time_before_it_is_shown(talk) -> None:
+    events = list(talk.reply("Hi"))
+    words = [(event.index, word) for event in events if isinstance(event, Words) for word in event.words]
+    assert [(index, word["text"]) for index, word in words] == [
+        (0, "Hello"), (0, "there."), (1, "How"), (1, "are"), (1, "you?"),
+    ]  # fmt: skip
+    assert words[3][1] == {"text": "are", "start_s": pytest.approx(1.2), "end_s": pytest.approx(1.6)}
+    media = [event for event in events if isinstance(event, Words | Media)]
+    for number, event in enumerate(media):
+        if isinstance(event, Media):
+            told = [word for one in media[:number] if isinstance(one, Words) for word in one.words]
+            assert told[-1]["end_s"] * 25 >= event.frame_index + event.frame_count - 0.5
 
 
 def test_media_knows_its_sentence(talk) -> None:
@@ -115,6 +131,49 @@ def test_closures_go_ahead_of_the_audio_they_lie_in(talk, rooms) -> None:
     assert rooms.painter.told == [(800, 809), (1200, 1209)]
 
 
+def test_another_avatar_and_voice_show_in_the_next_reply_and_keep_what_was_said(talk, rooms) -> None:
+    rooms.painter.avatars, rooms.speaker.voices = ["Ann", "Bob"], {"ann": b"", "bob": b""}
+    rooms.speaker.go.clear()
+    running = talk.reply("Hi")
+    next(iter(running))
+    talk.use(avatar="Bob", voice="bob", persona="", language="zh")
+    rooms.speaker.go.set()
+    list(running)
+    assert (talk.avatar, talk.next_frame_index) == ("Bob", 0), "a frame of Ann's loop says nothing about Bob's"
+    list(talk.reply("And you?"))
+    assert [config.avatar for config in rooms.painter.configs] == ["Ann", "Bob"]
+    assert [(one.voice, one.language) for one in rooms.speaker.configs] == [("ann", "en"), ("bob", "zh")]
+    assert [request.persona for request in rooms.writer.requests] == ["guide", ""]
+    assert [message.text for message in rooms.writer.requests[1].messages] == ["Hi", REPLY, "And you?"]
+
+
+def test_another_avatar_speaks_in_its_own_voice_unless_another_is_chosen(talk, rooms) -> None:
+    rooms.painter.avatars, rooms.painter.own_voice, rooms.speaker.voices = ["Ann", "Bob"], "bob", {"bob": b""}
+    talk.next_frame_index = 7
+    talk.use(persona="")
+    assert (talk.avatar, talk.voice, talk.next_frame_index) == ("Ann", "ann", 7)
+    talk.use(avatar="Bob")
+    assert (talk.avatar, talk.voice) == ("Bob", "bob")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "field", "reason"),
+    [
+        ({"avatar": "Nobody"}, "avatar", "AVATAR_NOT_FOUND"),
+        ({"avatar": "Bob", "voice": "nobody"}, "voice", "VOICE_NOT_FOUND"),
+        ({"avatar": "Bob", "persona": "nobody"}, "persona", "NO_SUCH_PERSONA"),
+        ({"avatar": "Bob", "language": "xx"}, "language", "LANGUAGE_NOT_SUPPORTED"),
+    ],
+)
+def test_a_name_that_nobody_has_changes_nothing(talk, rooms, chosen, field, reason) -> None:
+    rooms.painter.avatars = ["Ann", "Bob"]
+    before = talk.as_dict()
+    with pytest.raises(CallError) as caught:
+        talk.use(**chosen)
+    assert (caught.value.field, caught.value.reason) == (field, reason)
+    assert talk.as_dict() == before
+
+
 def test_how_lively_the_avatar_is_goes_with_every_reply(rooms) -> None:
     talk = Conversation(rooms.services, avatar="Ann", mouth_amplitude=0.5, head_motion=0.0)
     list(talk.reply("Hi"))
@@ -127,6 +186,22 @@ def test_only_the_latest_messages_are_remembered(talk, rooms) -> None:
     list(talk.reply("Hi"))
     sent = [message.text for message in rooms.writer.requests[0].messages]
     assert sent == [*map(str, range(200 - MESSAGES_KEPT, 200)), "Hi"]
+
+
+def test_a_conversation_goes_on_from_what_was_told_of_it(rooms) -> None:
+    before = Conversation(rooms.services, avatar="Ann", voice="ann", language="en", size=256, head_motion=0.3)
+    changes: list[int] = []
+    before.on_change = lambda: changes.append(len(before.messages))
+    list(before.reply("Hi"))
+    assert changes == [1, 2]
+    told = json.loads(json.dumps(before.as_dict()))
+    after = Conversation.from_dict(rooms.services, told)
+    assert after.as_dict() == told
+    list(after.reply("And now?"))
+    sent = [message.text for message in rooms.writer.requests[1].messages]
+    assert sent == ["Hi", "Hello there. How are you?", "And now?"]
+    first, second = rooms.painter.configs
+    assert (second.avatar, second.size, second.expression) == (first.avatar, first.size, first.expression)
 
 
 def test_what_was_said_is_remembered(talk, rooms) -> None:
@@ -168,7 +243,7 @@ def test_closing_ends_all_three_calls(talk, rooms) -> None:
     events.close()
     for service in (rooms.writer, rooms.speaker, rooms.painter):
         assert service.ended.wait(LONGEST_S), f"{type(service).__name__} goes on"
-    assert talk.messages[-1] == {"role": "assistant", "text": "Hello"}, "ten frames, 0.4 s, were sent"
+    assert talk.messages[-1].items() >= {"role": "assistant", "text": "Hello"}.items(), "ten frames, 0.4 s, were sent"
 
 
 def test_another_thread_may_interrupt(talk, rooms) -> None:
@@ -285,7 +360,7 @@ def test_an_apology_for_a_dialogue_that_never_answers(talk, rooms) -> None:
     assert said.startswith("Sorry, I cannot answer")
     assert ended == [("timed_out", {})], "how long it took would be no figure of a reply"
     assert rooms.writer.ended.wait(LONGEST_S), "the call goes on"
-    assert talk.messages == [{"role": "user", "text": "Hi"}]
+    assert [message["text"] for message in talk.messages] == ["Hi"]
 
 
 def test_an_apology_for_a_dialogue_that_falls_silent(talk, rooms) -> None:
@@ -294,9 +369,9 @@ def test_an_apology_for_a_dialogue_that_falls_silent(talk, rooms) -> None:
     error, said = say(talk)
     assert (error.reason, error.values) == ("LLM_TIMEOUT", {"setting": "VISAVIS_LLM_NEXT_WORD_SECONDS"})
     assert said.startswith("Hello there. \n\nSorry, I cannot answer")
-    assert talk.messages[-1] == {"role": "assistant", "text": "Hello there."}
+    assert (talk.messages[-1]["role"], talk.messages[-1]["text"]) == ("assistant", "Hello there.")
     talk.heard(2.0)
-    assert talk.messages[-1] == {"role": "assistant", "text": "Hello there."}, "half of the apology was heard"
+    assert talk.messages[-1]["text"] == "Hello there.", "half of the apology was heard"
 
 
 def test_a_reader_who_takes_his_time_is_not_the_dialogues_fault(talk, rooms) -> None:

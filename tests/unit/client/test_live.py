@@ -25,6 +25,7 @@ from client.live import (
     Resumed,
     Told,
     Transcript,
+    Using,
     is_back_channel,
 )
 from client.microphone import BYTES_PER_S
@@ -53,6 +54,11 @@ def interim(text: str) -> Heard:
 def final(text: str, end: float = 0.4, endpoint: float = 0.0) -> Heard:
     utterance = asr_pb2.Utterance(text=text, end_offset=seconds(end), endpoint_offset=seconds(endpoint))
     return Heard(final=utterance)
+
+
+def said(conversation: Conversation) -> list[tuple[str, str]]:
+    """Who said what."""
+    return [(message["role"], message["text"]) for message in conversation.messages]
 
 
 class Ear:
@@ -128,7 +134,7 @@ def test_what_is_written_is_answered_too(talk, ear, conversation) -> None:
     talk.say("Hi")
     ear.until_a(Done)
     assert ear.seen[0] == Transcript("Hi")
-    assert conversation.messages[0] == {"role": "user", "text": "Hi"}
+    assert said(conversation)[0] == ("user", "Hi")
 
 
 @contextlib.contextmanager
@@ -163,7 +169,7 @@ def test_speech_ends_a_reply_and_every_call_of_it(talk, ear, rooms, conversation
     assert ear.until_a(Interrupted) == Interrupted(1, 0.3, next_frame_index=1008)  # 0.3 s are 7.5 frames
     for room in (rooms.writer, rooms.speaker, rooms.painter):
         assert room.ended.wait(WAIT_S)
-    assert conversation.messages == [{"role": "user", "text": "Hi"}, {"role": "assistant", "text": "Hello"}]
+    assert said(conversation) == [("user", "Hi"), ("assistant", "Hello")]
 
 
 def test_nothing_of_an_interrupted_reply_follows(talk, ear, rooms) -> None:
@@ -188,7 +194,7 @@ def test_a_back_channel_lets_the_reply_go_on(talk, ear, rooms, said) -> None:
 def test_the_same_words_are_an_answer_when_nothing_is_said(talk, ear, rooms, conversation) -> None:
     hear(talk, started(0.1), final("yes"), rooms=rooms)
     ear.until_a(Done)
-    assert conversation.messages[0] == {"role": "user", "text": "yes"}
+    assert said(conversation)[0] == ("user", "yes")
 
 
 def test_a_back_channel_of_usual_length_does_not_interrupt_while_its_end_is_waited_for(talk, ear, rooms) -> None:
@@ -288,6 +294,41 @@ def test_a_language_that_nobody_recognises_is_told_once_and_writing_still_works(
     talk.say("Hi")
     ear.until_a(Done)
     assert len(rooms.listener.configs) == 1
+    talk.close()
+
+
+def test_another_avatar_talks_from_the_next_reply_on(talk, ear, rooms, conversation) -> None:
+    rooms.painter.avatars = ["Ann", "Bob"]
+    talk.say("Hi")
+    ear.until_a(Done)
+    talk.played(1, 2.0)
+    talk.use({"avatar": "Bob"})
+    assert ear.until_a(Using).avatar == "Bob"
+    talk.say("Who are you?")
+    ear.until(lambda event: isinstance(event, Told) and event.reply == 2 and isinstance(event.event, Done))
+    assert [config.avatar for config in rooms.painter.configs] == ["Ann", "Bob"]
+    assert [message["role"] for message in conversation.messages] == ["user", "assistant"] * 2
+
+
+def test_a_name_that_nobody_has_is_told_and_the_talk_goes_on(talk, ear) -> None:
+    talk.use({"avatar": "Nobody"})
+    failed = ear.until_a(Failed)
+    assert (failed.reply, failed.error.field, failed.error.reason) == (None, "avatar", "AVATAR_NOT_FOUND")
+    talk.say("Hi")
+    ear.until_a(Done)
+
+
+def test_another_language_is_listened_for_at_once(rooms, conversation) -> None:
+    rooms.listener.breaks = [(code_pb2.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", "English only.", "config.language")]
+    talk = LiveTalk(rooms.services, conversation)
+    ear = Ear(talk)
+    assert ear.until_a(Failed).error.reason == "LANGUAGE_NOT_SUPPORTED"
+    for language in ("zh", "en"):
+        rooms.listener.script = [(1, started(0.1)), (1, final(language))]
+        talk.use({"language": language})
+        with sound_going_on(talk):
+            ear.until(lambda event: isinstance(event, Transcript) and event.text == language)  # noqa: B023
+    assert [config.language for config in rooms.listener.configs] == ["en", "zh", "en"]
     talk.close()
 
 

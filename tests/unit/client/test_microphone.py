@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from client.microphone import BYTES_PER_S, MAX_WAITING_S, Microphone, TooFast
+from client.microphone import BYTES_PER_S, MAX_AHEAD_S, MAX_WAITING_S, Microphone, TooFast
 
 WAIT_S = 30
 
@@ -35,15 +35,51 @@ def test_it_knows_when_a_sound_had_come() -> None:
     assert microphone.arrived_at(0.9) >= times[3], "what has not come yet"
 
 
-def test_more_than_a_few_seconds_are_refused_and_the_rest_is_kept() -> None:
-    microphone = Microphone()
-    second = bytes(BYTES_PER_S)
-    for _ in range(int(MAX_WAITING_S)):
-        microphone.push(second)
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+SECOND = bytes(BYTES_PER_S)
+
+
+def test_sound_that_the_network_held_back_is_heard_however_much_it_is() -> None:
+    clock = Clock()
+    microphone = Microphone(clock)
+    microphone.push(SECOND)
+    clock.now += 20
+    for _ in range(19):
+        microphone.push(SECOND)
+    reader = microphone.read()
+    assert sum(len(next(reader)) for _ in range(20)) == 20 * BYTES_PER_S
+
+
+def test_sound_that_keeps_coming_faster_than_time_passes_is_refused() -> None:
+    clock = Clock()
+    microphone = Microphone(clock)
+    reader = microphone.read()
     with pytest.raises(TooFast):
-        microphone.push(b"ab")
-    next(microphone.read())
-    microphone.push(second)
+        for _ in range(int(2 * MAX_AHEAD_S) + 2):  # two seconds in each, all of them taken at once
+            microphone.push(SECOND)
+            microphone.push(SECOND)
+            clock.now += 1.5
+            next(reader), next(reader)
+    assert clock.now == 125.5, "neither at once nor never"
+
+
+def test_of_what_nobody_takes_the_oldest_is_dropped_and_does_not_count() -> None:
+    clock = Clock()
+    microphone = Microphone(clock)
+    for number in range(int(MAX_WAITING_S) + 3):
+        microphone.push(bytes([number]) * BYTES_PER_S)
+        clock.now += 1
+    assert next(microphone.read())[0] == 3
+    assert microphone.taken_s == 1
 
 
 def test_a_new_reader_ends_the_old_one_and_takes_nothing_from_it() -> None:

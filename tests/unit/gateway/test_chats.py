@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
 from client.errors import CallError
+from gateway.archive import Archive
 from gateway.chats import Chat, Chats
 from gateway.refusal import Refusal
 from gateway.replies import Reply, as_page_events
@@ -27,6 +32,8 @@ SCRIPT = (
     Media(1, b"cccc", 10, 5),
     Done("One. Two.", {"done": 1.0}),
 )
+CAST = {"avatar": "Ann", "voice": "", "persona": "", "language": "en", "size": 0}
+CAST |= {"mouth_amplitude": 1.0, "head_motion": 0.5}
 WAIT_S = 60  # only ends what would hang
 
 
@@ -38,10 +45,15 @@ class ScriptedConversation:
         self.go_on, self.interrupted = threading.Event(), threading.Event()
         self.messages: list[dict[str, str]] = []
         self.heard_s: list[float] = []
+        self.on_change: Callable[[], object] = lambda: None
 
     def reply(self, text: str, listened: object = None) -> ScriptedReply:
-        self.messages.append({"role": "user", "text": text})
+        self.messages.append({"role": "user", "text": text, "at": 1.0})
+        self.on_change()
         return ScriptedReply(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        return CAST | {"messages": list(self.messages)}
 
     def events(self) -> Iterator[Event]:
         for index, event in enumerate(self._script):
@@ -72,7 +84,12 @@ class ScriptedReply:
 
 
 def chats(folder: Path, **settings: object) -> Chats:
-    return Chats(GatewaySettings(**settings), folder / "chats")
+    chosen = GatewaySettings(**settings)
+    return Chats(chosen, folder / "chats", Archive(folder / "conversations", chosen.chat_keep_days), services=None)
+
+
+def chat_of(talk: ScriptedConversation, folder: Path, replies_kept: int = 5) -> Chat:
+    return Chat(talk, folder, replies_kept, Archive(folder / "conversations", 30))
 
 
 def told(reply: Reply) -> list[tuple[str, dict]]:
@@ -120,7 +137,7 @@ def test_what_nobody_expected_is_told_too(tmp_path: Path, failure: Exception, re
 
 def test_interrupting_stops_the_calls_and_then_tells_what_was_heard(tmp_path: Path) -> None:
     talk = ScriptedConversation(pause_at=4)
-    chat = Chat(talk, tmp_path, replies_kept=5)
+    chat = chat_of(talk, tmp_path)
     _, reply = chat.answer("hi")
     chat.interrupt(1.5)
     assert talk.interrupted.is_set() and reply.is_over
@@ -129,14 +146,14 @@ def test_interrupting_stops_the_calls_and_then_tells_what_was_heard(tmp_path: Pa
 
 def test_a_new_message_ends_the_reply_before(tmp_path: Path) -> None:
     talk = ScriptedConversation(pause_at=4)
-    chat = Chat(talk, tmp_path, replies_kept=5)
+    chat = chat_of(talk, tmp_path)
     _, first = chat.answer("hi")
     number, _ = chat.answer("and now?")
     assert first.is_over and number == 2
 
 
 def test_only_the_latest_replies_are_kept(tmp_path: Path) -> None:
-    chat = Chat(ScriptedConversation(), tmp_path, replies_kept=2)
+    chat = chat_of(ScriptedConversation(), tmp_path, replies_kept=2)
     for _ in range(100):
         number, reply = chat.answer("hi")
         list(reply.events())
@@ -156,7 +173,7 @@ def test_the_number_of_chats_is_capped_and_ending_one_makes_room(tmp_path: Path)
     open_chats.create(ScriptedConversation())
 
 
-def test_idle_chats_are_forgotten_with_their_videos_but_not_while_they_answer(tmp_path: Path) -> None:
+def test_idle_chats_are_put_away_with_their_videos_but_not_while_they_answer(tmp_path: Path) -> None:
     open_chats = chats(tmp_path, chat_idle_minutes=0)
     talk = ScriptedConversation(pause_at=4)
     chat = open_chats.create(talk)
@@ -166,9 +183,151 @@ def test_idle_chats_are_forgotten_with_their_videos_but_not_while_they_answer(tm
     talk.go_on.set()
     list(reply.events())
     open_chats.sweep()
-    with pytest.raises(Refusal):
-        open_chats.get(chat.id)
+    assert not open_chats.is_open(chat.id)
     assert not list((tmp_path / "chats").rglob("*.mp4"))
+
+
+def test_a_chat_that_was_put_away_goes_on_where_it_was(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, chat_idle_minutes=0)
+    chat = open_chats.create(ScriptedConversation(), "Good day!")
+    list(chat.answer("hi")[1].events())
+    told = open_chats.told(chat.id)
+    open_chats.sweep()
+    assert open_chats.told(chat.id) == told
+    assert not open_chats.is_open(chat.id), "reading opens it"
+    again = open_chats.get(chat.id)
+    assert again is not chat and again.told() == told
+    assert told == CAST | {
+        "id": chat.id,
+        "greeting": "Good day!",
+        "created_at": told["created_at"],
+        "messages": [{"role": "user", "text": "hi", "at": 1.0}],
+    }
+
+
+def test_a_full_house_puts_away_whoever_rests_for_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.chats.RESTING_S", 0.0)
+    open_chats = chats(tmp_path, max_chats=2)
+    busy = ScriptedConversation(pause_at=4)
+    answering, resting = open_chats.create(busy), open_chats.create(ScriptedConversation())
+    answering.answer("hi")
+    newcomer = open_chats.create(ScriptedConversation())
+    assert [open_chats.is_open(chat.id) for chat in (answering, resting, newcomer)] == [True, False, True]
+    newcomer.answer("and me?")
+    busy.go_on.set()
+
+
+def test_what_is_not_stored_is_not_put_away_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.chats.RESTING_S", 0.0)
+    open_chats = chats(tmp_path, max_chats=1, chat_keep_days=0)
+    chat = open_chats.create(ScriptedConversation())
+    with pytest.raises(Refusal, match="All 1 chats"):
+        open_chats.create(ScriptedConversation())
+    assert open_chats.told(chat.id)["messages"] == []
+    assert not list((tmp_path / "conversations").iterdir())
+
+
+def test_a_deleted_conversation_is_gone_from_disk_whether_open_or_not(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, chat_idle_minutes=0)
+    put_away, talk = open_chats.create(ScriptedConversation()), ScriptedConversation(pause_at=4)
+    open_chats.sweep()
+    answering = open_chats.create(talk)
+    answering.answer("hi")
+    for chat in (put_away, answering):
+        open_chats.delete(chat.id)
+        with pytest.raises(Refusal):
+            open_chats.get(chat.id)
+    talk.on_change()  # something of it comes late
+    assert not list((tmp_path / "conversations").iterdir())
+
+
+def test_a_stored_conversation_is_nobody_elses_and_is_forgotten_in_time(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, chat_idle_minutes=0)
+    chat = open_chats.create(ScriptedConversation())
+    (stored,) = (tmp_path / "conversations").iterdir()
+    assert stored.stat().st_mode & 0o077 == 0 and stored.parent.stat().st_mode & 0o077 == 0
+    month_ago = time.time() - 31 * 24 * 3600
+    os.utime(stored, (month_ago, month_ago))
+    open_chats.sweep()
+    with pytest.raises(Refusal):
+        open_chats.told(chat.id)
+
+
+def test_a_full_disk_does_not_end_a_talk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    chat = chats(tmp_path).create(ScriptedConversation())
+    shutil.rmtree(tmp_path / "conversations")
+    _, reply = chat.answer("a secret")
+    assert [name for name, _ in told(reply)][-1] == "done"
+    assert caplog.records and "a secret" not in caplog.text
+
+
+class ScriptedTalk:
+    """A live talk that is ended from outside."""
+
+    def __init__(self) -> None:
+        self.ends: list[str] = []
+
+    def end(self, why: Refusal | None = None) -> None:
+        self.ends.append(why.reason if why else "")
+
+    def stop(self) -> None:
+        pass
+
+
+def test_live_talks_are_capped_and_a_place_is_free_at_once(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, max_talks=1)
+    first, second = (open_chats.create(ScriptedConversation()) for _ in range(2))
+    with open_chats.place(first):
+        with pytest.raises(Refusal) as caught, open_chats.place(second):
+            pass
+        assert (caught.value.reason, caught.value.values) == ("TOO_MANY_TALKS", {"max": "1"})
+        with open_chats.place(first):  # its newer connection takes over
+            pass
+        with pytest.raises(Refusal), open_chats.place(second):
+            pass
+    with pytest.raises(ValueError), open_chats.place(second):
+        raise ValueError
+    with open_chats.place(second):
+        pass
+
+
+def test_the_place_of_a_talk_that_is_ending_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.chats.ENDING_S", WAIT_S)
+    open_chats = chats(tmp_path, max_talks=1)
+    first, second = (open_chats.create(ScriptedConversation()) for _ in range(2))
+    talks, ends = threading.Event(), threading.Event()
+
+    def talk() -> None:
+        with open_chats.place(first):
+            talks.set()
+            ends.wait(WAIT_S)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    assert talks.wait(WAIT_S)
+    threading.Timer(0.1, ends.set).start()
+    with open_chats.place(second):
+        assert ends.is_set()
+    thread.join(WAIT_S)
+
+
+def test_who_talks_live_is_told_why_it_ends(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path)
+    chat = open_chats.create(ScriptedConversation())
+    older, newer = ScriptedTalk(), ScriptedTalk()
+    with chat.live(older), chat.live(newer):
+        open_chats.delete(chat.id)
+        assert (older.ends, newer.ends) == (["TAKEN_OVER"], ["CHAT_DELETED"])
+    with pytest.raises(Refusal, match="ended"), chat.live(ScriptedTalk()):
+        pass
+
+
+def test_an_idle_chat_with_somebody_connected_stays(tmp_path: Path) -> None:
+    open_chats = chats(tmp_path, chat_idle_minutes=0)
+    chat = open_chats.create(ScriptedConversation())
+    with chat.live(ScriptedTalk()):
+        open_chats.sweep()
+        assert open_chats.is_open(chat.id)
 
 
 def test_videos_of_before_a_restart_are_deleted(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_reply_counts_once_and_each_of_its_stages_with_it(gateway: Flask, cont
 def test_who_is_here_is_counted(gateway: Flask, context: Context) -> None:
     chat = context.chats.create(Conversation(context.services, avatar="Ann"))
     assert (figures(gateway)["visavis_chats_open",], figures(gateway)["visavis_live_talks",]) == (1.0, 0.0)
-    with chat.live(SimpleNamespace(close=lambda: None)):
+    with chat.live(SimpleNamespace(end=lambda why=None: None)):
         assert figures(gateway)["visavis_live_talks",] == 1.0
     context.chats.delete(chat.id)
     assert (figures(gateway)["visavis_chats_open",], figures(gateway)["visavis_live_talks",]) == (0.0, 0.0)

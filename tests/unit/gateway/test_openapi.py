@@ -16,7 +16,7 @@ from gateway.flows.docs import document
 
 DOCUMENT = document()
 PAGES = {"/", "/train", "/generate", "/chat", "/voices", "/jobs", "/sign-in", "/language/{name}", "/static/{filename}"}
-METHODS = {"GET", "POST", "DELETE"}
+METHODS = {"GET", "POST", "PATCH", "DELETE"}
 
 
 def routes(app: Flask) -> set[tuple[str, str]]:

@@ -1,0 +1,61 @@
+"""Who talks in a conversation: the avatar, its voice, the persona and the language, chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+
+from client import library
+from client.errors import CallError
+from client.services import Services
+
+NAMES = ("avatar", "voice", "persona", "language")
+
+
+def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
+    """What was chosen, after a look whether it is there. Another avatar brings its own voice, unless one is named.
+
+    Raises:
+        CallError: there is nothing of that name; `field` says of which.
+    """
+    if "avatar" in chosen:
+        chosen = {"avatar": chosen["avatar"], "voice": "", **chosen}
+        own = avatar(services, chosen["avatar"])["voice"] or ""
+        chosen["voice"] = chosen["voice"] or own
+    if chosen.get("voice"):
+        _check("voice", chosen["voice"], (voice["name"] for voice in library.voices(services)), "VOICE_NOT_FOUND")
+    if chosen.get("persona"):
+        personas = library.get_info(services, "llm").personas
+        _check("persona", chosen["persona"], (persona.name for persona in personas), "NO_SUCH_PERSONA")
+    if chosen.get("language"):
+        _check_language(services, chosen["language"])
+    return chosen
+
+
+def avatar(services: Services, name: str) -> dict[str, Any]:
+    """One avatar.
+
+    Raises:
+        CallError: there is none of that name; the field is `avatar`.
+    """
+    try:
+        return library.avatar(services, name)
+    except CallError as error:
+        error.field = error.field and "avatar"  # the service calls it "name"
+        raise
+
+
+def _check(field: str, name: str, names: Iterable[str], reason: str) -> None:
+    if name not in names:
+        message = f"There is no {field} '{name[:35]}'. Choose one from the list."
+        raise CallError(grpc.StatusCode.NOT_FOUND, reason, message, field, {"name": name[:35]})
+
+
+def _check_language(services: Services, tag: str) -> None:
+    engine = library.get_info(services, "tts").info.engine
+    if engine.languages and tag.split("-")[0].lower() not in {one.split("-")[0].lower() for one in engine.languages}:
+        message = f"The speech engine does not speak '{tag[:35]}'. Choose one of its languages."
+        values = {"language": tag[:35], "engine": engine.name}
+        raise CallError(grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", message, "language", values)

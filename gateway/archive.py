@@ -1,0 +1,66 @@
+"""Conversations on disk: what was said, by whom and when, until somebody deletes it or it is too old."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from gateway.sweeping import delete_older_than
+
+DAY_HOURS = 24
+
+
+class Archive:
+    """Stored conversations by id, a JSON file each that nobody else on the machine can read.
+
+    A conversation is deleted `days` after its last word; with 0 days nothing is stored.
+    """
+
+    def __init__(self, folder: Path, days: float) -> None:
+        self._folder, self._days = folder, days
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether conversations are stored at all."""
+        return self._days > 0
+
+    def write(self, chat_id: str, told: dict[str, Any]) -> None:
+        """Store a conversation; readers see the old one or the new one, never half."""
+        if not self.is_used:
+            return
+        partial = self._folder / f"{chat_id}.partial"
+        try:
+            with open(partial, "w", encoding="utf-8", opener=_open_privately) as file:
+                json.dump(told, file, ensure_ascii=False)
+            partial.replace(self._path(chat_id))
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def read(self, chat_id: str) -> dict[str, Any] | None:
+        """A stored conversation; None if there is none of that id, or no longer."""
+        try:
+            return json.loads(self._path(chat_id).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def delete(self, chat_id: str) -> bool:
+        """Forget a conversation; returns whether there was one."""
+        try:
+            self._path(chat_id).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def sweep(self) -> None:
+        """Forget the conversations in which nothing has been said for too long."""
+        delete_older_than(self._folder, self._days * DAY_HOURS)
+
+    def _path(self, chat_id: str) -> Path:
+        return self._folder / f"{chat_id}.json"
+
+
+def _open_privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,59 @@
+"""A conversation as a file to keep: JSON for programs, Markdown or plain text for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway import i18n
+
+TYPES = {"json": "application/json", "md": "text/markdown", "txt": "text/plain"}
+
+
+def exported(told: dict[str, Any], kind: str) -> str:
+    """What was said, as one of `TYPES`."""
+    writers: dict[str, Callable[[dict[str, Any]], str]] = {"json": _json, "md": _markdown, "txt": _text}
+    return writers[kind](told)
+
+
+def file_name(told: dict[str, Any], kind: str) -> str:
+    """A name that says what it is; of its id, which opens the conversation, nothing."""
+    return f"{told['avatar']}-{_moment(told['created_at']):%Y-%m-%d-%H%M}.{kind}"
+
+
+def _json(told: dict[str, Any]) -> str:
+    kept = {name: value for name, value in told.items() if name != "id"}
+    return json.dumps(kept, ensure_ascii=False, indent=2) + "\n"
+
+
+def _markdown(told: dict[str, Any]) -> str:
+    lines = [f"**{who}** · {when}\n\n{words}" for who, when, words in _lines(told)]
+    return "\n\n".join([f"# {_title(told)}", *lines]) + "\n"
+
+
+def _text(told: dict[str, Any]) -> str:
+    lines = [f"{who} ({when}):\n{words}" for who, when, words in _lines(told)]
+    return "\n\n".join([_title(told), *lines]) + "\n"
+
+
+def _title(told: dict[str, Any]) -> str:
+    return i18n.word("history.title_of", name=told["avatar"], date=f"{_moment(told['created_at']):%Y-%m-%d}")
+
+
+def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Who said what when."""
+    if told["greeting"]:
+        yield told["avatar"], _time(told["created_at"]), told["greeting"]
+    for message in told["messages"]:
+        who = i18n.word("history.you") if message["role"] == "user" else told["avatar"]
+        yield who, _time(message["at"]), message["text"]
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
+
+
+def _time(at: float) -> str:
+    return f"{_moment(at):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,67 @@
+// The stage: the avatar's idle loop, and over it the reply while there is one.
+import { avatarFile } from "./avatars.js";
+import { Caption } from "./caption.js";
+import { $ } from "./dom.js";
+import { IdleLoop } from "./idle.js";
+import { t } from "./words.js";
+
+const FADE_MS = 200; // a little more than the style sheet's fade between loop and reply
+
+export class Stage {
+  constructor(root) {
+    this.root = root;
+    this.idle = $("[data-idle]", root);
+    this.loop = new IdleLoop(this.idle);
+    this.video = $("[data-reply]", root);
+    this.caption = new Caption($("[data-caption]", root), this.video);
+    this.avatar = null;
+  }
+
+  /** Whose loop is shown. A reply that is playing goes on. */
+  show(avatar) {
+    if (avatar.name === this.avatar) return;
+    this.avatar = avatar.name;
+    this.idle.poster = avatarFile(avatar.name, "thumbnail");
+    this.idle.src = avatar.files.includes("idle") ? avatarFile(avatar.name, "idle") : "";
+    this.#play();
+  }
+
+  say(state) {
+    $("[data-state]", this.root).textContent = t(`chat.${state}`);
+  }
+
+  /** The reply is seen and heard. */
+  speak() {
+    this.root.classList.add("speaking");
+    this.caption.show();
+    this.say("speaking");
+    clearTimeout(this.hiding);
+    this.hiding = setTimeout(() => this.idle.pause(), FADE_MS); // nobody sees it
+  }
+
+  /** The reply waits behind the loop: its last frame, mouth open, would not look as if somebody listened. */
+  listen() {
+    this.root.classList.remove("speaking");
+    this.caption.hide();
+    this.#play();
+  }
+
+  /** There is no reply. */
+  rest() {
+    this.listen();
+    this.caption.reset();
+    this.offerPlay(null);
+  }
+
+  /** The browser wants a click before it lets a reply be heard. */
+  offerPlay(play) {
+    const button = $("[data-play]", this.root);
+    button.hidden = !play;
+    button.onclick = () => { button.hidden = true; play(); };
+  }
+
+  #play() {
+    clearTimeout(this.hiding);
+    this.loop.play();
+  }
+}

@@ -1,0 +1,126 @@
+"""Live talks over a real WebSocket of the real application: when they have ended, nothing of them is left."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from client.conversation import Conversation, Reply
+from client.live import LiveTalk
+from client.live_socket import LiveSocket, Piece
+from gateway.app import create_app
+from gateway.context import KEY
+from gateway.live import Live
+from gateway.settings import GatewaySettings
+
+WAIT_S = 60
+OURS = (LiveTalk, Live, Conversation, Reply)
+POOL = "ThreadPoolExecutor"
+"""Threads of the small services; they wait for the next call."""
+
+
+@pytest.fixture
+def app(rooms: Any, tmp_path: Path) -> Flask:
+    return create_app(GatewaySettings(data_folder=tmp_path), rooms.services)
+
+
+@pytest.fixture
+def url(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(WAIT_S)
+    server.server_close()
+
+
+class Visit:
+    """A chat with somebody connected to it."""
+
+    def __init__(self, app: Flask, rooms: Any, url: str) -> None:
+        self.chats, self.url = app.extensions[KEY].chats, url
+        self.chat = self.chats.create(Conversation(rooms.services, avatar="Ann")).id
+        self.live = self.connect()
+
+    def connect(self) -> LiveSocket:
+        live = LiveSocket(self.url, self.chat)
+        live.hear(bytes(3200))
+        live.say("Hi")
+        return live
+
+    def until(self, what: Callable[[Any], bool]) -> None:
+        assert any(what(one) for one in self.live)
+
+    def end(self) -> None:
+        for _ in self.live:
+            pass
+        self.live.close()
+        self.chats.delete(self.chat)
+
+
+def hung_up_when_all_is_said(visit: Visit) -> None:
+    visit.until(lambda one: isinstance(one, dict) and one["type"] == "done")
+    visit.live.close()
+
+
+def hung_up_in_the_middle(visit: Visit) -> None:
+    visit.until(lambda one: isinstance(one, Piece))
+    visit.live.close()
+
+
+def taken_over(visit: Visit) -> None:
+    older, visit.live = visit.live, visit.connect()
+    assert [one["error"]["code"] for one in older if isinstance(one, dict) and one["type"] == "error"] == ["TAKEN_OVER"]
+    older.close()
+    hung_up_when_all_is_said(visit)
+
+
+def refused(visit: Visit) -> None:
+    visit.live.send({"type": "sing"})
+    visit.until(lambda one: isinstance(one, dict) and one["type"] == "error" and one["is_final"])
+
+
+def closing(visit: Visit) -> None:
+    visit.until(lambda one: isinstance(one, Piece))
+    visit.chats.close()
+    visit.until(lambda one: one == {"type": "closing"})
+
+
+ENDINGS = (hung_up_when_all_is_said, hung_up_in_the_middle, taken_over, refused, closing)
+
+
+def left() -> list[object]:
+    """What lives on of a talk: objects, calls and threads."""
+    gc.collect()
+    objects = [
+        one for one in gc.get_objects() if type(one) in OURS or (isinstance(one, grpc.Future) and not one.done())
+    ]
+    return objects + [one for one in threading.enumerate() if not one.name.startswith(POOL)]
+
+
+def until_no_more_than(count: int) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while len(remaining := left()) > count:
+        assert time.monotonic() < deadline, f"{len(remaining)} instead of {count}: {remaining}"
+        time.sleep(0.05)
+
+
+def test_nothing_is_left_of_talks_that_have_ended(app: Flask, rooms: Any, url: str) -> None:
+    before = len(left())
+    for ending in ENDINGS * 3:
+        visit = Visit(app, rooms, url)
+        ending(visit)
+        visit.end()
+        del visit
+    until_no_more_than(before)
+    assert not app.extensions[KEY].chats._talking
