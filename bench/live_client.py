@@ -158,11 +158,19 @@ class User:
                     return None
                 self._changed.wait(left)
 
-    def wait_until_played(self, seconds: float) -> bool:
-        """Whether everything has been played to its end in time."""
+    def wait_until_answered(self, seconds: float) -> bool:
+        """Whether everything was said, and every reply to it played to its end or ended otherwise, in time.
+
+        A recording with a pause in it is heard as several utterances, each of which ends the reply to the one before.
+        """
         deadline = time.monotonic() + seconds
+        if self._sent.ident is not None:
+            self._sent.join()
         with self._changed:
-            return self._changed.wait_for(lambda: self._playing is None, max(0.0, deadline - time.monotonic()))
+            return self._changed.wait_for(self._is_answered, max(0.0, deadline - time.monotonic()))
+
+    def _is_answered(self) -> bool:
+        return self._playing is None and all(_is_over(reply) for reply in self.replies.values())
 
     @property
     def is_playing(self) -> bool:

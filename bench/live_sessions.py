@@ -93,10 +93,8 @@ def _talk(
             user.socket.say(QUESTIONS[turn % len(QUESTIONS)])
         else:
             _, asked = user.speak(recordings[turn % len(recordings)], silence_s=1.5)
-        if user.wait(("done", "error"), asked - 1.0, WAIT_S) is None:
+        if user.wait(("media", "error"), asked - 1.0, WAIT_S) is None or not user.wait_until_answered(WAIT_S):
             tally.unanswered += 1
-            continue
-        user.wait_until_played(WAIT_S)
         for reply in user.forget():
             tally.replies.append(reply)
             if reply.came_s:

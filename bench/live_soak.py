@@ -129,9 +129,7 @@ class _Session:
             return
         if self._chance.random() < 0.4:
             self._interrupt(began["reply"])
-        ended = self._user.wait(("done", "interrupted", "error"), asked - 2.0, 2 * WAIT_S)
-        if ended is not None:
-            self._user.wait_until_played(2 * WAIT_S)
+        self._user.wait_until_answered(2 * WAIT_S)
 
     def _interrupt(self, reply: int) -> None:
         how = self._chance.choice((VOICE, STOP, TEXT))

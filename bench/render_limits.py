@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,21 +21,17 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
 import numpy as np
-from visavis.render.v1 import render_pb2, render_pb2_grpc
+from visavis.render.v1 import render_pb2
 
+from bench.served import Stub, serving
 from portrait.avatar import Avatar
 from portrait.synthesis import Synthesizer
 from portrait.video import SAMPLE_RATE, Samples, audio
 from services.common.audio import to_pcm
-from services.common.server import Server
 from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile
-from services.render.servicer import RenderServicer
-from services.render.settings import RenderSettings
 
 FIRST_S, RUNS, AT_ONCE, SMALL = 0.2, 9, 3, 256
-Stub = render_pb2_grpc.RenderServiceStub
 
 
 def main() -> None:
@@ -79,20 +74,8 @@ def _first_here(synthesizer: Synthesizer, speech: Samples) -> float:
 
 
 async def _first_remote(avatar: Path, speech: Samples) -> list[float]:
-    with tempfile.TemporaryDirectory() as folder:
-        storage = Path(folder) / "storage"
-        shutil.copytree(avatar, storage / "avatars" / avatar.name)
-        settings = RenderSettings(
-            port=0, storage_url=storage.as_uri(), database_url=f"sqlite:///{folder}/jobs.sqlite",
-            work_folder=Path(folder) / "work", starter_avatars=Path(folder) / "none",
-        )  # fmt: skip
-        server = Server(RenderServicer(settings), settings)
-        await server.start()
-        try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-                return [await _first_fragment(Stub(channel), avatar.name, speech) for _ in range(RUNS)]
-        finally:
-            await server.stop()
+    async with serving(avatar) as stub:
+        return [await _first_fragment(stub, avatar.name, speech) for _ in range(RUNS)]
 
 
 async def _first_fragment(stub: Stub, name: str, speech: Samples) -> float:
