@@ -33,6 +33,11 @@ MESSAGES_KEPT = 60
 """Messages before the newest that the dialogue service is told; the conversation itself holds more."""
 MESSAGES_HELD = 2000
 _EXPRESSION = ("mouth_amplitude", "head_motion")
+TEXT_QUEUE_LENGTH = 4096
+"""Pieces of text, which are small: the dialogue's time runs while it waits, and replies are made as they play."""
+IDLE_FPS = 25.0
+LEAD_S = 0.12
+"""From beginning a reply on a frame of the idle loop until its first pictures are there."""
 STAGES = ("llm_first_token", "first_sentence", "tts_first_audio", "render_first_fragment")
 """What follows from what in a reply, up to the first that is seen of it."""
 EXCUSED = frozenset(
@@ -73,6 +78,8 @@ class MediaType:
     height: int
     fps: float
     init_segment: bytes
+    start_frame_index: int = 0
+    """The frame of the avatar's idle loop that its first frame is."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ class Done:
     text: str
     timeline: dict[str, float]
     latency: dict[str, float] = field(default_factory=dict)
+    next_frame_index: int = 0
+    """Where the idle loop goes on."""
 
 
 Event = Delta | Sentence | MediaType | Media | Apology | Done
@@ -125,6 +134,7 @@ class Conversation:
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
         self.messages: list[dict[str, Any]] = []
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
+        self._resting: tuple[int, float] | None = None  # a frame of the idle loop, and when it was shown
         self.on_reply: Callable[[Reply], object] = lambda reply: None
         """Called with every reply when it is over, in whichever thread that is."""
         self._last: Reply | None = None
@@ -159,13 +169,34 @@ class Conversation:
         """
         return speech.transcribe(self._services, audio, self.language)["text"]
 
-    def reply(self, text: str, listened: Mapping[str, float] | None = None) -> Reply:
-        """Answer the user. `listened`: seconds of the stages that came before this, for the reply's `latency`."""
+    def reply(
+        self,
+        text: str,
+        listened: Mapping[str, float] | None = None,
+        on_sound: Callable[[int, bytes], object] | None = None,
+    ) -> Reply:
+        """Answer the user.
+
+        Args:
+            listened: seconds of the stages that came before this, for the reply's `latency`.
+            on_sound: hears the reply before it is shown: sample rate, 16-bit mono PCM.
+        """
         del self.messages[:-MESSAGES_HELD]
         self._note("user", text)
-        self._last = Reply(self, listened or {})
+        self._last = Reply(self, listened or {}, on_sound)
         self.on_change()
         return self._last
+
+    def rests_on(self, frame_index: int) -> None:
+        """The idle loop shows this frame now, and plays on until the next reply."""
+        self._resting = (frame_index, time.monotonic())
+
+    def first_frame_index(self) -> int:
+        """The frame of the idle loop to begin a reply on now: the one that it will show when the reply is there."""
+        if self._resting is None:
+            return self.next_frame_index
+        frame, at = self._resting
+        return frame + round((time.monotonic() - at + LEAD_S) * IDLE_FPS)
 
     def heard(self, seconds: float) -> None:
         """The user heard only so much of the last reply: forget the rest of it."""
@@ -181,6 +212,7 @@ class Conversation:
         if text:
             self._note("assistant", text)
         self.next_frame_index = reply.next_frame_index
+        self._resting = None
         self.on_change()
 
     def _note(self, role: str, text: str) -> None:
@@ -208,11 +240,17 @@ class Reply:
     Any thread may cancel it, also before it has begun; the iterator then ends. What was sent by then is remembered.
     """
 
-    def __init__(self, conversation: Conversation, listened: Mapping[str, float]) -> None:
-        self._talk, self._listened = conversation, listened
+    def __init__(
+        self,
+        conversation: Conversation,
+        listened: Mapping[str, float],
+        on_sound: Callable[[int, bytes], object] | None = None,
+    ) -> None:
+        self._talk, self._listened, self._on_sound = conversation, listened, on_sound
         self._services = conversation._services
         self._cancelled = threading.Event()
-        self._text, self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(4))
+        self._text = Hop(self._cancelled, TEXT_QUEUE_LENGTH)
+        self._rate, self._audio, self._events = (Hop(self._cancelled) for _ in range(3))
         self._endings: list[Callable[[], object]] = []
         self._sentences: list[speech.SpokenSentence] = []
         self._fps = 25.0
@@ -223,7 +261,8 @@ class Reply:
         self._timeline = _Timeline()
         self._encoding_s = 0.0  # of the first fragment
         self._error: CallError | None = None
-        self.next_frame_index = conversation.next_frame_index
+        self.start_frame_index = self.next_frame_index = conversation.next_frame_index
+        self._idle_frames: list[int] = []  # of the idle loop, the one most like each frame
         self._told = self._tell()
 
     def __iter__(self) -> Iterator[Event]:
@@ -297,6 +336,12 @@ class Reply:
     def seconds_sent(self) -> float:
         """Length of what has been sent to the user."""
         return self._sent_s
+
+    def break_off(self, seconds: float) -> None:
+        """It was played so far and no farther: the idle loop goes on from the frame most like the last one shown."""
+        if self._idle_frames:
+            last = min(int(seconds * self._fps), len(self._idle_frames) - 1)
+            self.next_frame_index = self._idle_frames[last] + 1
 
     def sent_text(self) -> str:
         """What has been sent to the user as sound."""
@@ -393,6 +438,8 @@ class Reply:
                 self._events.put(Sentence(event.index, event.text, event.start_s))
             elif isinstance(event, bytes):
                 self._timeline.mark("tts_first_audio")
+                if self._on_sound:
+                    self._on_sound(spoken.sample_rate, event)
                 self._audio.put(render_pb2.StreamingRenderRequest(audio=event))
             else:
                 self._audio.put(render_pb2.StreamingRenderRequest(closures=event))
@@ -406,23 +453,24 @@ class Reply:
             if kind == "header":
                 self._fps = reply.header.fps
                 header = reply.header
-                self._events.put(
-                    MediaType(header.media_type, header.width, header.height, header.fps, header.init_segment)
-                )
+                format_ = (header.media_type, header.width, header.height, header.fps, header.init_segment)
+                self._events.put(MediaType(*format_, self.start_frame_index))
             elif kind == "fragment":
                 if self._timeline.mark("render_first_fragment"):
                     self._encoding_s = reply.fragment.encoding_duration.ToTimedelta().total_seconds()
+                self._idle_frames.extend(reply.fragment.idle_frame_indices)
                 self._events.put(self._media(reply.fragment))
             else:
                 self._finish(reply.end)
 
     def _render_requests(self) -> Iterator[render_pb2.StreamingRenderRequest]:
         rate = next(iter(self._rate), 0)
+        self.start_frame_index = self._talk.first_frame_index()
         config = render_pb2.StreamingRenderConfig(
             avatar=self._talk.avatar,
             sample_rate_hertz=rate,
             size=self._talk.size,
-            start_frame_index=self.next_frame_index,
+            start_frame_index=self.start_frame_index,
             expression=self._talk.expression,
         )
         yield render_pb2.StreamingRenderRequest(config=config)
@@ -436,7 +484,8 @@ class Reply:
     def _finish(self, end: render_pb2.StreamingRenderEnd) -> None:
         self._timeline.mark("done")
         self.next_frame_index = end.next_frame_index
-        self._events.put(Done(self._written.strip(), dict(self._timeline.marks), self.latency))
+        done = Done(self._written.strip(), dict(self._timeline.marks), self.latency, end.next_frame_index)
+        self._events.put(done)
         self._events.end()
 
 

@@ -20,8 +20,8 @@ class Hop:
 
     _END = object()
 
-    def __init__(self, cancelled: threading.Event) -> None:
-        self._items: queue.Queue = queue.Queue(QUEUE_LENGTH)
+    def __init__(self, cancelled: threading.Event, length: int = QUEUE_LENGTH) -> None:
+        self._items: queue.Queue = queue.Queue(length)
         self._cancelled = cancelled
 
     def put(self, item: Any, given_up: threading.Event | None = None) -> None:

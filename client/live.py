@@ -1,8 +1,8 @@
 """The live flow: the microphone is heard all the time, utterances are answered, and a reply ends when the user speaks.
 
 Barge-in takes two steps. When speech begins, whoever plays the reply pauses it (`Hearing`): that is quick and does no
-harm. Then it turns out what the user meant. A back-channel ("uh-huh") lets the reply go on (`Resumed`); anything else
-cancels it (`Interrupted`), by the same path as the stop button and a closed connection.
+harm. Then it turns out what the user meant. A back-channel ("uh-huh") lets the reply go on (`Resumed`); any other word,
+or speech that goes on, cancels it (`Interrupted`), by the same path as the stop button and a closed connection.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from visavis.asr.v1 import asr_pb2
 
 from client import request_id
 from client.conversation import Conversation, Done, Event, Media, Reply
+from client.echo import EchoCanceller, Sound
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
 from client.microphone import RATE, Microphone
@@ -30,7 +31,7 @@ from client.services import Services
 logger = logging.getLogger(__name__)
 
 HANGOVER_MS = 400
-DECIDE_S = 0.7
+DECIDE_S = 0.6
 """Speech that lasts longer is no back-channel, even if no word of it has been recognised yet."""
 RETRY_S = 1.0
 JOIN_S = 5.0
@@ -85,6 +86,8 @@ class Interrupted:
 
     reply: int
     heard_s: float
+    next_frame_index: int = 0
+    """Where the idle loop goes on: most like the last picture that was shown."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class _Turn:
 
     number: int
     reply: Reply
+    sound: Sound
     played_s: float = 0.0
     sent_s: float = 0.0
     is_sent: bool = False
@@ -130,6 +134,7 @@ class LiveTalk:
         self._closed = threading.Event()
         self._events = Hop(self._closed)
         self._microphone = Microphone()
+        self._echo = EchoCanceller()
         self._lock = threading.RLock()
         self._recognition: grpc.Call | None = None
         self._turn: _Turn | None = None
@@ -158,12 +163,8 @@ class LiveTalk:
         Raises:
             TooFast: it comes faster than it is spoken.
         """
-        self._microphone.push(pcm)
-        with self._lock:
-            # A back-channel is known for one when its utterance ends, which is a hangover later.
-            patience_s = DECIDE_S + self._hangover_ms / 1000
-            if self._onset_s is not None and self._microphone.taken_s - self._onset_s > patience_s:
-                self._interrupt()
+        if clean := self._echo.clean(pcm):
+            self._microphone.push(clean)
 
     def say(self, text: str) -> None:
         """Take what the user wrote."""
@@ -182,6 +183,11 @@ class LiveTalk:
             if turn and turn.number == reply:
                 turn.played_s = max(turn.played_s, min(seconds, turn.sent_s))
                 turn.is_played = turn.is_played or is_over
+                self._echo.played(turn.played_s)
+
+    def rests_on(self, frame_index: int) -> None:
+        """The client's idle loop shows this frame now."""
+        self._talk.rests_on(frame_index)
 
     def close(self) -> None:
         """End everything: recognition, and the reply on its way."""
@@ -242,6 +248,8 @@ class LiveTalk:
                 self._onset(began_s + _seconds(reply.speech_started.offset))
             elif kind == "interim":
                 self._guess(reply.interim.text)
+            elif kind == "speech_goes_on":
+                self._go_on(began_s + _seconds(reply.speech_goes_on.offset))
             elif kind == "final":
                 end_s = began_s + _seconds(reply.final.end_offset)
                 endpoint_s = began_s + _seconds(reply.final.endpoint_offset)
@@ -268,6 +276,12 @@ class LiveTalk:
                 self._interrupt()
         self._tell(Interim(text))
 
+    def _go_on(self, until_s: float) -> None:
+        """Speech that began has lasted until now."""
+        with self._lock:
+            if self._onset_s is not None and until_s - self._onset_s > DECIDE_S:
+                self._interrupt()
+
     def _understand(self, text: str, end_s: float, endpoint_s: float) -> None:
         """An utterance has ended: answer it, unless it says nothing that wants an answer."""
         with self._lock:
@@ -283,8 +297,9 @@ class LiveTalk:
         self._interrupt()
         self._tell(heard)
         self._count += 1
-        reply = self._talk.reply(heard.text, self._listened(heard, endpoint_s))
-        turn = self._turn = _Turn(self._count, reply)
+        sound = Sound()
+        reply = self._talk.reply(heard.text, self._listened(heard, endpoint_s), sound.push)
+        turn = self._turn = _Turn(self._count, reply, sound)
         turn.thread = threading.Thread(target=request_id.kept(self._run), args=(turn,), daemon=True)
         turn.thread.start()
 
@@ -299,6 +314,8 @@ class LiveTalk:
         try:
             for event in turn.reply:
                 if isinstance(event, Media):
+                    if not turn.sent_s:
+                        self._echo.play(turn.sound)
                     turn.sent_s = turn.reply.seconds_sent
                 turn.is_sent = isinstance(event, Done)
                 self._events.put(Told(turn.number, event), turn.cancelled)
@@ -325,8 +342,10 @@ class LiveTalk:
         turn.cancelled.set()
         turn.reply.cancel()
         turn.thread.join(JOIN_S)
+        turn.reply.break_off(turn.played_s)
+        self._echo.stop()
         self._talk.remember(turn.reply, turn.reply.text_until(turn.played_s))
-        self._tell(Interrupted(turn.number, turn.played_s))
+        self._tell(Interrupted(turn.number, turn.played_s, turn.reply.next_frame_index))
 
 
 def _seconds(offset: Duration) -> float:

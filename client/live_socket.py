@@ -65,6 +65,10 @@ class LiveSocket:
         """Tell how much of a reply has been played."""
         self.send({"type": "played", "reply": reply, "seconds": seconds, "is_over": is_over})
 
+    def rests_on(self, frame_index: int) -> None:
+        """Tell which frame of the idle loop is shown."""
+        self.send({"type": "resting", "frame_index": frame_index})
+
     def send(self, message: dict[str, Any] | bytes) -> None:
         """Send a message as it is."""
         self._ws.send(message if isinstance(message, bytes) else json.dumps(message))

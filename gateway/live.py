@@ -42,6 +42,7 @@ CLOSE_CODES = {"TAKEN_OVER": NORMAL, "CHAT_DELETED": NORMAL}
 LOOK_S = 1.0
 """How often a reader looks whether the connection or the talk is over; the library does not always wake it."""
 DAY_S = 24 * 3600
+MOST_FRAMES = 10**9
 GONE = (ConnectionClosed, LocalProtocolError, OSError)
 UP = struct.Struct("<I")
 """Before each piece of the microphone: its number."""
@@ -154,8 +155,10 @@ class Live:
                 self._received(reply)
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
                 self._talk.played(reply, seconds, is_over=message.get("is_over") is True)
+            case {"type": "resting", "frame_index": int(frame)} if 0 <= frame < MOST_FRAMES:
+                self._talk.rests_on(frame)
             case _:
-                known = "text, stop, received or played"
+                known = "text, stop, received, played or resting"
                 text = f'A text message is JSON of "type" {known}; docs/live-protocol.md lists their fields.'
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
 
@@ -173,10 +176,11 @@ class Live:
             case Told(reply, MediaType() as kind):
                 self._send(_described(reply, kind))
                 self._send_media(reply, kind.init_segment, 0)
-            case Told(reply, Done(text, timeline, latency)):
+            case Told(reply, Done(text, timeline, latency, next_frame)):
                 if reply in self._transport:
                     latency = latency | {"transport": self._transport[reply]}
-                self._send({"type": "done", "reply": reply, "text": text, "timeline": timeline, "latency": latency})
+                told = {"text": text, "timeline": timeline, "latency": latency, "next_frame_index": next_frame}
+                self._send({"type": "done", "reply": reply} | told)
             case Told(reply, told):
                 self._send(_described(reply, told))
             case Failed(error, reply):
@@ -227,8 +231,8 @@ def _happened(event: LiveEvent) -> dict[str, Any]:
             return {"type": "transcript", "text": text, "end_s": end_s}
         case Resumed():
             return {"type": "resumed"}
-        case Interrupted(reply, heard_s):
-            return {"type": "interrupted", "reply": reply, "heard_s": heard_s}
+        case Interrupted(reply, heard_s, next_frame):
+            return {"type": "interrupted", "reply": reply, "heard_s": heard_s, "next_frame_index": next_frame}
     raise TypeError(event)
 
 
@@ -246,6 +250,7 @@ def _described(reply: int, event: Event) -> dict[str, Any]:
                 "width": event.width,
                 "height": event.height,
                 "fps": event.fps,
+                "start_frame_index": event.start_frame_index,
             }
         case Apology(error):
             return {"type": "apology", "reply": reply, "error": errors.body_of(error)}

@@ -157,7 +157,7 @@ def as_page_events(
             case Media(sentence_index=index) if index not in shown:
                 shown.add(index)
                 yield "media", {"index": index, "url": sentence_url.format(index=index), "media_type": media_type}
-            case Done(text, timeline, latency):
+            case Done(text, timeline, latency, _):
                 yield "done", {"text": text, "video_url": video_url, "timeline": timeline, "latency": latency}
             case _:
                 yield None  # so that the stream is written to, and a reader who has gone is noticed

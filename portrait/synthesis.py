@@ -75,8 +75,9 @@ class Performance:
     def __init__(self, synthesizer: Synthesizer, start_frame: int, expression: Expression) -> None:
         self._synthesizer, self._expression = synthesizer, expression
         self._walk, self._idle = synthesizer.walk(expression.head_motion), synthesizer.walk(0)
-        self._start = self._walk.entry(start_frame)
-        self._landing: int | None = None
+        self._start = self._walk.entry(start_frame % len(self._idle))
+        self._total: int | None = None
+        self._landing = 0
         self._reel = Reel(synthesizer.avatar.folder / BASE)
         self._hearing, self._told = FeatureStream(), Closures()
         self._features = np.zeros((0, FEATURE_SIZE), np.float32)
@@ -87,10 +88,14 @@ class Performance:
 
     @property
     def frame_index(self) -> int:
-        """Position of the base sequence after the frames made so far, where the next reply can go on."""
-        if self._landing is not None:
-            return (self._landing + 1) % len(self._idle)
-        return (self._start + self._made) % len(self._walk)
+        """Position of the idle loop after the frames made so far, where it can go on."""
+        return (self.idle_frame(self._made - 1) + 1) % len(self._idle) if self._made else self.idle_frame(0)
+
+    def idle_frame(self, index: int) -> int:
+        """The position of the idle loop most like a frame of the utterance."""
+        if self._total is not None and index >= self._total - FADE:  # by then it has turned into the loop
+            return (self._landing - (self._total - 1 - index)) % len(self._idle)
+        return self._walk.landing(self._start + index)
 
     def shut(self, start_s: float, end_s: float) -> None:
         """Tell, in order and before the speech they lie in, when the lips are shut: who speaks knows, ears guess.
@@ -116,6 +121,7 @@ class Performance:
         if len(self._features) and missing > 0:
             self._features = np.concatenate([self._features, self._features[-1:].repeat(missing, axis=0)])
         if total:
+            self._total = total
             self._landing = self._walk.landing(self._start + total - 1)
         yield from self._perform(total, total)
         self.close()
@@ -152,7 +158,7 @@ class Performance:
     def _shown(self, first: int, end: int, total: int | None) -> Mix:
         """What the footage shows in some frames; the last ones turn into the idle loop."""
         mix = self._walk.at(range(self._start + first, self._start + end))
-        if total is None or self._landing is None or end <= total - FADE:
+        if total is None or end <= total - FADE:
             return mix
         before = total - 1 - self._landing
         idle = self._idle.at(range(first - before, end - before))

@@ -17,7 +17,9 @@ from client.services import NAMES
 from client.settings import ClientSettings
 
 CHECK_TIMEOUT_S = 2.0
-SHARING = {"OMP_WAIT_POLICY": "PASSIVE"}  # five services share the processors: threads that wait must not spin
+SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+"""Five services share processors and memory: threads that wait must not spin, as OpenBLAS's do whatever they are told,
+and what one thread has freed must serve the next one, or the threads of each reply leave megabytes behind."""
 
 
 @dataclass(frozen=True)

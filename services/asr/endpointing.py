@@ -1,8 +1,9 @@
 """Finds where speech begins and ends in a stream of 16 kHz audio, whatever engine recognises it.
 
-WebRTC's detector judges single frames; it fires on clicks and pauses between words. `Endpointer` adds what an utterance
-needs: an onset that must last, a little audio from before it, and a pause (the hangover) that must last before the end.
-Long speech is cut at shorter and shorter pauses, so nobody who talks without end fills the memory.
+WebRTC's detector judges single frames; it fires on clicks and pauses between words, and takes loud steady noise for
+speech. `Endpointer` adds what an utterance needs: frames that stand out of the noise, an onset that must last, a
+little audio from before it, and a pause (the hangover) that must last before the end. Long speech is cut at shorter and
+shorter pauses, so nobody who talks without end fills the memory.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from services.asr.engine import SAMPLE_RATE
 FRAME_MS = 20
 FRAME_BYTES = SAMPLE_RATE * FRAME_MS // 1000 * 2
 FRAME_SAMPLES = FRAME_BYTES // 2
+_GOES_ON_FRAMES = 5  # between two reports that speech goes on
+_FLOOR_SMOOTHING_FRAMES = 5
+_FLOOR_MEMORY_FRAMES = 150  # long enough that somebody who talks pauses in it
+_ABOVE_FLOOR = 10 ** (6 / 10)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,13 @@ class Speech:
 
 
 @dataclass(frozen=True)
+class SpeechGoesOn:
+    """The utterance that has started is still being spoken at `sample_index`."""
+
+    sample_index: int
+
+
+@dataclass(frozen=True)
 class SpeechEnded:
     """The utterance's last speech ended at `sample_index`; the hangover after it was over at `known_index`."""
 
@@ -45,7 +57,7 @@ class SpeechEnded:
     known_index: int
 
 
-Event = SpeechStarted | Speech | SpeechEnded
+Event = SpeechStarted | SpeechGoesOn | Speech | SpeechEnded
 
 
 class Endpointer:
@@ -64,17 +76,18 @@ class Endpointer:
         self,
         *,
         hangover_ms: int = 600,
-        min_speech_ms: int = 120,
+        min_speech_ms: int = 80,
         pre_roll_ms: int = 240,
         max_speech_ms: int = 20_000,
-        aggressiveness: int = 2,
+        aggressiveness: int = 1,
         min_level_dbfs: float = -55.0,
     ) -> None:
         self._vad = webrtcvad.Vad(aggressiveness)
         self._hangover = _frames(hangover_ms)
         self._min_speech = _frames(min_speech_ms)
         self._max_speech = _frames(max_speech_ms)
-        self._min_level = 32768 * 10 ** (min_level_dbfs / 20)
+        self._min_power = 32768**2 * 10 ** (min_level_dbfs / 10)
+        self._floor = _NoiseFloor()
         # An onset is `min_speech` of voiced frames among a few more, so a frame the detector misses does not hide it.
         self._onset: deque[bool] = deque(maxlen=self._min_speech + max(1, self._min_speech // 3))
         self._before: deque[bytes] = deque(maxlen=_frames(pre_roll_ms) + self._onset.maxlen)
@@ -82,6 +95,7 @@ class Endpointer:
         self._position = 0  # frames judged so far
         self._spoken = 0  # frames of the current utterance; 0 outside of one
         self._last_voiced = 0  # one past the last voiced frame
+        self._reported = 0  # the last frame that it was told of that speech goes on
 
     def push(self, pcm: bytes) -> list[Event]:
         """Take signed 16-bit mono audio in pieces of any size; return what became known."""
@@ -109,6 +123,9 @@ class Endpointer:
             self._last_voiced = self._position
         if self._spoken:
             self._spoken += 1
+            if voiced and self._position - self._reported >= _GOES_ON_FRAMES:
+                self._reported = self._position
+                yield SpeechGoesOn(self._position * FRAME_SAMPLES)
             yield Speech(start, frame)
             if self._position - self._last_voiced >= self._patience():
                 yield from self._end()
@@ -119,8 +136,10 @@ class Endpointer:
             yield from self._start()
 
     def _is_voiced(self, frame: bytes) -> bool:
-        samples = np.frombuffer(frame, np.int16).astype(np.float32)
-        return bool(np.sqrt(np.mean(samples**2)) >= self._min_level) and self._vad.is_speech(frame, SAMPLE_RATE)
+        power = float(np.mean(np.frombuffer(frame, np.int16).astype(np.float32) ** 2))
+        stands_out = power >= max(self._min_power, _ABOVE_FLOOR * self._floor.power)
+        self._floor.push(power)
+        return self._vad.is_speech(frame, SAMPLE_RATE) and stands_out  # the detector learns from every frame
 
     def _patience(self) -> int:
         """Frames of pause that end the utterance: the hangover, then ever fewer as `max_speech` comes near."""
@@ -133,6 +152,7 @@ class Endpointer:
         first = self._position - len(self._before)
         pcm = b"".join(self._before)
         self._spoken = len(self._before)
+        self._reported = self._position
         self._forget()
         return [SpeechStarted(onset * FRAME_SAMPLES), Speech(first * FRAME_SAMPLES, pcm)]
 
@@ -144,6 +164,23 @@ class Endpointer:
     def _forget(self) -> None:
         self._before.clear()
         self._onset.clear()
+
+
+class _NoiseFloor:
+    """Power of the steady noise: the least that has been heard of late, since whoever speaks also pauses."""
+
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque(maxlen=_FLOOR_SMOOTHING_FRAMES)
+        self._smoothed: deque[float] = deque(maxlen=_FLOOR_MEMORY_FRAMES)
+
+    def push(self, power: float) -> None:
+        self._latest.append(power)
+        if len(self._latest) == _FLOOR_SMOOTHING_FRAMES:
+            self._smoothed.append(sum(self._latest) / _FLOOR_SMOOTHING_FRAMES)
+
+    @property
+    def power(self) -> float:
+        return min(self._smoothed, default=0.0)
 
 
 def _frames(milliseconds: int) -> int:

@@ -13,7 +13,7 @@ from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
 from visavis.common.v1 import media_pb2
 
 from services.asr import engines
-from services.asr.endpointing import Endpointer, SpeechEnded, SpeechStarted
+from services.asr.endpointing import Endpointer, SpeechEnded, SpeechGoesOn, SpeechStarted
 from services.asr.engine import SAMPLE_RATE, AsrEngine, Word
 from services.asr.settings import AsrSettings
 from services.asr.subtitles import joined, to_srt, to_webvtt
@@ -146,6 +146,9 @@ def _response(event: LiveEvent) -> asr_pb2.StreamingRecognizeResponse:
         case SpeechStarted(sample):
             started = asr_pb2.SpeechStarted(offset=duration(sample / SAMPLE_RATE))
             return asr_pb2.StreamingRecognizeResponse(speech_started=started)
+        case SpeechGoesOn(sample):
+            goes_on = asr_pb2.SpeechGoesOn(offset=duration(sample / SAMPLE_RATE))
+            return asr_pb2.StreamingRecognizeResponse(speech_goes_on=goes_on)
         case Interim(text):
             return asr_pb2.StreamingRecognizeResponse(interim=asr_pb2.InterimResult(text=text))
         case SpeechEnded(sample):

@@ -25,13 +25,13 @@ class AsrSettings(ServiceSettings):
     file_hangover_ms: int = Field(2000, ge=100, le=10_000)
     """Silence that ends an utterance of a recording: nobody waits, and longer utterances are recognised better."""
 
-    min_speech_ms: int = Field(120, ge=20, le=1000)
+    min_speech_ms: int = Field(80, ge=20, le=1000)
     """Sounds shorter than this are taken for clicks, not for speech."""
 
     max_utterance_ms: int = Field(20_000, ge=2000, le=60_000)
     """Longest utterance; from half of it on, ever shorter pauses end it."""
 
-    vad_aggressiveness: int = Field(2, ge=0, le=3)
+    vad_aggressiveness: int = Field(1, ge=0, le=3)
     """How eagerly the voice activity detector calls sounds noise, 0 to 3."""
 
     decoders: int = Field(4, ge=1, le=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
-from services.asr.endpointing import Endpointer, Speech, SpeechEnded, SpeechStarted
+from services.asr.endpointing import Endpointer, Event, Speech, SpeechEnded, SpeechGoesOn, SpeechStarted
 from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition, Word
 from services.common.audio import Resampler, from_pcm, to_pcm
 
@@ -29,7 +29,7 @@ class Utterance:
     """How far the audio had come when it was known that this had ended."""
 
 
-LiveEvent = SpeechStarted | Interim | Utterance | SpeechEnded
+LiveEvent = SpeechStarted | SpeechGoesOn | Interim | Utterance | SpeechEnded
 
 
 class LiveTranscription:
@@ -69,11 +69,13 @@ class LiveTranscription:
             self._recognition.close()
             self._recognition = None
 
-    def _follow(self, event: SpeechStarted | Speech | SpeechEnded) -> Generator[LiveEvent, None, None]:
+    def _follow(self, event: Event) -> Generator[LiveEvent, None, None]:
         match event:
             case SpeechStarted():
                 self._started_s = event.sample_index / SAMPLE_RATE
                 self._shown = ""
+                yield event
+            case SpeechGoesOn():
                 yield event
             case Speech():
                 yield from self._hear(event)
@@ -114,9 +116,7 @@ def transcribe(
                 yield _utterance(hypothesis, first / SAMPLE_RATE, started_s, event)
 
 
-def _events(
-    blocks: Iterable[bytes], endpointer: Endpointer
-) -> Generator[SpeechStarted | Speech | SpeechEnded, None, None]:
+def _events(blocks: Iterable[bytes], endpointer: Endpointer) -> Generator[Event, None, None]:
     for block in blocks:
         yield from endpointer.push(block)
     yield from endpointer.flush()

@@ -39,12 +39,17 @@ def look() -> Hardware:
     memory = psutil.virtual_memory()
     return Hardware(
         host_name=socket.gethostname(),
-        cpu_count=len(os.sched_getaffinity(0)),
+        cpu_count=processors(),
         cpu_percent=psutil.cpu_percent(),
         memory_total_bytes=memory.total,
         memory_available_bytes=memory.available,
         gpus=gpus(),
     )
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def gpus() -> tuple[Gpu, ...]:

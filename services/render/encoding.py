@@ -53,7 +53,14 @@ class Encoder(ABC):
     """Pictures and sound into one container; what is ready to be sent comes out as fragments."""
 
     def __init__(
-        self, target: str | IO[bytes], video: Format, metadata: dict[str, str], flags: str, options: dict[str, str]
+        self,
+        target: str | IO[bytes],
+        video: Format,
+        metadata: dict[str, str],
+        flags: str,
+        options: dict[str, str],
+        *,
+        has_sound: bool = True,
     ) -> None:
         self._container = av.open(
             target, "w", format="mp4", options={"movflags": f"{flags}+use_metadata_tags", "flush_packets": "1"}
@@ -67,10 +74,13 @@ class Encoder(ABC):
         context.thread_count = video.threads
         context.color_primaries = context.color_trc = REC_709
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        self._audio = self._container.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=SOUND_BIT_RATE)
+        self._audio = self._add_sound() if has_sound else None
         self._tick = 1 / rate
         self.frame_count = 0
         self._sample_count = 0
+
+    def _add_sound(self) -> av.AudioStream:
+        return self._container.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=SOUND_BIT_RATE)
 
     def hear(self, samples: np.ndarray) -> None:
         """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
@@ -85,7 +95,7 @@ class Encoder(ABC):
         """Complete the video; returns the last fragments."""
 
     def _hear(self, samples: np.ndarray) -> None:
-        if not len(samples):
+        if not len(samples) or self._audio is None:
             return
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "fltp", "mono")
         frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, self._sample_count, Fraction(1, SOUND_RATE)
@@ -116,7 +126,8 @@ class Encoder(ABC):
 
     def _finish(self) -> None:
         self._pad_sound()
-        self._container.mux(self._audio.encode(None))
+        if self._audio is not None:
+            self._container.mux(self._audio.encode(None))
         self._container.mux(self._video.encode(None))
         self._container.close()
 
@@ -127,8 +138,8 @@ class MovieFile(Encoder):
     AHEAD = 8
     """Frames and pieces of sound that may wait for the encoder."""
 
-    def __init__(self, path: Path, video: Format, metadata: dict[str, str]) -> None:
-        super().__init__(str(path), video, metadata, "faststart", {})
+    def __init__(self, path: Path, video: Format, metadata: dict[str, str], *, has_sound: bool = True) -> None:
+        super().__init__(str(path), video, metadata, "faststart", {}, has_sound=has_sound)
         self._thread = ThreadPoolExecutor(1, "encoder")
         self._waiting: deque[Future[None]] = deque()
 

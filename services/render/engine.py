@@ -44,6 +44,10 @@ class Performance(ABC):
     def next_frame_index(self) -> int:
         """Frame of the avatar's idle loop that follows the frames made; asked for after `flush`."""
 
+    def idle_frame(self, index: int) -> int:
+        """Frame of the idle loop most like a frame that was made: where to go on if it is broken off there."""
+        return 0
+
     def close(self) -> None:  # noqa: B027 - optional
         """Give back what the utterance holds. Always called at the end."""
 
@@ -62,6 +66,10 @@ class Performer(ABC):
         `expression` is within MOUTH_AMPLITUDES and HEAD_MOTIONS; an engine that has no such knob says so in its
         capabilities by the lack of "expression", and is then given the neutral one.
         """
+
+    def idle(self) -> Iterator[np.ndarray]:
+        """The pictures of the idle loop, once; none from an engine whose training leaves a file of it instead."""
+        return iter(())
 
 
 class RenderEngine(ABC):

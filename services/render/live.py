@@ -9,6 +9,7 @@ import numpy as np
 from visavis.common.v1 import media_pb2
 from visavis.render.v1 import render_pb2
 
+from services.common.times import duration
 from services.render.closures import ToldClosures
 from services.render.encoding import Format, Fragment, LiveMovie, init_segment, media_type
 from services.render.engine import Expression, Performer
@@ -58,6 +59,17 @@ class LiveReply:
     def finish(self) -> Generator[Fragment, None, None]:
         """The speech is over: yields the remaining fragments."""
         return self._speaking.finish()
+
+    def described(self, fragment: Fragment) -> render_pb2.MediaFragment:
+        """A fragment as a message."""
+        frames = range(fragment.frame_index, fragment.frame_index + fragment.frame_count)
+        return render_pb2.MediaFragment(
+            data=fragment.data,
+            frame_index=fragment.frame_index,
+            frame_count=fragment.frame_count,
+            encoding_duration=duration(fragment.encoding_s),
+            idle_frame_indices=[self._speaking.idle_frame(frame) for frame in frames],
+        )
 
     @property
     def end(self) -> render_pb2.StreamingRenderEnd:

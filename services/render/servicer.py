@@ -29,7 +29,6 @@ from services.common.server import Service
 from services.common.storage import Storage
 from services.common.streams import in_thread
 from services.common.tidying import tidy
-from services.common.times import duration
 from services.render import engines, starter
 from services.render.avatars import Avatars
 from services.render.cast import Cast
@@ -37,8 +36,10 @@ from services.render.closures import ToldClosures
 from services.render.encoding import Fragment
 from services.render.expression import expression_of
 from services.render.generations import KIND, Extras, Generations, error_from
+from services.render.idle import IdleLoops
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
+from services.render.turns import Playback, Turns
 
 LIST_LIMIT = 100
 TOUCH_EVERY_S = 1.0
@@ -57,6 +58,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._store = JobStore(settings.database_url)
         self._avatars = Avatars(self._storage)
         self._cast = Cast(self._avatars, settings)
+        self._idle = IdleLoops(self._avatars, self._cast, self._storage, settings)
         self._generations = Generations(self._store, self._storage, self._avatars, settings)
         devices = settings.job_devices or hardware.devices()
         self._runner = LocalRunner(
@@ -64,6 +66,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         )
         self._tidying: asyncio.Task | None = None
         self._free_streams = settings.max_streams
+        self._turns = Turns(hardware.processors())
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add this servicer to the server."""
@@ -72,7 +75,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     def load(self) -> None:
         """Load the default engine and bring the demo avatar; avatars are loaded when they are first asked for."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
-        forget_leftovers(self._settings.work_folder, "speech-*")
+        for leftovers in ("speech-*", "idle-*"):
+            forget_leftovers(self._settings.work_folder, leftovers)
         starter.install(self._storage, self._settings.starter_avatars)
         self._cast.engine(self._settings.engine)
 
@@ -121,6 +125,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ReadAvatarFileRequest, context: object
     ) -> AsyncIterator[render_pb2.ReadAvatarFileResponse]:
         key, file_name = await asyncio.to_thread(self._avatars.file, request.name, request.file)
+        if request.file == render_pb2.AVATAR_FILE_IDLE:
+            key = await asyncio.to_thread(self._idle.key, request.name, key)
         async for reply in send_file(self._storage, key, request, render_pb2.ReadAvatarFileResponse, file_name):
             yield reply
 
@@ -133,19 +139,34 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         _check_rate(config.sample_rate_hertz)
         with self._stream():
             reply = await asyncio.to_thread(self._open_reply, config)
+            watched = Playback(reply.header.fps)
             try:
                 yield render_pb2.StreamingRenderResponse(header=reply.header)
                 async for message in messages:
                     if message.WhichOneof("request") == "closures":
                         reply.shut(message.closures)
                         continue
-                    async for fragment in _sent(reply.push(from_pcm(message.audio))):
+                    async for fragment in self._in_turn(reply, reply.push(from_pcm(message.audio)), watched):
                         yield fragment
-                async for fragment in _sent(reply.finish()):
+                async for fragment in self._in_turn(reply, reply.finish(), watched):
                     yield fragment
                 yield render_pb2.StreamingRenderResponse(end=reply.end)
             finally:  # in a thread: a reply that was broken off waits for the frame that is just being decoded
                 await asyncio.to_thread(reply.close)
+
+    async def _in_turn(
+        self, reply: LiveReply, fragments: Generator[Fragment, None, None], watched: Playback
+    ) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
+        """Fragments as they are made: whoever runs out of pictures first goes first, and nobody runs far ahead."""
+        async with contextlib.aclosing(in_thread(fragments)) as ready:
+            while True:
+                await watched.wait(self._settings.live_ahead_seconds)
+                async with self._turns.turn(watched.due_s):
+                    fragment = await anext(ready, None)
+                if fragment is None:
+                    return
+                watched.sent(fragment.frame_count)
+                yield render_pb2.StreamingRenderResponse(fragment=reply.described(fragment))
 
     @contextlib.contextmanager
     def _stream(self) -> Iterator[None]:
@@ -258,18 +279,6 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         key, file_name = await asyncio.to_thread(self._generations.file, request.id, request.file)
         async for reply in send_file(self._storage, key, request, render_pb2.ReadGenerationFileResponse, file_name):
             yield reply
-
-
-async def _sent(fragments: Generator[Fragment, None, None]) -> AsyncIterator[render_pb2.StreamingRenderResponse]:
-    async with contextlib.aclosing(in_thread(fragments)) as ready:
-        async for fragment in ready:
-            message = render_pb2.MediaFragment(
-                data=fragment.data,
-                frame_index=fragment.frame_index,
-                frame_count=fragment.frame_count,
-                encoding_duration=duration(fragment.encoding_s),
-            )
-            yield render_pb2.StreamingRenderResponse(fragment=message)
 
 
 def _check_rate(rate: int) -> None:

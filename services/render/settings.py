@@ -38,6 +38,9 @@ class RenderSettings(ServiceSettings):
     max_streams: int = Field(4, ge=1)
     """Replies rendered live at the same time; more are answered RESOURCE_EXHAUSTED."""
 
+    live_ahead_seconds: float = Field(4.0, ge=1)
+    """How far ahead of its being played a live reply is rendered; then it waits, and others get the processor."""
+
     loaded_avatars: int = Field(4, ge=1)
     """Avatars kept in memory; the one unused for longest makes room."""
 
@@ -47,8 +50,11 @@ class RenderSettings(ServiceSettings):
     live_preset: str = "veryfast"
     """x264 preset of live video."""
 
-    live_crf: int = Field(21, ge=0, le=51)
+    live_crf: int = Field(18, ge=0, le=51)
     """x264 quality of live video; lower is better and larger."""
+
+    idle_crf: int = Field(10, ge=0, le=51)
+    """x264 quality of idle loops; coarser ones differ visibly from the reply that follows."""
 
     file_preset: str = "veryfast"
     """x264 preset of video files."""

@@ -37,6 +37,10 @@ class Speaking:
         """Frame of the avatar's idle loop that follows the last one."""
         return self._performance.next_frame_index
 
+    def idle_frame(self, index: int) -> int:
+        """Frame of the avatar's idle loop most like one of the frames filmed."""
+        return self._performance.idle_frame(index)
+
     def shut(self, start_s: float, end_s: float) -> None:
         """The lips are shut between two seconds of the utterance; told in order, before the speech they lie in."""
         self._performance.shut(start_s, end_s)

@@ -163,6 +163,42 @@ def test_every_reply_ends_in_the_idle_loop(call: Call, tiny_avatar: Path) -> Non
     assert all(0 <= end.next_frame_index < frames for end in ends)
 
 
+def test_fragments_tell_where_the_idle_loop_goes_on(call: Call, tiny_avatar: Path) -> None:
+    async def work(stub: Stub) -> list[render_pb2.StreamingRenderResponse]:
+        return [r async for r in stub.StreamingRender(live(tone(0.8, 16_000), start_frame_index=3))]
+
+    *replies, last = call(work)
+    fragments = [reply.fragment for reply in replies if reply.WhichOneof("response") == "fragment"]
+    assert [len(fragment.idle_frame_indices) for fragment in fragments] == [each.frame_count for each in fragments]
+    frames = json.loads((tiny_avatar / "avatar.json").read_text())["idle_frames"]
+    alike = [index for fragment in fragments for index in fragment.idle_frame_indices]
+    assert all(0 <= index < frames for index in alike)
+    assert (alike[-1] + 1) % frames == last.end.next_frame_index
+
+
+def test_the_idle_loop_looks_like_the_replies(call: Call, tiny_avatar: Path) -> None:
+    async def work(stub: Stub) -> list[bytes]:
+        request = render_pb2.ReadAvatarFileRequest(name=NAME, file=render_pb2.AVATAR_FILE_IDLE)
+        return [b"".join([piece.data async for piece in stub.ReadAvatarFile(request)]) for _ in range(2)]
+
+    labelled, again = call(work)
+    (plain, _) = call(work, visible_label=False)
+    assert labelled == again
+    frames = json.loads((tiny_avatar / "avatar.json").read_text())["idle_frames"]
+    first = []
+    for data in (labelled, plain):
+        with av.open(io.BytesIO(data)) as container:
+            assert not container.streams.audio
+            assert json.loads(container.metadata["AIGC"])["Label"] == "1"
+            pictures = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(video=0)]
+            assert len(pictures) == frames
+            first.append(pictures[0])
+    apart = np.abs(first[0] - first[1]).max(axis=2)
+    half = len(apart) // 2
+    assert apart[:half, :half].max() > 100, "the label stands in the upper left corner"
+    assert apart[half:].max() < 30
+
+
 def test_size_is_honoured_and_silence_ends_politely(call: Call) -> None:
     async def work(stub: Stub) -> tuple[Any, Any]:
         sized = [r async for r in stub.StreamingRender(live(tone(0.2, 16_000), size=96))]

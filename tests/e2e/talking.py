@@ -21,10 +21,14 @@ WAIT_S = 60
 
 def spoken(api: httpx.Client, text: str) -> bytes:
     """A text as PCM, spoken by the synthesiser."""
-    wav = api.post("/speech", json={"text": text}).raise_for_status().content
-    with av.open(io.BytesIO(wav)) as file:
+    return pcm_of(api.post("/speech", json={"text": text}).raise_for_status().content)
+
+
+def pcm_of(file: bytes) -> bytes:
+    """The sound of a file at the microphone's rate."""
+    with av.open(io.BytesIO(file)) as opened:
         resampler = av.AudioResampler("s16", "mono", RATE)
-        frames = [one for frame in itertools.chain(file.decode(audio=0), [None]) for one in resampler.resample(frame)]
+        frames = [one for frame in itertools.chain(opened.decode(audio=0), [None]) for one in resampler.resample(frame)]
     return b"".join(bytes(frame.planes[0])[: 2 * frame.samples] for frame in frames)
 
 

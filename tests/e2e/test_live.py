@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import av
 import httpx
+import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from client.conversation import STAGES
 from client.live_socket import Piece
-from tests.e2e.talking import RATE, WAIT_S, Talk, spoken
+from tests.e2e.talking import RATE, TICK, WAIT_S, Talk, pcm_of, spoken
 
 pytestmark = pytest.mark.e2e
 DONE = 'visavis_replies_total{outcome="done"}'
@@ -105,6 +107,33 @@ def test_speech_interrupts_a_reply_and_is_answered(talk: Talk, question: bytes) 
     after = talk.seen[talk.seen.index(interrupted) :]
     assert not [one for one in after if isinstance(one, Piece) and one.reply == 1]
     assert talk.kinds().index("hearing") < talk.kinds().index("interrupted") < len(talk.kinds())
+
+
+def heard_in_a_room(played: bytes, decibels: float, delay_s: float) -> np.ndarray:
+    """What a microphone hears of it, so much quieter than it was."""
+    chance, length = np.random.default_rng(0), RATE // 4
+    room = 0.3 * chance.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
+    room[0] = 1.0
+    room *= 10 ** (decibels / 20) / np.linalg.norm(room)
+    return np.convolve(np.pad(np.frombuffer(played, "<i2"), (int(delay_s * RATE), 0)), room)
+
+
+def test_the_avatars_own_voice_does_not_interrupt_it_and_a_users_over_it_does(talk: Talk, question: bytes) -> None:
+    talk.socket.say("How do I make my own avatar?")
+    talk.until_a("done")
+    echo = heard_in_a_room(pcm_of(b"".join(piece.data for piece in talk.pieces(1))), -15, 0.2)
+    alone_s = 5
+    user = np.pad(np.frombuffer(question, "<i2"), (alone_s * RATE, RATE // 2))
+    mixed = (np.pad(echo, (0, max(0, len(user) - len(echo))))[: len(user)] + user).astype("<i2").tobytes()
+    begin, tick_s = time.monotonic(), TICK / 2 / RATE
+    for number, start in enumerate(range(0, len(mixed), TICK)):
+        time.sleep(max(0.0, begin + number * tick_s - time.monotonic()))
+        if number % 4 == 0:
+            talk.socket.played(1, number * tick_s)
+        talk.socket.hear(mixed[start : start + TICK])
+    hearing = talk.until_a("hearing")
+    assert alone_s - 0.1 < hearing["start_s"] < alone_s + 1
+    assert talk.until_a("interrupted")["heard_s"] > alone_s
 
 
 def test_the_stop_button_ends_the_reply(talk: Talk) -> None:

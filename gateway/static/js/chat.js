@@ -3,6 +3,7 @@ import { events, get, networkError, path, post, remove } from "./api.js";
 import { avatarFile, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, el, fillSelect, templateCopy } from "./dom.js";
 import { History } from "./history.js";
+import { IdleLoop } from "./idle.js";
 import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
 import { ReplyPlayer } from "./player.js";
@@ -241,7 +242,7 @@ async function startHandsFree() {
   handsFreeButton.setAttribute("aria-pressed", "true");
   handsFreeButton.classList.add("recording");
   talkButton.disabled = true;
-  live = new LiveTalk(chatId, video, handsFree());
+  live = new LiveTalk(chatId, video, new IdleLoop(idle), handsFree());
   try {
     await live.start();
   } catch (error) {

@@ -9,6 +9,8 @@ const HEADER_UP = 4;
 const HEADER_DOWN = 12;
 const TAKEN_OVER = 1000; // closed on purpose: the chat was ended, or goes on elsewhere
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const FADE_MS = 200; // as in the style sheet
+const REST_EVERY_MS = 1000;
 
 /** The microphone as pieces of PCM at 16 kHz, until it is closed. */
 class LiveMicrophone {
@@ -40,12 +42,14 @@ class LiveMicrophone {
   }
 }
 
-/** `ui` hears of every event by its name, and of `shown`, `rested`, `blocked` and `closed`. */
+/** `idle` is the loop shown between replies. `ui` hears of every event by its name, and of `shown`, `rested`, `blocked` and `closed`. */
 export class LiveTalk {
-  constructor(chatId, video, ui) {
-    Object.assign(this, { chatId, video, ui });
+  constructor(chatId, video, idle, ui) {
+    Object.assign(this, { chatId, video, idle, ui });
     this.reply = 0;
     this.player = null;
+    this.fading = null; // the player whose last picture still fades
+    this.isHearing = false;
     this.failures = 0;
     this.isClosed = false;
   }
@@ -56,6 +60,7 @@ export class LiveTalk {
     this.microphone = await LiveMicrophone.open((pcm) => this.#hear(pcm));
     if (this.isClosed) return this.microphone.close(); // given up while the browser was asking
     this.video.ontimeupdate = () => this.#played();
+    this.resting = setInterval(() => this.#rest(), REST_EVERY_MS);
     this.#connect();
   }
 
@@ -71,6 +76,7 @@ export class LiveTalk {
   close() {
     if (this.isClosed) return;
     this.isClosed = true;
+    clearInterval(this.resting);
     this.#played();
     this.microphone?.close();
     this.socket?.close();
@@ -123,23 +129,43 @@ export class LiveTalk {
       this.failures = 0;
     }
     if (event.type === "hearing") this.#pause();
-    if (event.type === "resumed") this.player?.resume();
-    if (event.type === "interrupted" && event.reply === this.reply) this.#drop();
+    if (event.type === "resumed") this.#resume();
+    if (event.type === "transcript") this.isHearing = false;
+    if (event.type === "interrupted" && event.reply === this.reply) this.#breakOff(event);
     if (event.type === "media") this.#begin(event);
-    if (event.type === "done" && event.reply === this.reply) this.player?.end();
+    if (event.type === "done" && event.reply === this.reply) this.#complete(event);
     this.ui[event.type]?.(event);
     if (event.type === "error" && event.is_final) this.close();
   }
 
-  #begin({ reply, media_type }) {
+  async #begin({ reply, media_type, start_frame_index }) {
     this.#drop();
+    this.fading?.finish();
     this.reply = reply;
-    this.player = new PiecePlayer(this.video, {
+    const player = this.player = new PiecePlayer(this.video, {
       onShown: () => this.ui.shown(),
       onEnded: () => this.#ended(),
       onBlocked: (play) => this.ui.blocked(play),
     });
-    this.player.begin(media_type);
+    player.begin(media_type);
+    player.hold();
+    await this.idle.reach(start_frame_index);
+    if (this.player === player && !this.isHearing) player.resume();
+  }
+
+  #complete({ next_frame_index }) {
+    this.player?.end();
+    this.idle.standOn(next_frame_index);
+  }
+
+  #breakOff({ next_frame_index }) {
+    this.idle.standOn(next_frame_index);
+    this.#drop();
+  }
+
+  /** Tell where the loop stands: the next reply begins there. */
+  #rest() {
+    if (!this.player && this.isReady) this.#send({ type: "resting", frame_index: this.idle.frame });
   }
 
   #piece(message) {
@@ -150,8 +176,14 @@ export class LiveTalk {
   }
 
   #pause() {
+    this.isHearing = true;
     this.player?.hold();
     this.#played();
+  }
+
+  #resume() {
+    this.isHearing = false;
+    this.player?.resume();
   }
 
   #played(isOver = false) {
@@ -165,8 +197,12 @@ export class LiveTalk {
 
   #drop() {
     if (!this.player) return;
-    this.player.finish();
+    const player = this.fading = this.player;
     this.player = null;
+    player.stopPlaying();
+    setTimeout(() => player.finish(), FADE_MS);
+    this.idle.play();
+    this.#rest();
     this.ui.rested();
   }
 }

@@ -126,6 +126,13 @@ export class PiecePlayer extends ReplyPlayer {
     this.wake();
   }
 
+  /** Play no farther, and leave the last picture until `finish`. */
+  stopPlaying() {
+    this.abort.abort();
+    this.isHeld = true;
+    this.video.pause();
+  }
+
   /** Wait: the user may have begun to speak. */
   hold() {
     this.isHeld = true;

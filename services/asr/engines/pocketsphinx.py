@@ -1,8 +1,8 @@
 """CMU PocketSphinx with the US English acoustic and language models of its wheel: offline, one CPU core, no download.
 
 PocketSphinx 5 normalises the cepstra of live audio by a running mean that starts wrong and converges slowly, which more
-than doubles the word error rate of short utterances. So each utterance is decoded afresh whenever it has grown enough
-for a better estimate of its own mean (`_FRESH_STARTS_S`), and runs live from there.
+than doubles the word error rate of short utterances. So each utterance is collected until its own mean can be estimated
+(`_FRESH_START_S`), decoded from its beginning with that, and runs live from there.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from services.common.errors import Busy, Unsupported
 _BYTES_PER_S = 2 * SAMPLE_RATE
 _PIECE_BYTES = _BYTES_PER_S // 4
 _FRAMES_PER_S = 100
-_FRESH_STARTS_S = (1.0, 2.5)
-_WORTH_A_START = 1.5  # growth of the audio that makes another start at the end worth its time
+_FRESH_START_S = 1.0
+_STATES_PER_FRAME = 3000  # of the search; a tenth of PocketSphinx's default, at half the time
+_NEXT_TO_NO_SEARCH = "mean"
 _NO_WORD = re.compile(r"^[<\[+]")  # <s>, <sil>, [NOISE], [SPEECH], ++BREATH++
 _PRONUNCIATION = re.compile(r"\(\d+\)$")  # "the(2)" is "the", said another way
 _CAPITAL_I = re.compile(r"^i(?='|$)")
@@ -69,7 +70,6 @@ class _Decoders:
     def __init__(self, size: int, wait_s: float) -> None:
         self._wait_s = wait_s
         self._size = size
-        self.first_mean = ""  # the cepstral mean that a new decoder begins with
         self._free: queue.LifoQueue[Decoder | None] = queue.LifoQueue()
         self.clear()
 
@@ -88,8 +88,8 @@ class _Decoders:
             raise
 
     def _make(self) -> Decoder:
-        decoder = Decoder(loglevel="FATAL")
-        self.first_mean = decoder.get_cmn()
+        decoder = Decoder(loglevel="FATAL", maxhmmpf=_STATES_PER_FRAME)
+        decoder.add_keyphrase(_NEXT_TO_NO_SEARCH, "oh")
         return decoder
 
     def give_back(self, decoder: Decoder) -> None:
@@ -107,28 +107,25 @@ class _Utterance(Recognition):
     def __init__(self, pool: _Decoders) -> None:
         self._pool = pool
         self._decoder: Decoder | None = None
-        self._audio = bytearray()  # kept while a fresh start may still need it
-        self._estimated_from = 0  # bytes of audio that the mean in force was estimated from
-        self._fresh_starts = [int(seconds * _BYTES_PER_S) for seconds in _FRESH_STARTS_S]
+        self._collected = bytearray()  # until there is enough for an estimate of the mean
+        self._is_live = False
 
     def feed(self, pcm: bytes) -> str:
         decoder = self._decoder or self._begin()
-        if not self._fresh_starts:
+        if self._is_live:
             _decode(decoder, pcm)
             return _text(decoder)
-        self._audio += pcm
-        if len(self._audio) >= self._fresh_starts[0]:
-            self._fresh_starts = [size for size in self._fresh_starts if size > len(self._audio)]
-            self._start_afresh(decoder)
-        elif len(self._fresh_starts) < len(_FRESH_STARTS_S):
-            _decode(decoder, pcm)
+        self._collected += pcm
+        if len(self._collected) < _FRESH_START_S * _BYTES_PER_S:
+            return ""
+        self._go_live(decoder)
         return _text(decoder)
 
     def finish(self) -> Hypothesis:
         if self._decoder is None:
             return Hypothesis("")
-        if self._fresh_starts and self._audio and len(self._audio) >= _WORTH_A_START * self._estimated_from:
-            self._start_afresh(self._decoder)
+        if not self._is_live and self._collected:
+            self._go_live(self._decoder)
         self._decoder.end_utt()
         words = _words(self._decoder)
         self._release()
@@ -144,25 +141,32 @@ class _Utterance(Recognition):
         self._decoder.start_utt()
         return self._decoder
 
-    def _start_afresh(self, decoder: Decoder) -> None:
-        """Take the cepstral mean of all audio so far and decode it again from the start."""
-        audio = bytes(self._audio)
-        self._estimated_from = len(audio)
+    def _go_live(self, decoder: Decoder) -> None:
+        """Take the cepstral mean of what was collected, and decode it with that."""
+        audio = bytes(self._collected)
         decoder.end_utt()
-        decoder.set_cmn(self._pool.first_mean)  # nothing of the previous speaker may stay
-        decoder.start_utt()
-        decoder.process_raw(audio, no_search=True, full_utt=True)
-        decoder.end_utt()
-        decoder.set_cmn(decoder.get_cmn())
+        decoder.set_cmn(_mean(decoder, audio))
         decoder.start_utt()
         _decode(decoder, audio)
-        if not self._fresh_starts:
-            self._audio.clear()
+        self._is_live = True
+        self._collected.clear()
 
     def _release(self) -> None:
         decoder, self._decoder = self._decoder, None
         if decoder:
             self._pool.give_back(decoder)
+
+
+def _mean(decoder: Decoder, audio: bytes) -> str:
+    """Cepstral mean of audio. Ending an utterance searches it, so another search than for words is put in its place."""
+    words = decoder.current_search()
+    decoder.activate_search(_NEXT_TO_NO_SEARCH)
+    decoder.reinit_feat()  # or the mean of whoever was heard before stays in it
+    decoder.start_utt()
+    decoder.process_raw(audio, no_search=True, full_utt=True)
+    decoder.end_utt()
+    decoder.activate_search(words)
+    return decoder.get_cmn()
 
 
 def _decode(decoder: Decoder, audio: bytes) -> None:

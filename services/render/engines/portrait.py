@@ -57,6 +57,9 @@ class _Performer(Performer):
         manner = Manner(expression.mouth_amplitude, expression.head_motion)
         return _Performance(self._synthesizer.stream(start_frame_index, manner))
 
+    def idle(self) -> Iterator[np.ndarray]:
+        return self._synthesizer.idle(self._synthesizer.avatar.footage.idle_length)
+
 
 class _Performance(Performance):
     def __init__(self, speaking: Speaking) -> None:
@@ -74,6 +77,9 @@ class _Performance(Performance):
     @property
     def next_frame_index(self) -> int:
         return self._speaking.frame_index
+
+    def idle_frame(self, index: int) -> int:
+        return self._speaking.idle_frame(index)
 
     def close(self) -> None:
         self._speaking.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.asr.endpointing import Endpointer, Event, Speech, SpeechEnded, SpeechStarted
+from services.asr.endpointing import Endpointer, Event, Speech, SpeechEnded, SpeechGoesOn, SpeechStarted
 from services.asr.engine import SAMPLE_RATE as RATE
 
 
@@ -74,6 +74,46 @@ def test_clicks_are_no_speech():
 
 def test_quiet_hum_is_no_speech():
     assert run(pcm(0.01 * vowel(3))) == []
+
+
+def coloured(exponent: float, seconds: float = 20) -> np.ndarray:
+    """Noise whose power falls with this power of the frequency: 0 white, 1 pink, 2 brown; level 1."""
+    count = int(seconds * RATE)
+    frequencies = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 20)
+    noise = np.fft.rfft(np.random.default_rng(3).standard_normal(count)) * frequencies ** (-exponent / 2)
+    sound = np.fft.irfft(noise, count)
+    return sound / sound.std()
+
+
+def hum(seconds: float = 20) -> np.ndarray:
+    t = np.arange(int(seconds * RATE)) / RATE
+    return sum(np.sin(2 * np.pi * 50 * k * t) / k for k in range(1, 8))
+
+
+@pytest.mark.parametrize("noise", [coloured(0), coloured(1), hum()], ids=["white", "pink", "hum"])
+@pytest.mark.parametrize("dbfs", [-60, -45, -30])
+def test_steady_noise_is_no_speech(noise, dbfs):
+    heard = spans(run(pcm(noise * 10 ** (dbfs / 20))))
+    assert [start for start, _ in heard if start > 0.5] == []  # nobody can tell in its first moment
+
+
+def test_speech_stands_out_of_noise():
+    audio = pcm(np.concatenate([silence(1), vowel(1.5), silence(1.2)]) + 0.005 * coloured(1, 3.7))
+    assert [span for span in spans(run(audio)) if span[0] > 0.5] == [pytest.approx((1.0, 2.5), abs=0.15)]
+
+
+def test_an_onset_is_told_within_a_tenth_of_a_second():
+    endpointer, audio = Endpointer(), pcm(silence(1), vowel(1))
+    told = next(at for at in range(0, len(audio), 640) if endpointer.push(audio[at : at + 640]))
+    assert told / 2 / RATE == pytest.approx(1.05, abs=0.05)
+
+
+def test_speech_that_goes_on_is_told_of_and_pauses_are_not():
+    events = run(pcm(silence(1), vowel(1), silence(0.3), vowel(1), silence(1)), hangover_ms=400)
+    told = [event.sample_index / RATE for event in events if isinstance(event, SpeechGoesOn)]
+    assert np.diff([1.0, *[at for at in told if at < 2.1]]).max() <= 0.2
+    assert [at for at in told if 2.15 < at < 2.3 or at > 3.45] == []
+    assert np.diff(told).min() >= 0.09
 
 
 def test_a_pause_shorter_than_the_hangover_ends_nothing():

@@ -209,11 +209,13 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
                 continue
             heard += len(request.audio) // 2
             count = round(len(request.audio) / 2 / RATE * FPS)
+            alike = [config.start_frame_index + 1000 + index for index in range(frame, frame + count)]
             fragment = render_pb2.MediaFragment(
                 data=b"fragment",
                 frame_index=frame,
                 frame_count=count,
                 encoding_duration=_duration(self.encoding_s),
+                idle_frame_indices=alike,
             )
             yield render_pb2.StreamingRenderResponse(fragment=fragment)
             frame += count

@@ -99,6 +99,17 @@ def test_the_services_get_what_they_need(talk, rooms) -> None:
     assert talk.next_frame_index == 57
 
 
+def test_a_reply_begins_where_the_idle_loop_will_stand(talk, rooms) -> None:
+    talk.rests_on(100)
+    events = list(talk.reply("Hi"))
+    start = rooms.painter.configs[0].start_frame_index
+    assert start >= 103  # the loop plays on while the reply is being made
+    assert [event.start_frame_index for event in events if isinstance(event, MediaType)] == [start]
+    assert events[-1].next_frame_index == talk.next_frame_index == start + 50
+    list(talk.reply("Again"))
+    assert rooms.painter.configs[1].start_frame_index == start + 50, "where the loop stood before is long past"
+
+
 def test_closures_go_ahead_of_the_audio_they_lie_in(talk, rooms) -> None:
     rooms.writer.deltas = ["I can be. Bob is, too."]
     list(talk.reply("Hi"))

@@ -42,6 +42,10 @@ def started(at: float) -> Heard:
     return Heard(speech_started=asr_pb2.SpeechStarted(offset=seconds(at)))
 
 
+def going_on(until: float) -> Heard:
+    return Heard(speech_goes_on=asr_pb2.SpeechGoesOn(offset=seconds(until)))
+
+
 def interim(text: str) -> Heard:
     return Heard(interim=asr_pb2.InterimResult(text=text))
 
@@ -161,7 +165,7 @@ def test_speech_ends_a_reply_and_every_call_of_it(talk, ear, rooms, conversation
     begin_reply(talk, ear, rooms)
     talk.played(1, 0.3)
     hear(talk, started(0.1), interim("wait a moment"), rooms=rooms)
-    assert ear.until_a(Interrupted) == Interrupted(1, 0.3)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.3, next_frame_index=1008)  # 0.3 s are 7.5 frames
     for room in (rooms.writer, rooms.speaker, rooms.painter):
         assert room.ended.wait(WAIT_S)
     assert said(conversation) == [("user", "Hi"), ("assistant", "Hello")]
@@ -194,9 +198,10 @@ def test_the_same_words_are_an_answer_when_nothing_is_said(talk, ear, rooms, con
 
 def test_a_back_channel_of_usual_length_does_not_interrupt_while_its_end_is_waited_for(talk, ear, rooms) -> None:
     begin_reply(talk, ear, rooms)
-    rooms.listener.script = [(1, started(0.0)), (10 * len(TICK), final("yeah right"))]  # a second, hangover included
-    with sound_going_on(talk):
-        ear.until_a(Resumed)
+    hear(talk, started(0.0), going_on(0.3), going_on(DECIDE_S), rooms=rooms)
+    ear.until_a(Hearing)
+    hear(talk, final("yeah right"), rooms=rooms, ticks=30)
+    ear.until_a(Resumed)
     assert not [one for one in ear.seen if isinstance(one, Interrupted)]
 
 
@@ -207,8 +212,8 @@ def test_speech_that_began_before_the_stop_button_does_not_end_the_next_reply(ta
     talk.say("Something else")
     ear.until_a(Interrupted)
     ear.until_a(Media)
-    with sound_going_on(talk):
-        threading.Event().wait(2 * DECIDE_S + 0.4)
+    hear(talk, going_on(2 * DECIDE_S), interim("something"), rooms=rooms)
+    ear.until_a(Interim)
     talk.stop()
     assert ear.until_a(Interrupted).reply == 2
     assert len([one for one in ear.seen if isinstance(one, Interrupted)]) == 2
@@ -224,17 +229,15 @@ def test_nothing_is_answered_after_the_end(talk, ear, rooms, conversation) -> No
 
 def test_long_speech_interrupts_before_a_word_of_it_is_understood(talk, ear, rooms) -> None:
     begin_reply(talk, ear, rooms)
-    hear(talk, started(0.0), rooms=rooms)
-    ear.until_a(Hearing)
-    with sound_going_on(talk):
-        assert ear.until_a(Interrupted).reply == 1
-    assert rooms.listener.heard / BYTES_PER_S > DECIDE_S
+    hear(talk, started(0.2), going_on(0.2 + DECIDE_S + 0.02), rooms=rooms)
+    assert ear.until_a(Interrupted).reply == 1
+    assert not [one for one in ear.seen if isinstance(one, Interim | Transcript) and one != Transcript("Hi")]
 
 
 def test_the_stop_button_takes_the_same_way(talk, ear, rooms) -> None:
     begin_reply(talk, ear, rooms)
     talk.stop()
-    assert ear.until_a(Interrupted) == Interrupted(1, 0.0)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.0, next_frame_index=1001)
     assert rooms.writer.ended.wait(WAIT_S)
 
 
@@ -253,7 +256,7 @@ def test_a_reply_that_was_sent_but_not_heard_is_remembered_as_heard(talk, ear, c
     ear.until_a(Done)
     talk.played(1, 0.9)
     talk.say("Enough.")
-    assert ear.until_a(Interrupted) == Interrupted(1, 0.9)
+    assert ear.until_a(Interrupted) == Interrupted(1, 0.9, next_frame_index=1023)
     assert conversation.messages[1]["text"] == "Hello there. How"
 
 

@@ -114,6 +114,28 @@ def test_the_next_reply_goes_on_in_the_idle_loop(synthesizer: Synthesizer, avata
         assert 0 <= performance.frame_index < avatar.footage.idle_length
 
 
+def test_a_reply_that_is_broken_off_leads_into_a_frame_like_its_own(synthesizer: Synthesizer, avatar: Avatar) -> None:
+    performance = synthesizer.stream(4)
+    idle = list(synthesizer.idle(avatar.footage.idle_length))
+    said = list(performance.push(_speech(3.0)))
+    alike = [performance.idle_frame(index) for index in range(len(said))]
+    said += performance.flush()
+    assert performance.idle_frame(74) + 1 == performance.frame_index
+    half = avatar.footage.idle_length // 2
+    chosen, others = (
+        [_apart(frame[:40], idle[(index + on) % len(idle)][:40]) for frame, index in zip(said, alike, strict=False)]
+        for on in (0, half)
+    )
+    assert np.mean(chosen) < 0.7 * np.mean(others)
+
+
+def test_a_loop_that_has_gone_round_begins_replies_where_it_stands(synthesizer: Synthesizer, avatar: Avatar) -> None:
+    once, again = (synthesizer.stream(4 + rounds * avatar.footage.idle_length) for rounds in (0, 3))
+    for performance in (once, again):
+        performance.close()
+    assert once.frame_index == again.frame_index
+
+
 def test_a_still_head_stays_in_the_idle_loop(synthesizer: Synthesizer) -> None:
     still = _perform(synthesizer, [_speech(1.0)], 60, Expression(head_motion=0))
     outside = [np.s_[:40], np.s_[:, :20]]

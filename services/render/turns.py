@@ -1,0 +1,72 @@
+"""Who computes next: the reply whose viewer runs out of pictures first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import time
+from collections.abc import AsyncIterator
+
+
+class Turns:
+    """Lets so many compute at once; of those that wait, the one that is due first goes first."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, due_s: float) -> AsyncIterator[None]:
+        """Wait for a turn and hold it; `due_s` is compared with others only."""
+        await self._take(due_s)
+        try:
+            yield
+        finally:
+            self._give()
+
+    async def _take(self, due_s: float) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        called = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (due_s, next(self._order), called))
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():
+                self._give()  # it was called and gave up in the same moment
+            raise
+
+    def _give(self) -> None:
+        while self._waiting:
+            _, _, called = heapq.heappop(self._waiting)
+            if not called.done():
+                called.set_result(None)
+                return
+        self._free += 1
+
+
+class Playback:
+    """Where whoever watches a stream stands, if they began with the first picture and wait only when they must."""
+
+    def __init__(self, fps: float) -> None:
+        self._fps, self._began_s, self._sent_s = fps, time.monotonic(), 0.0
+
+    def sent(self, frame_count: int) -> None:
+        """Pictures are on their way to them."""
+        now = time.monotonic()
+        if not self._sent_s or now > self.due_s:
+            self._began_s = now - self._sent_s  # they begin, or had to wait
+        self._sent_s += frame_count / self._fps
+
+    @property
+    def due_s(self) -> float:
+        """When, on the monotonic clock, everything that was sent has been played."""
+        return self._began_s + self._sent_s
+
+    async def wait(self, ahead_s: float) -> None:
+        """Until no more than `ahead_s` of what was sent is left to be played."""
+        await asyncio.sleep(max(0.0, self.due_s - ahead_s - time.monotonic()))
