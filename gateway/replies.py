@@ -55,6 +55,11 @@ class Reply:
         """Whether nothing more will come."""
         return self._is_over
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end; whether it came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_over, seconds)
+
     def events(self) -> Iterator[Event | CallError | None]:
         """Everything from the beginning, ending when the reply does; None when nothing has come for a while."""
         seen = 0

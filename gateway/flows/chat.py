@@ -23,6 +23,8 @@ from gateway.replies import as_page_events
 
 blueprint = Blueprint("chat", __name__)
 MP4 = "video/mp4"
+CLOSING_S = 2.0
+"""A page that has read `done` may ask for the video before its file is closed."""
 
 
 @blueprint.get("/chat")
@@ -168,7 +170,7 @@ def sentence(chat_id: str, number: int, index: int) -> Response:
 def video(chat_id: str, number: int) -> Response:
     """The whole reply as a file."""
     reply = context().chats.get(chat_id).reply(number)
-    if not reply.is_over:
+    if not reply.ends_within(CLOSING_S):
         raise Refusal("This reply is still being made.", reason="REPLY_NOT_READY", status=409)
     path: Path = reply.path
     return send_file(path, MP4, as_attachment="download" in request.args, download_name=f"reply-{number}.mp4")

@@ -118,6 +118,14 @@ def test_a_sentence_streams_before_the_reply_is_over(tmp_path: Path) -> None:
     assert list(blocks) == [b"bb"]
 
 
+def test_the_end_of_a_reply_can_be_waited_for(tmp_path: Path) -> None:
+    talk = ScriptedConversation(pause_at=len(SCRIPT) - 1)
+    reply = Reply(talk, "hi", tmp_path / "1.mp4")
+    assert not reply.ends_within(0.01)
+    talk.go_on.set()
+    assert reply.ends_within(60)
+
+
 def test_a_failure_comes_last(tmp_path: Path) -> None:
     failure = CallError(grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", "down")
     reply = Reply(ScriptedConversation((*SCRIPT[:4], failure)), "hi", tmp_path / "1.mp4")
