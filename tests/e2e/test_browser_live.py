@@ -173,6 +173,17 @@ def events_of(page: Any) -> list[dict[str, Any]]:
     return told
 
 
+def are_answered(page: Any, told: list[dict[str, Any]]) -> None:
+    """Wait until the answers to all that a page has understood are over: a busy machine's microphone stutters."""
+    for _ in range(WAIT_MS // 500):
+        page.wait_for_timeout(500)
+        kinds = [event["type"] for event in told]
+        if kinds.count("transcript") == kinds.count("done") + kinds.count("interrupted"):
+            page.wait_for_selector(".stage:not(.speaking)")
+            return
+    pytest.fail("an answer never ended")
+
+
 class Cable:
     """The way to the gateway, which can be pulled out and plugged in again."""
 
@@ -254,18 +265,17 @@ def test_two_browsers_do_not_mix(open_page: Open, stack: Any, tmp_path: Path) ->
         pages.append(page)
     for page in pages:
         start(page)
-    for page in pages:
-        page.wait_for_selector(".stage.speaking")
-        page.wait_for_selector(".stage:not(.speaking)")
     for page, events in zip(pages, told, strict=True):
+        page.wait_for_selector(".stage.speaking")
+        are_answered(page, events)
         chat = chat_of(page, stack)
-        (transcript,) = [event["text"] for event in events if event["type"] == "transcript"]
+        said = [event["text"] for event in events if event["type"] == "transcript"]
         assert {event["chat"] for event in events if event["type"] == "ready"} == {chat["id"]}
-        assert [message["text"] for message in chat["messages"] if message["role"] == "user"] == [transcript]
-        assert page.locator(".message.user").all_inner_texts() == [transcript]
-        assert {event["reply"] for event in events if event["type"] == "video"} == {1}
-        deltas = "".join(event["text"] for event in events if event["type"] == "delta").strip()
-        assert page.locator(".message.avatar > span").last.inner_text() == deltas
+        assert [message["text"] for message in chat["messages"] if message["role"] == "user"] == said
+        assert page.locator(".message.user").all_inner_texts() == said
+        assert {event["reply"] for event in events if event["type"] == "video"} <= set(range(1, len(said) + 1))
+        last = "".join(e["text"] for e in events if e["type"] == "delta" and e["reply"] == len(said)).strip()
+        assert page.locator(".message.avatar > span").last.inner_text() == last
     assert chat_of(pages[0], stack)["id"] != chat_of(pages[1], stack)["id"]
 
 
