@@ -382,18 +382,8 @@ class Reply:
 
     def text_until(self, seconds: float) -> str:
         """The words that begin before a position in the reply. An apology is none of them."""
-        heard = []
-        for sentence in self._sentences:
-            if sentence.text in self._apology:
-                continue
-            words = [word["text"] for word in sentence.words if word["start_s"] < seconds]
-            if words and sentence.is_complete and len(words) == len(sentence.words):
-                heard.append(sentence.text)
-            elif words:
-                heard.append(" ".join(words))
-            elif not sentence.words and sentence.start_s < seconds:
-                heard.append(sentence.text)
-        return " ".join(heard)
+        heard = [sentence.until(seconds) for sentence in self._sentences if sentence.text not in self._apology]
+        return " ".join(filter(None, heard))
 
     def _run(self, stage: Callable[[], None]) -> None:
         if self._cancelled.is_set():

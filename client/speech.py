@@ -31,6 +31,15 @@ class SpokenSentence:
     words: list[dict[str, Any]] = field(default_factory=list)
     is_complete: bool = False  # no more words of it will come
 
+    def until(self, seconds: float) -> str:
+        """What of it has begun to be heard at a position of the utterance."""
+        if not self.words:
+            return self.text if self.start_s < seconds else ""
+        words = [word["text"] for word in self.words if word["start_s"] < seconds]
+        if self.is_complete and len(words) == len(self.words):
+            return self.text
+        return _beginning(self.text, words)
+
 
 class Speech:
     """Speech on its way. Iterate over it for PCM; `sentences` grows as it goes. Closing it cancels the call."""
@@ -159,3 +168,14 @@ def _utterance(utterance: asr_pb2.Utterance) -> dict[str, Any]:
         "end_s": utterance.end_offset.ToTimedelta().total_seconds(),
         "words": [timed_word(word) for word in utterance.words],
     }
+
+
+def _beginning(text: str, words: list[str]) -> str:
+    """The text up to the last of its first words, as it is written: Chinese has no spaces between them."""
+    end = 0
+    for word in words:
+        at = text.find(word, end)
+        if at < 0:  # spoken otherwise than written
+            return " ".join(words)
+        end = at + len(word)
+    return text[:end]

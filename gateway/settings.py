@@ -44,7 +44,7 @@ class GatewaySettings(BaseSettings):
     """Chats in memory at once; one more takes the place of one that rests, and is refused when none does."""
 
     max_talks: int = 4
-    """Live talks at once; more are refused until one ends. Two processor cores hold about four at 256 pixels."""
+    """Live talks at once; more are refused until one ends."""
 
     chat_idle_minutes: float = 30
     """A chat unused for so long leaves the memory, and its videos are deleted. What was said stays stored."""

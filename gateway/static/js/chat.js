@@ -379,7 +379,10 @@ async function resumeOrStart() {
 }
 
 for (const name of Object.keys(choose)) choose[name].addEventListener("change", () => change(name));
-timing.addEventListener("change", () => messages.classList.toggle("with-timing", timing.checked));
+timing.addEventListener("change", () => {
+  messages.classList.toggle("with-timing", timing.checked);
+  messages.scrollTop = messages.scrollHeight;
+});
 $("[data-restart]").addEventListener("click", startChat);
 $("[data-microphone-help]").textContent = microphoneProblem();
 addEventListener("pagehide", leaveChat);
