@@ -33,7 +33,7 @@ _GAINS_KEPT = 600
 _USUAL = 0.9
 """The quantile of its gains that stands for the echo: the loudest may have been somebody's voice, dampened."""
 _FIRST_GAIN = 10 ** (-15 / 10)
-"""No more than this is believed of an echo while the canceller learns: at first it removes anybody's voice."""
+"""Taken for that of the echo while the canceller learns: at first it removes anybody's voice, or nothing."""
 _LOUDER = 10 ** (8 / 10)
 _WEAKER = 10 ** (-6 / 10)
 _AUDIBLE = (32768 * 10 ** (-60 / 20)) ** 2
@@ -108,7 +108,7 @@ class EchoCanceller:
             self._gains.clear()  # until now they may have been those of somebody's voice
         self._gains.append(max(0.0, _power(heard) - _power(left)) / loudest)
         gain = float(np.quantile(self._gains, _USUAL))
-        echo = (min(gain, _FIRST_GAIN) if self._learned < _LEARNING_FRAMES else gain) * loudest
+        echo = (_FIRST_GAIN if self._learned < _LEARNING_FRAMES else gain) * loudest
         if _power(heard) > _LOUDER * echo:
             return heard
         is_echo = self._learned < _LEARNING_FRAMES or _power(left) < _WEAKER * echo

@@ -103,7 +103,7 @@ def left() -> list[object]:
     """What lives on of a talk: objects, calls and threads."""
     gc.collect()
     objects = [
-        one for one in gc.get_objects() if type(one) in OURS or (isinstance(one, grpc.Future) and not one.done())
+        one for one in gc.get_objects() if type(one) in OURS or (issubclass(type(one), grpc.Future) and not one.done())
     ]
     return objects + [one for one in threading.enumerate() if not one.name.startswith(POOL)]
 
