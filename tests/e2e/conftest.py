@@ -170,7 +170,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def second_avatar(stack: Stack) -> Iterator[str]:
     """Another avatar, the last of them: the twin of the one that comes with Visavis."""
-    first = min((stack.data / "avatars").iterdir())
+    first = stack.data / "avatars" / "Vera"
     name = f"{first.name} Twin"
     shutil.copytree(first, first.with_name(name))
     yield name

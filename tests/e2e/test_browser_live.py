@@ -12,6 +12,7 @@ import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -313,7 +314,7 @@ def test_another_avatar_goes_on_with_what_was_said(
     page.click("[data-settings] summary")
     page.select_option("[data-avatar]", second_avatar)
     sync_api.expect(page.locator("[data-avatar-name]")).to_have_text(second_avatar, timeout=WAIT_MS)
-    assert second_avatar.replace(" ", "%20") in page.get_attribute("[data-idle]", "src")
+    assert quote(second_avatar) in page.get_attribute("[data-idle]", "src")
     page.click("[data-settings] summary")
     ask(page, "How do I train an avatar?")
     chat = chat_of(page, stack)

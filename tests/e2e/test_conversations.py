@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -188,7 +189,7 @@ def test_a_conversation_is_exported_as_a_file(gateway: Gateway) -> None:
     }
     for kind, export in exports.items():
         assert export.is_success and export.headers["content-disposition"].endswith(f".{kind}")
-        assert told["avatar"] in export.headers["content-disposition"] and chat not in export.text
+        assert quote(told["avatar"]) in export.headers["content-disposition"] and chat not in export.text
     assert json.loads(exports["json"].text)["messages"] == told["messages"]
     for kind in ("md", "txt"):
         for text in (told["greeting"], "What is Visavis?", told["messages"][1]["text"]):
