@@ -26,13 +26,11 @@ from typing import Any
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 
+from bench.live_client import RATE, TICK
+from bench.live_sound import QUIET_DB, spoken
 from client.live_socket import LiveSocket, Piece
 from services.common.audio import decode, to_pcm
 
-RATE = 16_000
-TICK = RATE // 50
-QUIET_DB = -35.0
-"""Speech ends with the last 20 ms that are louder than this, seen from its loudest."""
 WAIT_S = 60.0
 LOGGED_S = 2.0
 """Until then a service has written that a call ended."""
@@ -48,7 +46,7 @@ REPORT_TICKS = 10
 def main() -> None:
     """Print medians and 95th percentiles."""
     options = _options()
-    recordings = [_speech(path) for path in options.recordings]
+    recordings = [spoken(path) for path in options.recordings]
     answers, stops, echoes = [], [], []
     for _, recording in itertools.product(range(options.rounds), recordings):
         answers.append(_answer(options, recording))
@@ -72,14 +70,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--logs", type=Path, help="of the services, DATA/logs: tells when their calls ended")
     return parser.parse_args()
-
-
-def _speech(path: Path) -> np.ndarray:
-    """A recording as int16 at 16 kHz, without the silence around its speech."""
-    samples = np.frombuffer(to_pcm(decode(path, RATE)), "<i2")
-    level = _levels(samples)
-    loud = np.flatnonzero(level > level.max() * 10 ** (QUIET_DB / 20))
-    return samples[loud[0] * TICK : (loud[-1] + 1) * TICK]
 
 
 def _levels(sound: np.ndarray) -> np.ndarray:
