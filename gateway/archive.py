@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gateway.refusal import Refusal
 from gateway.sweeping import delete_older_than
 
 DAY_HOURS = 24
@@ -40,11 +41,18 @@ class Archive:
             partial.unlink(missing_ok=True)
 
     def read(self, chat_id: str) -> dict[str, Any] | None:
-        """A stored conversation; None if there is none of that id, or no longer."""
+        """A stored conversation; None if there is none of that id, or no longer.
+
+        Raises:
+            Refusal: its file is damaged.
+        """
         try:
             return json.loads(self._path(chat_id).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+        except ValueError:
+            text = "This stored conversation is damaged and cannot be read. Delete it and start a new one."
+            raise Refusal(text, reason="CHAT_DAMAGED", status=500) from None
 
     def delete(self, chat_id: str) -> bool:
         """Forget a conversation; returns whether there was one."""
