@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -65,11 +66,29 @@ class Synthesizer:
         return [cv2.resize(frame, (self.size, self.size), interpolation=smaller) for frame in made]
 
 
+@dataclass(frozen=True)
+class Passage:
+    """Consecutive frames of an utterance, heard and not drawn yet: all that is needed of the speech to draw them."""
+
+    first: int
+    """Which frame of the utterance the first one is."""
+    features: Floats
+    """(4 N + 69, 248) what is heard around N frames."""
+    told: Floats
+    """(N,) how far lips are told to be shut."""
+    total: int | None
+    """Frames of the utterance, once its end has been heard."""
+
+    def __len__(self) -> int:
+        return len(self.told)
+
+
 class Performance:
     """One utterance: `push` speech as it comes, get frames as soon as what they look ahead to is known.
 
     After `flush` exactly ceil(samples / 640) frames have come, 25 for every second, and the last one is a frame of the
-    idle loop. Memory does not grow with length.
+    idle loop. Memory does not grow with length. `hear` and `end` do the same without drawing: any performance that
+    began alike, in another process too, can `draw` the passages they give, in any order.
     """
 
     def __init__(self, synthesizer: Synthesizer, start_frame: int, expression: Expression) -> None:
@@ -77,24 +96,23 @@ class Performance:
         self._walk, self._idle = synthesizer.walk(expression.head_motion), synthesizer.walk(0)
         self._start = self._walk.entry(start_frame % len(self._idle))
         self._total: int | None = None
-        self._landing = 0
         self._reel = Reel(synthesizer.avatar.folder / BASE)
         self._hearing, self._told = FeatureStream(), Closures()
         self._features = np.zeros((0, FEATURE_SIZE), np.float32)
         self._first = -PAST
         """Index of the first feature kept; those before 0 repeat the first."""
-        self._heard = self._made = 0
+        self._heard = self._passed = 0
         self._reel.expect(self._shown(0, BATCH, None))
 
     @property
     def frame_index(self) -> int:
         """Position of the idle loop after the frames made so far, where it can go on."""
-        return (self.idle_frame(self._made - 1) + 1) % len(self._idle) if self._made else self.idle_frame(0)
+        return (self.idle_frame(self._passed - 1) + 1) % len(self._idle) if self._passed else self.idle_frame(0)
 
     def idle_frame(self, index: int) -> int:
         """The position of the idle loop most like a frame of the utterance."""
         if self._total is not None and index >= self._total - FADE:  # by then it has turned into the loop
-            return (self._landing - (self._total - 1 - index)) % len(self._idle)
+            return (self._landing(self._total) - (self._total - 1 - index)) % len(self._idle)
         return self._walk.landing(self._start + index)
 
     def shut(self, start_s: float, end_s: float) -> None:
@@ -106,25 +124,40 @@ class Performance:
 
     def push(self, samples: Floats) -> Iterator[Frame]:
         """Take mono float32 samples at 16 kHz; iterate to get the RGB frames (H, W, 3) that became certain."""
-        self._heard += len(samples)
-        with self._synthesizer.renderer.timed("features"):
-            self._keep(self._hearing.push(samples))
-        ready = (self._first + len(self._features) - FUTURE) // 4 + 1
-        return self._perform(ready, None)
+        for passage in self.hear(samples):
+            yield from self.draw(passage)
 
     def flush(self) -> Iterator[Frame]:
         """End the utterance: the remaining frames, in which the mouth comes to rest."""
+        for passage in self.end():
+            yield from self.draw(passage)
+        self.close()
+
+    def hear(self, samples: Floats) -> Iterator[Passage]:
+        """Take speech as `push` does; iterate to get what became certain."""
+        self._heard += len(samples)
+        with self._synthesizer.renderer.timed("features"):
+            self._keep(self._hearing.push(samples))
+        yield from self._pass((self._first + len(self._features) - FUTURE) // 4 + 1)
+
+    def end(self) -> Iterator[Passage]:
+        """End the utterance: the remaining passages."""
         with self._synthesizer.renderer.timed("features"):
             self._keep(self._hearing.flush())
         total = -(-self._heard // SAMPLES_PER_FRAME)
         missing = 4 * total + FUTURE - (self._first + len(self._features))
         if len(self._features) and missing > 0:
             self._features = np.concatenate([self._features, self._features[-1:].repeat(missing, axis=0)])
-        if total:
-            self._total = total
-            self._landing = self._walk.landing(self._start + total - 1)
-        yield from self._perform(total, total)
-        self.close()
+        self._total = total or None
+        yield from self._pass(total)
+
+    def draw(self, passage: Passage) -> Iterator[Frame]:
+        """The frames of a passage."""
+        with self._synthesizer.renderer.timed("motion"):
+            coefficients = self._synthesizer.avatar.motion.coefficients(passage.features, passage.told)
+            coefficients = self._settle(coefficients, passage)
+        for first in range(0, len(passage), BATCH):
+            yield from self._draw(coefficients[first : first + BATCH], passage.first + first, passage.total)
 
     def close(self) -> None:
         """Give back what the utterance holds; `flush` does, too."""
@@ -135,47 +168,46 @@ class Performance:
             self._features = features[:1].repeat(PAST, axis=0)
         self._features = np.concatenate([self._features, features])
 
-    def _perform(self, until: int, total: int | None) -> Iterator[Frame]:
-        while self._made < until:
-            count = min(LISTEN, until - self._made)
-            at = 4 * self._made - PAST - self._first
-            with self._synthesizer.renderer.timed("motion"):
-                heard = self._features[at : at + 4 * count + PAST + FUTURE - 4]
-                told = self._told.over(self._made, count)
-                coefficients = self._settle(self._synthesizer.avatar.motion.coefficients(heard, told), total)
-            for first in range(0, count, BATCH):
-                yield from self._draw(coefficients[first : first + BATCH], total)
+    def _pass(self, until: int) -> Iterator[Passage]:
+        while self._passed < until:
+            count = min(LISTEN, until - self._passed)
+            at = 4 * self._passed - PAST - self._first
+            heard = self._features[at : at + 4 * count + PAST + FUTURE - 4]
+            passage = Passage(self._passed, heard, self._told.over(self._passed, count), self._total)
+            self._passed += count
+            yield passage
             self._forget()
 
-    def _draw(self, coefficients: Floats, total: int | None) -> list[Frame]:
-        mix = self._shown(self._made, self._made + len(coefficients), total)
-        end = self._made + len(coefficients)
+    def _draw(self, coefficients: Floats, first: int, total: int | None) -> list[Frame]:
+        end = first + len(coefficients)
         then = self._shown(end, end + BATCH if total is None else min(end + BATCH, total), total)
-        made = self._synthesizer.frames(self._reel, mix, coefficients, then)
-        self._made = end
-        return made
+        return self._synthesizer.frames(self._reel, self._shown(first, end, total), coefficients, then)
 
     def _shown(self, first: int, end: int, total: int | None) -> Mix:
         """What the footage shows in some frames; the last ones turn into the idle loop."""
         mix = self._walk.at(range(self._start + first, self._start + end))
         if total is None or end <= total - FADE:
             return mix
-        before = total - 1 - self._landing
+        before = total - 1 - self._landing(total)
         idle = self._idle.at(range(first - before, end - before))
         share = np.clip((np.arange(first, end) + 1 - total + FADE) / FADE, 0, 1)
         return mix.faded(idle, share.astype(np.float32))
 
-    def _settle(self, coefficients: Floats, total: int | None) -> Floats:
+    def _landing(self, total: int) -> int:
+        """Where an utterance of so many frames ends in the idle loop."""
+        return self._walk.landing(self._start + total - 1)
+
+    def _settle(self, coefficients: Floats, passage: Passage) -> Floats:
         """Give the mouth its amplitude; lead it out of rest at the beginning and back to it at the end."""
         avatar = self._synthesizer.avatar
         coefficients = self._expression.shape(coefficients, avatar.rest, avatar.shape.aperture)
-        index = self._made + np.arange(len(coefficients))
-        edge = index + 1 if total is None else np.minimum(index + 1, total - index)
+        index = passage.first + np.arange(len(passage))
+        edge = index + 1 if passage.total is None else np.minimum(index + 1, passage.total - index)
         weight = np.clip(edge / (BLEND + 1), 0, 1)
         weight = (weight * weight * (3 - 2 * weight))[:, None]
         return (avatar.rest + weight * (coefficients - avatar.rest)).astype(np.float32)
 
     def _forget(self) -> None:
-        spare = 4 * self._made - PAST - self._first
+        spare = 4 * self._passed - PAST - self._first
         if spare > 0:
             self._features, self._first = self._features[spare:], self._first + spare

@@ -102,7 +102,7 @@ class Tracker:
     def _faces(self, picture: Frame) -> list[Face]:
         if self._detector is None:
             with _quiet():
-                solutions = _solutions()
+                solutions = solutions()
                 self._detector = solutions.face_detection.FaceDetection(
                     model_selection=1, min_detection_confidence=self._confidence
                 )
@@ -116,7 +116,7 @@ class Tracker:
         """Mesh points (478, 3) in pixels of the face followed since the last frame, or None."""
         if self._mesh is None:
             with _quiet():
-                self._mesh = _solutions().face_mesh.FaceMesh(
+                self._mesh = solutions().face_mesh.FaceMesh(
                     max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.4, min_tracking_confidence=0.4
                 )
         with contextlib.nullcontext() if self._spoken else _quiet():
@@ -178,7 +178,7 @@ def fill(seen: list[NDArray[np.float32] | None]) -> Track:
 
 def person(picture: Frame) -> NDArray[np.float32]:
     """Where the person is in one RGB frame (H, W): 0 to 1, by MediaPipe's selfie segmentation."""
-    with _quiet(), _solutions().selfie_segmentation.SelfieSegmentation(model_selection=0) as graph:
+    with _quiet(), solutions().selfie_segmentation.SelfieSegmentation(model_selection=0) as graph:
         return np.clip(graph.process(picture).segmentation_mask, 0, 1).astype(np.float32)
 
 
@@ -188,9 +188,9 @@ def interocular(points: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.linalg.norm(right - left, axis=-1)
 
 
-def _solutions() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def solutions() -> Any:
+    """MediaPipe's graphs; it takes a second to import, so whoever needs none goes without."""
+    with _quiet():
         import mediapipe
 
         return mediapipe.solutions
