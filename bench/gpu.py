@@ -10,7 +10,6 @@ Without CUDA only the processors are measured, and it says so.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
 from itertools import islice
@@ -24,9 +23,13 @@ from portrait.avatar import Avatar
 from portrait.progress import Progress
 from portrait.synthesis import Synthesizer
 from portrait.video import SAMPLE_RATE, Samples, audio
-from services.render.encoding import SOUND_RATE, Format, MovieFile
+from portrait.workers import most_workers
+from services.render.encoding import SOUND_RATE
+from services.render.engine import Performer
+from services.render.engines.portrait import Engine
+from services.render.film import Film, Scene
+from services.render.settings import RenderSettings
 
-ROUNDS, LARGE = 3, 1024
 SHOWN = ("psnr", "psnr_face", "psnr_mouth", "ssim_face", "ssim_mouth", "sharpness", "lmd_iod", "aperture_correlation")
 
 
@@ -36,7 +39,9 @@ def main() -> None:
     parser.add_argument("what", choices=("train", "render", "agree"))
     parser.add_argument("input", type=Path, help="a recording, or an avatar's folder")
     parser.add_argument("speech", type=Path, nargs="?", help="what the avatar says")
-    parser.add_argument("--seconds", type=float, default=40.0, help="of speech to render")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of speech to render")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024], help="of the video")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, most_workers()], help="that draw")
     parser.add_argument("--size", type=int, default=512, help="of the avatar to train")
     parser.add_argument("--quality", default="standard", help="of the training")
     parser.add_argument("--devices", nargs="+", default=_devices(), help="cpu, cuda")
@@ -77,35 +82,44 @@ class _Stages:
 
 
 def rendering(options: argparse.Namespace) -> None:
-    """Render speech to a file on each device, at both sizes."""
-    avatar = Avatar.load(options.input)
-    speech = np.resize(audio(options.speech), round(options.seconds * SAMPLE_RATE))
-    for size in (avatar.size, LARGE):
+    """Render speech to a file on each device, at both sizes, by one process and by several."""
+    speech = np.resize(audio(options.speech, rate=SOUND_RATE), round(options.seconds * SOUND_RATE))
+    for size in options.sizes:
         for device in options.devices:
-            synthesizer = Synthesizer(avatar, size=size, device=device)
-            _film(synthesizer, speech[: 4 * SAMPLE_RATE])  # warms up
-            synthesizer.renderer.seconds.clear()
-            rates = [_film(synthesizer, speech) for _ in range(ROUNDS)]
-            frames = ROUNDS * options.seconds * 25
-            steps = ", ".join(f"{k} {1000 * v / frames:.2f}" for k, v in synthesizer.renderer.seconds.items())
-            print(f"{size} px, {device}: {statistics.median(rates):.0f} frames/s; ms a frame: {steps}", flush=True)
+            for processes in options.processes:
+                filmed = _film(options.input, size, device, speech, processes)
+                print(f"{size} px, {device}, {processes} processes: {filmed}", flush=True)
 
 
-def _film(synthesizer: Synthesizer, speech: Samples) -> float:
-    """Frames a second, encoding included."""
+def opened(folder: str, size: int, device: str, threads: int) -> Performer:
+    """An avatar's folder, as the rendering service would open it."""
+    engine = Engine(RenderSettings(threads=threads))
+    engine.load()
+    return engine.open(Path(folder), size=size, device=device)
+
+
+def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int) -> str:
+    """Frames a second to H.264 and AAC: in all, and from the first piece on, which waits for processes to start."""
+    threads = 1 if processes > 1 else 2
+    scene = Scene(opened, (str(avatar), size, device, threads), label_text="AI")
+    began, first = time.perf_counter(), (0.0, 0)
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        movie = MovieFile(Path(folder) / "movie.mp4", Format(synthesizer.size, synthesizer.size, 25.0), {})
-        performance = synthesizer.stream()
-        for at in range(0, len(speech), SAMPLE_RATE):
-            movie.hear(np.repeat(speech[at : at + SAMPLE_RATE], SOUND_RATE // SAMPLE_RATE))
-            for picture in performance.push(speech[at : at + SAMPLE_RATE]):
-                movie.show(picture)
-        for picture in performance.flush():
-            movie.show(picture)
-        movie.close()
-        movie.discard()
-        return movie.frame_count / (time.perf_counter() - began)
+        path = Path(folder) / "movie.mp4"
+        film = Film(path, scene, {}, rate=SOUND_RATE, duration_s=len(speech) / SOUND_RATE, processes=processes)
+        try:
+            for at in range(0, len(speech), SOUND_RATE):
+                film.push(speech[at : at + SOUND_RATE])
+                if film.frame_count and not first[1]:
+                    first = time.perf_counter(), film.frame_count
+            film.finish()
+            ended, count = time.perf_counter(), film.frame_count
+            size_mb = path.stat().st_size / 2**20
+        finally:
+            film.close()
+    later = (count - first[1]) / (ended - first[0])
+    return (
+        f"{count / (ended - began):.0f} frames/s in all, {later:.0f} after {first[0] - began:.1f} s; {size_mb:.1f} MB"
+    )
 
 
 def agreement(options: argparse.Namespace) -> None:

@@ -102,8 +102,7 @@ class Tracker:
     def _faces(self, picture: Frame) -> list[Face]:
         if self._detector is None:
             with _quiet():
-                solutions = solutions()
-                self._detector = solutions.face_detection.FaceDetection(
+                self._detector = solutions().face_detection.FaceDetection(
                     model_selection=1, min_detection_confidence=self._confidence
                 )
                 self._detector.process(_BLANK)

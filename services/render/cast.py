@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 
 from services.common.engine import import_engine
 from services.common.errors import InvalidInput, Unsupported
+from services.common.storage import Storage
 from services.render import engines
 from services.render.avatars import Avatars
 from services.render.engine import Performer, RenderEngine
@@ -68,6 +70,13 @@ class Cast:
         self._loaded.clear()
         for engine in self._engines.values():
             engine.close()
+
+
+def open_avatar(settings: str, avatar: str, size: int, device: str) -> Performer:
+    """An avatar for a process of its own, which is told the service's settings as JSON; raises as `Cast.performer`."""
+    chosen = RenderSettings(**json.loads(settings))
+    storage = Storage(chosen.storage_url, chosen.work_folder / "cache")
+    return Cast(Avatars(storage), chosen).performer(avatar, size, device)
 
 
 def check_size(size: int, most: int) -> None:

@@ -49,7 +49,49 @@ class Fragment:
     """Time spent on encoding it."""
 
 
-class Encoder(ABC):
+class _Muxer:
+    """An MP4 file being written: what pictures from anywhere and sound have in common."""
+
+    def __init__(
+        self, target: str | IO[bytes], metadata: dict[str, str], flags: str, *, has_sound: bool = True
+    ) -> None:
+        self._container = av.open(
+            target, "w", format="mp4", options={"movflags": f"{flags}+use_metadata_tags", "flush_packets": "1"}
+        )
+        self._container.metadata.update(metadata)
+        self._has_sound = has_sound
+        self.frame_count = 0
+        self._sample_count = 0
+
+    def _begin(self, video: av.VideoStream, rate: Fraction) -> None:
+        """Take the picture track, at so many frames a second; the sound's track comes after it."""
+        self._video, self._tick = video, 1 / rate
+        self._audio = self._add_sound() if self._has_sound else None
+
+    def _add_sound(self) -> av.AudioStream:
+        return self._container.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=SOUND_BIT_RATE)
+
+    def _hear(self, samples: np.ndarray) -> None:
+        if not len(samples) or self._audio is None:
+            return
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, self._sample_count, Fraction(1, SOUND_RATE)
+        self._sample_count += len(samples)
+        self._container.mux(self._audio.encode(frame))
+
+    def _finish_sound(self) -> None:
+        # Both tracks end together, so that the next stretch can be appended without a gap.
+        missing = round(self.frame_count * self._tick * SOUND_RATE) - self._sample_count
+        self._hear(np.zeros(max(0, missing), np.float32))
+        if self._audio is not None:
+            self._container.mux(self._audio.encode(None))
+
+    def discard(self) -> None:
+        """Give back what the encoder holds, whether or not it was closed."""
+        self._container.close()
+
+
+class Encoder(_Muxer, ABC):
     """Pictures and sound into one container; what is ready to be sent comes out as fragments."""
 
     def __init__(
@@ -62,25 +104,16 @@ class Encoder(ABC):
         *,
         has_sound: bool = True,
     ) -> None:
-        self._container = av.open(
-            target, "w", format="mp4", options={"movflags": f"{flags}+use_metadata_tags", "flush_packets": "1"}
-        )
-        self._container.metadata.update(metadata)
+        super().__init__(target, metadata, flags, has_sound=has_sound)
         rate = Fraction(video.fps).limit_denominator(1001)
-        self._video = self._container.add_stream("libx264", rate=rate)
-        self._video.width, self._video.height, self._video.pix_fmt = video.width, video.height, "yuv420p"
-        self._video.options = {"crf": str(video.crf), "preset": video.preset} | options
-        context = self._video.codec_context
+        stream = self._container.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
+        stream.options = {"crf": str(video.crf), "preset": video.preset} | options
+        context = stream.codec_context
         context.thread_count = video.threads
         context.color_primaries = context.color_trc = REC_709
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        self._audio = self._add_sound() if has_sound else None
-        self._tick = 1 / rate
-        self.frame_count = 0
-        self._sample_count = 0
-
-    def _add_sound(self) -> av.AudioStream:
-        return self._container.add_stream("aac", rate=SOUND_RATE, layout="mono", bit_rate=SOUND_BIT_RATE)
+        self._begin(stream, rate)
 
     def hear(self, samples: np.ndarray) -> None:
         """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
@@ -93,14 +126,6 @@ class Encoder(ABC):
     @abstractmethod
     def close(self) -> list[Fragment]:
         """Complete the video; returns the last fragments."""
-
-    def _hear(self, samples: np.ndarray) -> None:
-        if not len(samples) or self._audio is None:
-            return
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None], np.float32), "fltp", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, self._sample_count, Fraction(1, SOUND_RATE)
-        self._sample_count += len(samples)
-        self._container.mux(self._audio.encode(frame))
 
     def _count(self) -> int:
         """The next frame's number."""
@@ -115,20 +140,37 @@ class Encoder(ABC):
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         self._container.mux(self._video.encode(frame))
 
-    def _pad_sound(self) -> None:
-        # Both tracks end together, so that the next stretch can be appended without a gap.
-        missing = round(self.frame_count * self._tick * SOUND_RATE) - self._sample_count
-        self._hear(np.zeros(max(0, missing), np.float32))
-
-    def discard(self) -> None:
-        """Give back what the encoder holds, whether or not it was closed."""
+    def _finish(self) -> None:
+        self._finish_sound()
+        self._container.mux(self._video.encode(None))
         self._container.close()
 
-    def _finish(self) -> None:
-        self._pad_sound()
-        if self._audio is not None:
-            self._container.mux(self._audio.encode(None))
-        self._container.mux(self._video.encode(None))
+
+class Splice(_Muxer):
+    """Joins pieces that were encoded apart to a progressive MP4, its index at the front, and adds their sound."""
+
+    def __init__(self, path: Path, metadata: dict[str, str]) -> None:
+        super().__init__(str(path), metadata, "faststart")
+
+    def append(self, piece: Path, samples: np.ndarray) -> None:
+        """Add a piece, as MovieFile writes them, without coding it anew, and float32 mono sound at 48 kHz."""
+        with av.open(str(piece)) as container:
+            source = container.streams.video[0]
+            if not self.frame_count:
+                self._begin(self._container.add_stream_from_template(source), source.average_rate)
+            begin = round(self.frame_count * self._tick / source.time_base)
+            self._hear(samples)
+            for packet in container.demux(source):
+                if packet.size:
+                    packet.pts, packet.dts = packet.pts + begin, packet.dts + begin
+                    packet.stream = self._video
+                    self._container.mux(packet)
+                    self.frame_count += 1
+
+    def close(self) -> None:
+        """Complete the file."""
+        if self.frame_count:
+            self._finish_sound()
         self._container.close()
 
 

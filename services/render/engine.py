@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -25,19 +26,44 @@ class Expression:
     head_motion: float = 1.0
 
 
+class Passage(Protocol):
+    """Consecutive frames that have been heard and not drawn yet. Can be pickled: another process may draw them."""
+
+    first: int  # which frame of the utterance its first one is
+
+    def __len__(self) -> int: ...
+
+
 class Performance(ABC):
-    """One utterance of one avatar. Its methods block; iterating them does the work, picture by picture."""
+    """One utterance of one avatar. Its methods block; iterating them does the work, picture by picture.
+
+    A video file is heard by one performance and drawn by several that began alike, each in a process of its own.
+    """
 
     @abstractmethod
+    def hear(self, samples: np.ndarray) -> Iterator[Passage]:
+        """Take the next float32 mono speech at 16 kHz; yield the frames that became certain."""
+
+    @abstractmethod
+    def end(self) -> Iterator[Passage]:
+        """The speech is over: yield the remaining frames, so that they cover all of it."""
+
+    @abstractmethod
+    def draw(self, passage: Passage) -> Iterator[np.ndarray]:
+        """The RGB uint8 frames (H, W, 3) of a passage that was heard here, or by a performance that began alike."""
+
     def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        """Take the next float32 mono speech at 16 kHz; yield the RGB uint8 frames (H, W, 3) that became certain."""
+        """Hear and draw at once, as live speech is."""
+        for passage in self.hear(samples):
+            yield from self.draw(passage)
+
+    def flush(self) -> Iterator[np.ndarray]:
+        """The same for the end of the speech."""
+        for passage in self.end():
+            yield from self.draw(passage)
 
     def shut(self, start_s: float, end_s: float) -> None:  # noqa: B027 - optional: an engine may have no use for it
         """The lips are shut between two seconds of the utterance; told in order, before the speech they lie in."""
-
-    @abstractmethod
-    def flush(self) -> Iterator[np.ndarray]:
-        """The speech is over: yield the remaining frames, so that they cover all of it."""
 
     @property
     @abstractmethod

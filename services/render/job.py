@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from portrait.workers import most_workers
 from services.common.audio import decode_blocks
 from services.common.disk import require_space
 from services.common.jobs import child
 from services.common.storage import Storage
 from services.render import webvtt
-from services.render.avatars import Avatars
-from services.render.cast import Cast
-from services.render.encoding import SOUND_RATE, Format, MovieFile
+from services.render.cast import open_avatar
+from services.render.encoding import SOUND_RATE
 from services.render.engine import Expression
+from services.render.film import Film, Scene
 from services.render.generations import CLOSURES, FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
-from services.render.overlay import check_font, drawing
+from services.render.overlay import check_font
 from services.render.provenance import metadata
 from services.render.settings import RenderSettings
-from services.render.speaking import Speaking
 
 BYTES_PER_S = 2**20  # of 512×512 video, generously
 REPORT_EVERY_S = 0.5
@@ -54,39 +54,42 @@ def work(task: child.Task, report: child.Report) -> dict[str, Any]:
 def _film(
     task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage, speech: Path, video: Path
 ) -> int:
-    cues = []
+    processes = settings.job_processes or max(1, most_workers() // max(1, len(settings.job_devices)))
+    duration_s = task.spec["duration_s"]
+    film = Film(video, _scene(task, settings, storage, processes), metadata(task.id), rate=SOUND_RATE,
+                duration_s=duration_s, processes=processes)  # fmt: skip
+    pace = Pace(report, max(1, round(duration_s * film.fps)))
+    try:
+        for start_s, end_s in _closures(task, storage):
+            film.shut(start_s, end_s)
+        for block in decode_blocks(speech, SOUND_RATE):
+            film.push(block)
+            pace.tell(film.frame_count)
+        film.finish()
+        pace.tell(film.frame_count)
+    finally:
+        film.close()
+    return film.frame_count
+
+
+def _scene(task: child.Task, settings: RenderSettings, storage: Storage, processes: int) -> Scene:
+    cues: list[webvtt.Cue] = []
     if task.spec["subtitles"] and task.spec["burn_subtitles"]:
         cues = webvtt.parse(storage.read(f"{FOLDER}/{task.id}/{SUBTITLES}").decode())
         check_font(cues, settings.subtitle_font)
-    performer = Cast(Avatars(storage), settings).performer(task.spec["avatar"], task.spec["size"], task.device)
-    width, height, fps = performer.width, performer.height, performer.fps
-    text = settings.label_text if settings.visible_label else ""
-    speaking = Speaking(
-        performer.perform(0, Expression(**task.spec.get("expression", {}))),
-        MovieFile(
-            video,
-            Format(width, height, fps, settings.file_crf, settings.file_preset, settings.threads),
-            metadata(task.id),
-        ),
-        rate=SOUND_RATE,
-        fps=fps,
-        draw=drawing(cues, width, height, label_text=text, font_file=settings.subtitle_font),
+    threads = settings.threads if processes == 1 else 1
+    chosen = settings.model_copy(update={"threads": threads}).model_dump_json()
+    return Scene(
+        open_avatar,
+        (chosen, task.spec["avatar"], task.spec["size"], task.device),
+        Expression(**task.spec.get("expression", {})),
+        settings.file_crf,
+        settings.file_preset,
+        settings.threads,
+        tuple(cues),
+        settings.label_text if settings.visible_label else "",
+        settings.subtitle_font,
     )
-    total = max(1, round(task.spec["duration_s"] * fps))
-    pace = Pace(report, total)
-    try:
-        for start_s, end_s in _closures(task, storage):
-            speaking.shut(start_s, end_s)
-        for block in decode_blocks(speech, SOUND_RATE):
-            for _ in speaking.push(block):
-                pass
-            pace.tell(speaking.frame_count)
-        for _ in speaking.finish():
-            pass
-        pace.tell(speaking.frame_count)
-    finally:
-        speaking.close()
-    return speaking.frame_count
 
 
 def _closures(task: child.Task, storage: Storage) -> list[tuple[float, float]]:

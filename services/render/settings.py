@@ -35,6 +35,9 @@ class RenderSettings(ServiceSettings):
     threads: int = Field(2, ge=1)
     """Processor threads that one calculation uses."""
 
+    job_processes: int = Field(0, ge=0)
+    """Processes that draw one video together; 0 for as many as there are processors and memory for."""
+
     max_streams: int = Field(4, ge=1)
     """Replies rendered live at the same time; more are answered RESOURCE_EXHAUSTED."""
 

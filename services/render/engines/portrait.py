@@ -16,7 +16,7 @@ from portrait.synthesis import Synthesizer
 from portrait.video import FRAME_RATE
 from services.common.engine import EngineInfo
 from services.common.errors import Unavailable
-from services.render.engine import Expression, Performance, Performer, RenderEngine
+from services.render.engine import Expression, Passage, Performance, Performer, RenderEngine
 from services.render.settings import RenderSettings
 
 
@@ -65,14 +65,17 @@ class _Performance(Performance):
     def __init__(self, speaking: Speaking) -> None:
         self._speaking = speaking
 
-    def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
-        return self._speaking.push(samples)
+    def hear(self, samples: np.ndarray) -> Iterator[Passage]:
+        return self._speaking.hear(samples)
 
     def shut(self, start_s: float, end_s: float) -> None:
         self._speaking.shut(start_s, end_s)
 
-    def flush(self) -> Iterator[np.ndarray]:
-        return self._speaking.flush()
+    def end(self) -> Iterator[Passage]:
+        return self._speaking.end()
+
+    def draw(self, passage: Passage) -> Iterator[np.ndarray]:
+        return self._speaking.draw(passage)
 
     @property
     def next_frame_index(self) -> int:

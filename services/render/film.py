@@ -1,0 +1,146 @@
+"""A video file: heard in one go, drawn and encoded in pieces by as many processes as there are, and joined again.
+
+How many draw changes nothing of what comes out: pieces are as long for one process as for many.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from portrait.workers import AHEAD, Workers
+from services.common.audio import Resampler
+from services.render.encoding import SOUND_RATE, Format, MovieFile, Splice
+from services.render.engine import SAMPLE_RATE, Expression, Passage, Performer
+from services.render.overlay import drawing
+from services.render.webvtt import Cue
+
+PIECE_S = 4.0
+"""Speech in a piece. Each begins with a keyframe, so shorter ones make larger files."""
+WORTH_S = 10.0
+"""Speech for which it is worth to start another process."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that a process must know to draw pieces of a video. Can be pickled, and compared."""
+
+    open: Callable[..., Performer]
+    """An importable function that loads the avatar, and what it is called with."""
+    arguments: tuple[Hashable, ...]
+    expression: Expression = Expression()
+    crf: int = 14
+    preset: str = "veryfast"
+    threads: int = 2
+    """Threads that encode a piece."""
+    cues: tuple[Cue, ...] = ()
+    """Subtitles to burn in."""
+    label_text: str = ""
+    font_file: str = ""
+
+
+class Film:
+    """One video being made. Memory does not grow with its length."""
+
+    def __init__(
+        self, path: Path, scene: Scene, metadata: dict[str, str], *, rate: int, duration_s: float, processes: int = 1
+    ) -> None:
+        """`rate` is that of the samples pushed, in Hz; up to so many `processes` draw, fewer what is short."""
+        self._path, self._scene = path, scene
+        self._workers = Workers(min(processes, math.ceil(duration_s / WORTH_S)))
+        self._stage = _stage(scene)
+        self._performance = self._stage.performance
+        self._ears, self._track = Resampler(rate, SAMPLE_RATE), Resampler(rate, SOUND_RATE)
+        self._length, self._speech = round(PIECE_S * rate), np.zeros(0, np.float32)
+        self._splice = Splice(path, metadata)
+        self._pieces: deque[tuple[Path, np.ndarray, Future[None]]] = deque()
+        self._shot = 0
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self._stage.performer.fps
+
+    @property
+    def frame_count(self) -> int:
+        """Frames in the file so far."""
+        return self._splice.frame_count
+
+    def shut(self, start_s: float, end_s: float) -> None:
+        """The lips are shut between two seconds of the utterance; told in order, before the speech they lie in."""
+        self._performance.shut(start_s, end_s)
+
+    def push(self, samples: np.ndarray) -> None:
+        """Take float32 mono speech."""
+        self._speech = np.concatenate([self._speech, samples])
+        while len(self._speech) >= self._length:
+            piece, self._speech = np.split(self._speech, [self._length])
+            self._shoot([*self._performance.hear(self._ears.push(piece))], self._track.push(piece))
+
+    def finish(self) -> None:
+        """The speech is over: complete the video."""
+        heard = np.concatenate([self._ears.push(self._speech), self._ears.flush()])
+        passages = [*self._performance.hear(heard), *self._performance.end()]
+        self._shoot(passages, np.concatenate([self._track.push(self._speech), self._track.flush()]))
+        while self._pieces:
+            self._join()
+        self._splice.close()
+
+    def close(self) -> None:
+        """Give back what it holds; also when it was broken off."""
+        self._workers.close()
+        self._performance.close()
+        _stage.cache_clear()
+        self._splice.discard()
+        for piece, _, _ in self._pieces:
+            piece.unlink(missing_ok=True)
+
+    def _shoot(self, passages: list[Passage], sound: np.ndarray) -> None:
+        piece = self._path.with_name(f"{self._path.stem}-{self._shot}.mp4")
+        self._shot += 1
+        self._pieces.append((piece, sound, self._workers.submit(_shoot, self._scene, passages, piece)))
+        while len(self._pieces) >= AHEAD * self._workers.count:
+            self._join()
+
+    def _join(self) -> None:
+        piece, sound, shot = self._pieces[0]
+        shot.result()
+        self._splice.append(piece, sound)
+        piece.unlink()
+        self._pieces.popleft()
+
+
+class _Stage:
+    """A scene made ready in one process."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.performer = scene.open(*scene.arguments)
+        self.performance = self.performer.perform(0, scene.expression)
+        width, height, self._fps = self.performer.width, self.performer.height, self.performer.fps
+        self._format = Format(width, height, self._fps, scene.crf, scene.preset, scene.threads)
+        self._draw = drawing([*scene.cues], width, height, label_text=scene.label_text, font_file=scene.font_file)
+
+    def shoot(self, passages: list[Passage], path: Path) -> None:
+        """Draw and encode a piece."""
+        movie = MovieFile(path, self._format, {}, has_sound=False)
+        try:
+            for passage in passages:
+                for index, picture in enumerate(self.performance.draw(passage), passage.first):
+                    movie.show(self._draw(picture, index / self._fps))
+            movie.close()
+        finally:
+            movie.discard()
+
+
+_stage = functools.lru_cache(maxsize=1)(_Stage)
+
+
+def _shoot(scene: Scene, passages: list[Passage], path: Path) -> None:
+    _stage(scene).shoot(passages, path)
