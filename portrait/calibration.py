@@ -7,14 +7,13 @@ from itertools import islice
 
 import numpy as np
 
-from portrait import video
 from portrait.face import Renderer
 from portrait.metrics import aperture
 from portrait.preparing import FRAMES, LANDMARKS, load_shapes
 from portrait.segments import runs
 from portrait.synthesis import BATCH
 from portrait.tracking import Tracker
-from portrait.video import FRAME_RATE, Frame
+from portrait.video import Frame, stretch
 from portrait.workspace import Workspace
 
 LENGTH = 240
@@ -28,12 +27,12 @@ def measure_overdraw(work: Workspace, renderer: Renderer) -> float:
     training = arrays["training"].astype(bool)
     start, end = max(runs(training), key=lambda run: run[1] - run[0])
     end = min(end, start + LENGTH)
-    pictures = islice(video.frames(work.path(FRAMES), start_s=start / FRAME_RATE), end - start)
+    pictures = stretch(work.path(FRAMES), start, end)
 
     def drawn() -> Iterator[Frame]:
         for first in range(start, end, BATCH):
             span = slice(first, min(first + BATCH, end))
-            batch = [picture for _, picture in islice(pictures, BATCH)]
+            batch = list(islice(pictures, BATCH))
             mouths = shape.expand(arrays["coefficients"][span], arrays["base"][span])
             yield from renderer.render(batch, arrays["matrices"][span], mouths, mouths)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,6 +83,34 @@ class FaceData:
     def _jittered(self, index: int, rng: np.random.Generator, noise: float) -> Floats:
         amounts = rng.normal(0, noise, len(self.spread)).astype(np.float32)
         return self.mouths[index] + np.tensordot(amounts, self.spread, axes=1)
+
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+
+
+class Batches:
+    """The batches of a training by step, prepared ahead by threads; each depends on the seed and its step only."""
+
+    AHEAD = 8
+
+    def __init__(self, data: FaceData, size: int, noise: float, seed: int, threads: int) -> None:
+        self._data, self._size, self._noise, self._seed = data, size, noise, seed
+        self._threads = ThreadPoolExecutor(threads, "batches")
+        self._ahead: dict[int, Future[Batch]] = {}
+
+    def __getitem__(self, step: int) -> Batch:
+        """What `FaceData.batch` gives for a step."""
+        for each in range(step, step + self.AHEAD):
+            if each not in self._ahead:
+                self._ahead[each] = self._threads.submit(self._prepare, each)
+        return self._ahead.pop(step).result()
+
+    def _prepare(self, step: int) -> Batch:
+        return self._data.batch(self._size, np.random.default_rng([self._seed, step]), self._noise)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(cancel_futures=True)
 
 
 def mouth_weight(mouth: Floats, canon: Canon) -> NDArray[np.uint8]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 HIGH_DEFINITION = 720
@@ -24,12 +24,20 @@ CANCELLED = 0.05
 """A mean of the channels with less than this share of the louder one's energy: they are in opposite phase."""
 
 
+class Converters:
+    """What turns the frames of one track into pictures. Setting up a conversion costs more than doing it."""
+
+    def __init__(self) -> None:
+        self.rgb, self.thumbnail = VideoReformatter(), VideoReformatter()
+
+
 @dataclass(frozen=True)
 class Still:
     """A decoded frame and its pixels' shape."""
 
     frame: av.VideoFrame
-    aspect: Fraction | None
+    aspect: Fraction | None = None
+    converters: Converters = field(default_factory=Converters)
 
     @property
     def rotation(self) -> int:
@@ -54,22 +62,24 @@ class Still:
         size = tuple(max(2, round(scale * length)) for length in self.size)
         width, height = size[::-1] if self._turns % 2 else size
         shrunk = width * height < self.frame.width * self.frame.height
-        picture = self.frame.reformat(
-            width, height, "rgb24", src_colorspace=_colours(self.frame),
+        picture = self.converters.rgb.reformat(
+            self.frame, width, height, "rgb24", src_colorspace=_colours(self.frame),
             interpolation=Interpolation.AREA if shrunk else Interpolation.BILINEAR,
         ).to_ndarray()  # fmt: skip
         return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
 
     def thumbnail(self) -> NDArray[np.int16]:
         """(96, 96) single pixels of the luminance, as stored: enough to know a copy by, and next to free."""
-        return self.frame.reformat(96, 96, "gray", interpolation=Interpolation.POINT).to_ndarray().astype(np.int16)
+        small = self.converters.thumbnail.reformat(self.frame, 96, 96, "gray", interpolation=Interpolation.POINT)
+        return small.to_ndarray().astype(np.int16)
 
 
 def pictures(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[tuple[float, Still]]:
     """Yield (seconds, still) in the order of showing; damaged packets cost only themselves, a broken tail ends it."""
     clock = _decoding_times(container, stream) if container.format.name == "avi" else []
+    converters = Converters()
     for index, frame in enumerate(_decoded(container, stream)):
-        still = Still(frame, stream.sample_aspect_ratio)
+        still = Still(frame, stream.sample_aspect_ratio, converters)
         if index < len(clock):
             yield clock[index], still
         else:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.comparison import Comparison, follow, pictures
-from portrait.face import Face
+from portrait.face import Face, Renderer
 from portrait.geometry import Canon, Floats, paste
 from portrait.metrics import Measurement, aperture, correlation, measure
 from portrait.motion import Motion, Speech
@@ -19,15 +22,28 @@ from portrait.shape import inner_gap
 from portrait.showing import showing
 from portrait.synthesis import BATCH
 from portrait.tracking import Track
-from portrait.video import Frame, Movie
+from portrait.video import Frame, Movie, stretch
+from portrait.workers import Workers
 from portrait.workspace import Workspace
 
 HELD_OUT_MOVIE = "held-out.mp4"
+FILMS = ("spoken", "rolled", "closed_mouth", "looped_mouth", "mean_crop", "true_shapes")
 Metrics = dict[str, float]
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """A film of the held-out part, measured and followed."""
+
+    measured: Measurement
+    track: Track
+
+
 class HeldOut:
-    """The held-out part of a clip, drawn by an avatar in training from its sound alone, and the baselines beside it."""
+    """The held-out part of a clip, drawn by an avatar in training from its sound alone, and the baselines beside it.
+
+    Can be pickled: what draws is made anew in every process.
+    """
 
     def __init__(self, work: Workspace, motion: Motion, shift: int) -> None:
         self._work = work
@@ -42,47 +58,79 @@ class HeldOut:
 
     def drawn_by(self, face: Face, device: str = "auto") -> HeldOut:
         """Use this face from now on."""
-        self._renderer, self._overdraw = face.renderer(self._canon, device), face.overdraw
+        self._face, self._device = face, device
+        self.__dict__.pop("_renderer", None)
         return self
 
-    def metrics(self) -> Metrics:
-        """Metrics of the speech-driven face, H.264-decoded, with the wrong sound's correlation as a leak control."""
-        track = self._film(self._drawn(self._heard), self._work.path(HELD_OUT_MOVIE))
-        measured = self._measured(self._work.path(HELD_OUT_MOVIE), track)
-        half = self._count // 2
-        rolled = self._measure_lips(self._drawn(np.roll(self._heard, half, axis=0)))
-        figures = measured.metrics | {"aperture_correlation_rolled": rolled}
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_renderer"}
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        return self._face.renderer(self._canon, self._device)
+
+    def judge(self, workers: Workers, on_step: Callable[[int, int], None]) -> tuple[Metrics, dict[str, Metrics]]:
+        """Metrics of the speech-driven face, H.264-decoded, with the wrong sound's correlation as a leak control.
+
+        And those of a closed mouth, a looped training mouth and the mean crop, pasted into the same frames, and of the
+        true shapes, drawn. Each is one piece of work.
+        """
+        films: dict[str, _Watched] = {}
+        for name, watched in zip(FILMS, workers.map(self._watch, FILMS), strict=True):
+            films[name] = watched
+            on_step(len(films), len(FILMS))
+        spoken, rolled = films.pop("spoken"), films.pop("rolled")
+        leak = correlation(aperture(self._points[: len(rolled.track)]), aperture(rolled.track.points))
+        figures = spoken.measured.metrics | {"aperture_correlation_rolled": leak}
         figures |= {"shape_correlation": self.heard()["shape_correlation"]}
-        self._outcome = Measurement(figures, measured.series), track
-        return figures
+        self._outcome = Measurement(figures, spoken.measured.series), spoken.track
+        return figures, {name: watched.measured.metrics for name, watched in films.items()}
 
     def comparison(self, baselines: dict[str, Metrics]) -> Comparison:
-        """What `metrics` has found, with the pictures that a report shows."""
+        """What `judge` has found, with the pictures that a report shows."""
         measured, track = self._outcome
-        made = pictures(self._work.path(HELD_OUT_MOVIE))
+        made = pictures(self._movie("spoken"))
         shown = showing(self._true(), made, self._points[: len(track)], track.points,
                         np.array(measured.series["lmd_iod"]))  # fmt: skip
         unmeasured: dict[str, float | str] = {"not_measured": "no-checkpoint"}
         return Comparison("same-frames", len(track), measured, unmeasured, (), shown, baselines)
 
-    def baselines(self) -> dict[str, Metrics]:
-        """A closed mouth, a looped training mouth and the mean crop, pasted the same way; and the true shapes drawn."""
-        crops = load_crops(self._work)
-        usable = np.flatnonzero(self._arrays["training"])
-        rest = np.square(self._arrays["coefficients"][usable] - self._arrays["rest"]).sum(axis=1)
-        closed = np.asarray(crops[usable[rest.argmin()]])
-        mean = np.mean([crops[i] for i in usable[:: max(1, len(usable) // 500)]], axis=0).round().astype(np.uint8)
-        loop = [usable[i % len(usable)] for i in range(self._count)]
-        return {
-            "closed_mouth": self._measure(self._pasted(closed for _ in loop)),
-            "looped_mouth": self._measure(self._pasted(np.asarray(crops[i]) for i in loop)),
-            "mean_crop": self._measure(self._pasted(mean for _ in loop)),
-            "true_shapes": self._measure(self._drawn(self._held("coefficients"))),
-        }
-
     def coded_truth(self) -> Metrics:
         """The true frames through the same H.264: the best that anything drawn could score."""
-        return self._measure(self._true())
+        return self._watch("coded_truth").measured.metrics
+
+    def _watch(self, name: str) -> _Watched:
+        """Film what is asked for, and look at it."""
+        movie = self._movie(name)
+        track = self._film(self._scene(name), movie)
+        pairs = zip(self._true(), pictures(movie), strict=False)
+        measured = measure(islice(pairs, len(track)), self._points[: len(track)], track.points)
+        if name != "spoken":
+            movie.unlink()
+        return _Watched(measured, track)
+
+    def _movie(self, name: str) -> Path:
+        return self._work.path(HELD_OUT_MOVIE if name == "spoken" else f"{name}.mp4")
+
+    def _scene(self, name: str) -> Iterator[Frame]:
+        """The held-out frames as they are filmed under a name."""
+        drawn = {"spoken": self._heard, "rolled": np.roll(self._heard, self._count // 2, axis=0),
+                 "true_shapes": self._held("coefficients")}  # fmt: skip
+        if name in drawn:
+            return self._drawn(drawn[name])
+        return self._true() if name == "coded_truth" else self._pasted(self._crops(name))
+
+    def _crops(self, name: str) -> Iterator[Frame]:
+        """The training crops that a baseline pastes."""
+        crops = load_crops(self._work)
+        usable = np.flatnonzero(self._arrays["training"])
+        if name == "looped_mouth":
+            return (np.asarray(crops[usable[i % len(usable)]]) for i in range(self._count))
+        if name == "mean_crop":
+            some = [crops[i] for i in usable[:: max(1, len(usable) // 500)]]
+            return repeat(np.mean(some, axis=0).round().astype(np.uint8))
+        rest = np.square(self._arrays["coefficients"][usable] - self._arrays["rest"]).sum(axis=1)
+        return repeat(np.asarray(crops[usable[rest.argmin()]]))
 
     def sheet(self, columns: int = 4) -> Frame:
         """True frames above what is drawn from their sound, spread over the stretch."""
@@ -126,7 +174,7 @@ class HeldOut:
         }
 
     def _drawn(self, coefficients: Floats) -> Iterator[Frame]:
-        mouths = self._mouths(self._shape.overdrawn(coefficients, self._arrays["rest"], self._overdraw))
+        mouths = self._mouths(self._shape.overdrawn(coefficients, self._arrays["rest"], self._face.overdraw))
         footage = self._true()
         for first in range(0, self._count, BATCH):
             batch = list(islice(footage, BATCH))
@@ -140,24 +188,8 @@ class HeldOut:
         for picture, crop, matrix in triples:
             yield paste(picture, crop, canon.feather, matrix)
 
-    def _measure(self, made: Iterator[Frame]) -> Metrics:
-        target = self._work.path("baseline.mp4")
-        metrics = self._measured(target, self._film(made, target)).metrics
-        target.unlink()
-        return metrics
-
-    def _measured(self, movie: Path, track: Track) -> Measurement:
-        pairs = zip(self._true(), pictures(movie), strict=False)
-        return measure(islice(pairs, len(track)), self._points[: len(track)], track.points)
-
     def _true(self) -> Iterator[Frame]:
-        return islice(pictures(self._work.path(FRAMES), self._start), self._count)
-
-    def _measure_lips(self, made: Iterator[Frame]) -> float:
-        target = self._work.path("rolled.mp4")
-        track = self._film(made, target)
-        target.unlink()
-        return correlation(aperture(self._points[: len(track)]), aperture(track.points))
+        return stretch(self._work.path(FRAMES), self._start, self._stop)
 
     def _film(self, made: Iterator[Frame], target: Path) -> Track:
         first = next(made)

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from portrait.dataset import FaceData
-from portrait.device import Crew, bfloat16_is_quick
+from portrait.dataset import Batches, FaceData
+from portrait.device import Crew, Recorded, bfloat16_is_quick
 from portrait.network import FaceNet, widths
 
 RATE = 1e-3
@@ -27,6 +27,8 @@ SKIN_WEIGHT, MOUTH_WEIGHT = 0.55, 3.3
 DETAIL_WEIGHT = 1.0
 AVERAGING = 0.998
 CHECKPOINT_EVERY_S = 20.0
+BATCH_THREADS = 4
+"""That prepare batches. A GPU learns faster than one does; more would wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,13 @@ class FaceTrainer:
         self._data, self._budget, self._seed, self._device, self._key = data, budget, seed, device, key
         self._net = FaceNet(widths(width)).to(device, memory_format=torch.channels_last)
         self._average = copy.deepcopy(self._net).requires_grad_(False)
-        self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=RATE, weight_decay=1e-3)
+        # Tensors, since a recorded step reads from them what changes.
+        self._rate, self._behind = torch.tensor(RATE, device=device), torch.tensor(1.0, device=device)
+        self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=self._rate, weight_decay=1e-3, fused=True,
+                                            capturable=device.type == "cuda")  # fmt: skip
+        self._learn_batch = Recorded(self._learn_from, device)
+        threads = min(BATCH_THREADS, torch.get_num_threads())
+        self._batches = Batches(data, budget.batch, CONTOUR_NOISE, seed, threads)
         mask = torch.from_numpy(data.canon.mask).to(device).float()[None, None] / 255
         self._mask = mask
         self._step, self._seconds = 0, 0.0
@@ -93,6 +101,7 @@ class FaceTrainer:
             self._train(checkpoint, crew, on_step)
         finally:
             crew.dismiss()
+            self._batches.close()
         self.save(checkpoint)
 
     def _train(self, checkpoint: Path, crew: Crew, on_step: Callable[[Moment], None]) -> None:
@@ -111,11 +120,14 @@ class FaceTrainer:
 
     def learn(self, fraction: float) -> float:
         """One batch, with the rates of that part of the run; returns the loss."""
-        rng = np.random.default_rng([self._seed, self._step])
-        ring, true, contours, mouth = (self._put(a) for a in self._data.batch(self._budget.batch, rng, CONTOUR_NOISE))
-        ring, true = (x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for x in (ring, true))
         self._set_rates(fraction)
         self._net.train()
+        return float(self._learn_batch(*map(torch.from_numpy, self._batches[self._step])))
+
+    def _learn_from(self, ring: Tensor, true: Tensor, contours: Tensor, mouth: Tensor) -> Tensor:
+        """One step from a batch as `FaceData.batch` gives it; returns the loss."""
+        ring, true, contours, mouth = (each.float() / 255 for each in (ring, true, contours, mouth))
+        ring, true = (x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for x in (ring, true))
         with self._autocast():
             made = self._net(mask_out(ring, self._mask), contours)
         made = made.float()
@@ -126,28 +138,26 @@ class FaceTrainer:
         nn.utils.clip_grad_norm_(self._net.parameters(), 1.0)
         self._optimizer.step()
         self._follow()
-        return float(loss.detach())
-
-    def _put(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self._device).float() / 255
+        return loss.detach()
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=bfloat16_is_quick(self._device))
+        quick = bfloat16_is_quick(self._device)
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=quick, cache_enabled=False)
 
     def _set_rates(self, fraction: float) -> None:
         warm = min(1.0, (self._step + 1) / 50)
         rate = RATE * warm * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * fraction)))
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"].fill_(rate)
+        self._behind.fill_(1 - min(AVERAGING, (1 + self._step) / (10 + self._step)))
 
     def _follow(self) -> None:
         """Move the averaged weights along; early on faster, so that they never lag behind a short run."""
-        keep = min(AVERAGING, (1 + self._step) / (10 + self._step))
         with torch.no_grad():
             pairs = zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True)
             for mean, now in pairs:
                 if mean.dtype.is_floating_point:
-                    mean.lerp_(now, 1 - keep)
+                    mean.lerp_(now, self._behind)
                 else:
                     mean.copy_(now)
 

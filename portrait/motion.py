@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from portrait.geometry import Floats
 from portrait.hearing import FUTURE, PAST, Speech, State, compact, frames_in, learn_scale, window
 from portrait.kernel import fit_kernel, predict_kernel
 from portrait.motion_net import MotionNet, fit_net, pairs
+from portrait.workers import Workers
 
 __all__ = ["FUTURE", "PAST", "Motion", "Speech", "shutting", "train_motion", "window"]
 
@@ -91,11 +93,13 @@ def train_motion(
     seed: int,
     steps: int = STEPS,
     nets: int = NETS,
+    workers: Workers | None = None,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Motion:
     """Fit the ensemble on coefficients (N, 12) of the training frames; the first speech is the clean one.
 
-    `usable` (N,) leaves out frames without a face; `aperture` (12,) is how coefficients open the lips.
+    `usable` (N,) leaves out frames without a face; `aperture` (12,) is how coefficients open the lips. `on_step` hears
+    of each net that is done. The nets are fitted by `workers`, one after another without.
     """
     clean = speeches[0].features[: 4 * len(coefficients)]
     state: State = learn_scale(clean[usable.repeat(4)[: len(clean)]]) | {
@@ -104,13 +108,23 @@ def train_motion(
         "closed": np.quantile(coefficients[usable] @ aperture, [0.05]).astype(np.float32),
     }  # fmt: skip
     heard = [Speech(compact(s.features, state).astype(np.float32), s.shift) for s in speeches]
+    fit = partial(_fit, heard, coefficients, usable, aperture, steps)
+    workers = workers or Workers(1)
+    fitted = [workers.submit(fit, each) for each in range(seed, seed + nets)]
     state |= fit_kernel(heard[0], coefficients, usable)
-    for index in range(nets):
-        torch.manual_seed(seed + index)
-        net, rng = MotionNet(), np.random.default_rng(seed + index)
-        offset = index * steps
-        with one_thread():
-            fit_net(net, heard, coefficients, usable, aperture, rng, steps,
-                    lambda step, loss, offset=offset: on_step(offset + step, steps * nets, loss))  # fmt: skip
-        state |= {f"net{index}.{k}": v.numpy() for k, v in net.state_dict().items()}
+    for index, done in enumerate(fitted):
+        net, loss = done.result()
+        state |= {f"net{index}.{name}": value for name, value in net.items()}
+        on_step(index + 1, nets, loss)
     return Motion(state)
+
+
+def _fit(
+    heard: list[Speech], coefficients: Floats, usable: NDArray[np.bool_], aperture: Floats, steps: int, seed: int
+) -> tuple[State, float]:
+    """The weights of one net of the ensemble, and its last loss."""
+    torch.manual_seed(seed)
+    net = MotionNet()
+    with one_thread():
+        loss = fit_net(net, heard, coefficients, usable, aperture, np.random.default_rng(seed), steps)
+    return {name: value.numpy() for name, value in net.state_dict().items()}, loss

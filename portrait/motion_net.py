@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -68,15 +66,15 @@ def pairs(windowed: Floats) -> Floats:
 
 def fit_net(
     net: MotionNet, speeches: list[Speech], coefficients: Floats, usable: NDArray[np.bool_], aperture: Floats,
-    rng: np.random.Generator, steps: int, on_step: Callable[[int, float], None],
-) -> None:  # fmt: skip
-    """Teach coefficients (N, 12) on compact speeches; `aperture` (12,) is how they open the lips."""
+    rng: np.random.Generator, steps: int,
+) -> float:  # fmt: skip
+    """Teach coefficients (N, 12) on compact speeches; `aperture` (12,) is how they open the lips. Returns the loss."""
     optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     opening = torch.from_numpy(aperture / (np.linalg.norm(aperture) + 1e-9)).float()[None, :, None]
     starts = _starts(usable)
     net.train()
-    for step in range(steps):
+    for _ in range(steps):
         heard, wanted, counted = _batch(speeches, coefficients, usable, starts, rng)
         error = (net(heard) - wanted) * counted
         gap = (error * opening).sum(dim=1)
@@ -85,8 +83,8 @@ def fit_net(
         loss.backward()
         optimizer.step()
         schedule.step()
-        on_step(step + 1, loss.item())
     net.eval()
+    return loss.item()
 
 
 def _starts(usable: NDArray[np.bool_]) -> NDArray[np.intp]:

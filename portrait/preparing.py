@@ -20,6 +20,7 @@ from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.split import Split
 from portrait.tracking import STABLE, Tracker, fill
 from portrait.video import FRAME_RATE, Frame, Movie
+from portrait.workers import Workers
 from portrait.workspace import Arrays, Workspace
 
 FRAMES, TAKES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS, GALLERY = (
@@ -32,6 +33,8 @@ LEAST_TRAINING_S = 3.0
 SYNC_MS = 40
 """Lag at which speech best predicts the mouth of a clip in synchrony: lips move before they are heard."""
 WARPS = (0.9, 1.1)
+PIECE, LEAD = 250, 25
+"""Frames that are followed at once, and before them: by then where a face was first seen makes no difference."""
 Step = Callable[[int, int], None]
 
 
@@ -103,23 +106,36 @@ def fit(picture: Frame, size: int) -> Frame:
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def track(work: Workspace, frames: int, on_step: Step) -> dict[str, object]:
-    """Follow the face mesh through every frame."""
+def track(work: Workspace, frames: int, workers: Workers, on_step: Step) -> dict[str, object]:
+    """Follow the face mesh through every frame, in pieces."""
     seen: list[Floats | None] = []
-    glimpses = np.zeros((frames, 32, 32), np.uint8)
-    with Tracker() as tracker:
-        for index, (_, picture) in enumerate(video.frames(work.path(FRAMES))):
-            seen.append(_whole(tracker.landmarks(picture), picture))
-            glimpses[index] = glimpse(picture)
-            on_step(index + 1, frames)
+    glimpses: list[Frame] = []
+    starts = range(0, frames, PIECE)
+    stops = [min(start + PIECE, frames) for start in starts]
+    for points, small in workers.map(_track, [work.path(FRAMES)] * len(starts), starts, stops):
+        seen += points
+        glimpses += small
+        on_step(len(seen), frames)
     found = fill(seen)
     share = float(found.found.mean())
     if share < 0.5:
         raise RecordingError("no-face", f"A face was seen in only {share:.0%} of the frames.")
     work.save(
-        LANDMARKS, {"points": found.points, "found": found.found.astype(np.uint8), "glimpses": glimpses[: len(seen)]}
+        LANDMARKS, {"points": found.points, "found": found.found.astype(np.uint8), "glimpses": np.stack(glimpses)}
     )
     return {"frames": len(seen), "found": share}
+
+
+def _track(movie: Path, start: int, stop: int) -> tuple[list[Floats | None], list[Frame]]:
+    """The mesh in some frames, where there is one, and a glimpse of each."""
+    points, small = [], []
+    with Tracker() as tracker:
+        for index, picture in enumerate(video.stretch(movie, max(0, start - LEAD), stop), max(0, start - LEAD)):
+            found = _whole(tracker.landmarks(picture), picture)
+            if index >= start:
+                points.append(found)
+                small.append(glimpse(picture))
+    return points, small
 
 
 def _whole(points: Floats | None, picture: Frame) -> Floats | None:
@@ -130,7 +146,7 @@ def _whole(points: Floats | None, picture: Frame) -> Floats | None:
     return points if (mouth >= 0).all() and (mouth < picture.shape[1::-1]).all() else None
 
 
-def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
+def align(work: Workspace, split: Split, workers: Workers, on_step: Step) -> dict[str, object]:
     """Find the canonical crop, the mouth's shape model and the sound's offset, all on the training part only."""
     landmarks = work.load(LANDMARKS)
     points, found = landmarks["points"], landmarks["found"].astype(bool)
@@ -141,7 +157,7 @@ def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
     mouths, base = mouths_of(points, matrices, canon), pose_base(points, matrices, canon, segments, training)
     shape = fit_shape(mouths[training], base[training])
     coefficients = shape.project(mouths, base).astype(np.float32)
-    offset, shift = _listen(work, coefficients, training, on_step)
+    offset, shift = _listen(work, coefficients, training, workers, on_step)
     rest = _rest(coefficients[training], inner_gap(mouths[training]))
     work.save(SHAPES, {
         "template": canon.template, "iod": np.array([canon.iod], np.float32), "mask": canon.mask,
@@ -151,7 +167,7 @@ def align(work: Workspace, split: Split, on_step: Step) -> dict[str, object]:
         "training": training.astype(np.uint8), "held_out": np.array([held_out.start, held_out.stop], np.int64),
         "segments": np.array(segments, np.int64),
     })  # fmt: skip
-    crops = cut_crops(work, canon, matrices)
+    crops = cut_crops(work, canon, matrices, workers)
     gallery = choose_gallery(crops, mouths, np.flatnonzero(training), canon)
     work.save(GALLERY, {"crops": gallery.crops, "mouths": gallery.mouths})
     return {"offset_ms": offset, "shift": shift, "segments": len(segments), "iod": canon.iod, "side": canon.side}
@@ -190,14 +206,15 @@ def _rest(coefficients: Floats, gaps: Floats) -> Floats:
     return coefficients[gaps <= np.quantile(gaps, 0.1)].mean(axis=0).astype(np.float32)
 
 
-def _listen(work: Workspace, coefficients: Floats, usable: NDArray[np.bool_], on_step: Step) -> tuple[int, int]:
+def _listen(
+    work: Workspace, coefficients: Floats, usable: NDArray[np.bool_], workers: Workers, on_step: Step
+) -> tuple[int, int]:
     """Save features of the clean and the altered sound; returns the offset in ms, and as feature frames to shift by."""
-    sound = np.load(work.path(SOUND), mmap_mode="r", allow_pickle=False)
-    features: Arrays = {"clean": audio.features(np.asarray(sound))}
-    on_step(1, 4)
-    for index, (name, altered, warp) in enumerate(_altered(np.asarray(sound)), 2):
-        features[name] = audio.features(altered, warp=warp)
-        on_step(index, 4)
+    names = ("clean", *(f"warp{warp}" for warp in WARPS), "noisy")
+    features: Arrays = {}
+    for name, heard in zip(names, workers.map(_hear, [work.path(SOUND)] * len(names), names), strict=True):
+        features[name] = heard
+        on_step(len(features), len(names))
     work.save(SPEECH, features)
     last = int(np.flatnonzero(usable)[-1]) + 1  # what comes after it is held out, its sound too
     lag, scores = estimate(features["clean"][: 4 * last], coefficients[:last, :4], usable[:last])
@@ -205,27 +222,35 @@ def _listen(work: Workspace, coefficients: Floats, usable: NDArray[np.bool_], on
     return offset, round(offset / STEP_MS)
 
 
-def _altered(sound: Floats) -> Iterator[tuple[str, Floats, float]]:
-    """Other voices (vocal tract length) and a noisy room, for training that stands both."""
-    rng = np.random.default_rng(0)
-    level = float(np.sqrt((sound**2).mean())) + 1e-6
-    for warp in WARPS:
-        yield f"warp{warp}", sound, warp
-    white = rng.normal(0, 1, len(sound)).astype(np.float32)
-    yield "noisy", sound + white * level * 10 ** (-18 / 20), 1.0
+def _hear(path: Path, name: str) -> Floats:
+    """Features of the sound: clean, as another voice (vocal tract length), or in a noisy room: ears must stand all."""
+    sound: Floats = np.load(path, allow_pickle=False)
+    if name == "noisy":
+        level = float(np.sqrt((sound**2).mean())) + 1e-6
+        white = np.random.default_rng(0).normal(0, 1, len(sound)).astype(np.float32)
+        sound = sound + white * level * 10 ** (-18 / 20)
+    return audio.features(sound, warp=float(name.removeprefix("warp")) if name.startswith("warp") else 1.0)
 
 
-def cut_crops(work: Workspace, canon: Canon, matrices: Floats) -> NDArray[np.uint8]:
+def cut_crops(work: Workspace, canon: Canon, matrices: Floats, workers: Workers) -> NDArray[np.uint8]:
     """Write every frame's canonical crop to a memory-mapped file; returns them."""
     part = work.path(f"{CROPS}.part")
     shape = (len(matrices), canon.side, canon.side, 3)
-    crops = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-    for index, (_, picture) in enumerate(video.frames(work.path(FRAMES))):
-        crops[index] = cut_out(picture, matrices[index], canon.side)
-    crops.flush()
-    del crops
+    np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape).flush()
+    starts = range(0, len(matrices), PIECE)
+    moved = [matrices[start : start + PIECE] for start in starts]
+    for _ in workers.map(_cut, [work.path(FRAMES)] * len(starts), [part] * len(starts), starts, moved):
+        pass
     part.replace(work.path(CROPS))
     return load_crops(work)
+
+
+def _cut(movie: Path, target: Path, start: int, matrices: Floats) -> None:
+    crops = np.lib.format.open_memmap(target, mode="r+")
+    pictures = video.stretch(movie, start, start + len(matrices))
+    for index, (picture, matrix) in enumerate(zip(pictures, matrices, strict=True), start):
+        crops[index] = cut_out(picture, matrix, crops.shape[1])
+    crops.flush()
 
 
 def load_crops(work: Workspace) -> NDArray[np.uint8]:

@@ -35,11 +35,12 @@ from portrait.split import Split
 from portrait.trained_face import TrainedFace
 from portrait.video import CRF, FRAME_RATE, FrameReader, Movie
 from portrait.walk import Footage
+from portrait.workers import Workers, most_workers
 from portrait.workspace import Arrays, Workspace
 
 CHECKPOINT, FACE_WEIGHTS, REPORT_CARD = "face-checkpoint.safetensors", "face.safetensors", "report.html"
 PREVIEW_EVERY_S = 15.0
-RECIPE = 2
+RECIPE = 3
 """Raised whenever a stage leaves something else than it used to: old work folders then begin anew."""
 BASE_BITS = 0.28
 """Most bits for a pixel of the base footage: 14 MB for a minute at 512 px, however busy the picture."""
@@ -107,20 +108,24 @@ class _Run:
         self._last_preview = 0.0
         self._preview_before: Path | None = None  # kept one more round: somebody may just be reading it
         self._tail: HeldOut | None = None
+        self._workers = Workers(most_workers())
 
     def finish(self) -> Report:
         """Run every stage that is not done yet."""
-        self._run(STAGES)
+        with self._workers:
+            self._run(STAGES)
         return self._report()
 
     def listen(self) -> HeldOut:
         """Run the stages that need no image network."""
-        self._run(STAGES[: STAGES.index("face")])
+        with self._workers:
+            self._run(STAGES[: STAGES.index("face")])
         return self._held_out()
 
     def prepare(self) -> tuple[Workspace, int]:
         """Run the stages that learn nothing."""
-        self._run(STAGES[: STAGES.index("motion")])
+        with self._workers:
+            self._run(STAGES[: STAGES.index("motion")])
         return self._work, self._notes["align"]["offset_ms"]
 
     def _run(self, stages: tuple[str, ...]) -> None:
@@ -141,10 +146,10 @@ class _Run:
         return preparing.preprocess(self._recording, self._work, size, seconds, self._teller.step)
 
     def _track(self) -> Mapping[str, object]:
-        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._teller.step)
+        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._workers, self._teller.step)
 
     def _align(self) -> Mapping[str, object]:
-        return preparing.align(self._work, self._split, self._teller.step)
+        return preparing.align(self._work, self._split, self._workers, self._teller.step)
 
     def _motion(self) -> Mapping[str, object]:
         _, shape, arrays = load_shapes(self._work)
@@ -156,7 +161,7 @@ class _Run:
         speeches = [clean, *(Speech(each, shift) for _, each in sorted(features.items()))]
         motion = train_motion(speeches, arrays["coefficients"][:count], training[:count], shape.aperture,
                               seed=self._parameters.seed, steps=self._parameters.motion_steps,
-                              on_step=self._teller.step)  # fmt: skip
+                              workers=self._workers, on_step=self._teller.step)  # fmt: skip
         self._work.save(MOTION, motion.state)
         return {}
 
@@ -207,9 +212,7 @@ class _Run:
 
     def _evaluate(self) -> Mapping[str, object]:
         held_out = self._drawn_by(self._trained())
-        metrics = held_out.metrics()
-        self._teller.step(1, 3)
-        baselines = held_out.baselines()
+        metrics, baselines = held_out.judge(self._workers, self._teller.step)
         write_picture(self._work.path("held-out.jpg"), held_out.sheet(), width=2048)
         self._work.write_text(REPORT_CARD, page(held_out.comparison(baselines)))
         return {"metrics": metrics, "baselines": baselines}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +14,7 @@ from types import TracebackType
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from portrait import decoding
@@ -115,6 +117,24 @@ def frames(
         yield seconds, still.rgb(scale)
 
 
+def stretch(movie: Path, start: int, stop: int) -> Iterator[Frame]:
+    """Frames `start` to `stop` - 1 of a movie written with `seekable=True`, without decoding all that comes before."""
+    with _open(movie) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 2
+        container.seek(_ticks(start, stream), stream=stream)
+        for seconds, still in decoding.pictures(container, stream):
+            index = round(seconds * FRAME_RATE)
+            if index >= stop:
+                return
+            if index >= start:
+                yield still.rgb()
+
+
+def _ticks(index: int, stream: av.VideoStream) -> int:
+    return int(Fraction(index, FRAME_RATE) / (stream.time_base or Fraction(1, FRAME_RATE)))
+
+
 def stills(video: Path) -> Iterator[tuple[float, Still]]:
     """Yield every frame as (seconds since the first, still), not converted yet."""
     with _open(video) as container:
@@ -187,7 +207,13 @@ def audio(media: Path, *, rate: int = SAMPLE_RATE) -> Samples:
 
 
 class Movie:
-    """Writes H.264 (and AAC when sound is pushed) to an MP4 that appears under its name only when it is complete."""
+    """Writes H.264 (and AAC when sound is pushed) to an MP4 that appears under its name only when it is complete.
+
+    A thread of its own encodes while the next pictures are made.
+    """
+
+    AHEAD = 8
+    """Pictures that may wait for it."""
 
     def __init__(
         self,
@@ -216,21 +242,34 @@ class Movie:
         if most_bits is not None:
             self._video.options |= {"maxrate": str(most_bits), "bufsize": str(2 * most_bits)}
         context = self._video.codec_context
-        context.thread_count = 2
+        context.thread_count = 4
         # Named, because players guess otherwise: BT.709 (ITU-T H.273 code 1) in the usual narrow range.
         context.color_primaries = context.color_trc = REC_709
         context.colorspace, context.color_range = REC_709, ColorRange.MPEG
         self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound else None
         self._index = self._heard = 0
+        self._converter = VideoReformatter()
+        self._thread = ThreadPoolExecutor(1, "movie")
+        self._waiting: deque[Future[None]] = deque()
 
     def push(self, picture: Frame) -> None:
-        """Add one RGB frame."""
-        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
-        frame.pts, frame.time_base = self._index, Fraction(1, FRAME_RATE)
+        """Add one RGB frame, which must not change afterwards."""
+        self._waiting.append(self._thread.submit(self._encode, picture, self._index))
         self._index += 1
+        self._wait(self.AHEAD)
+
+    def _encode(self, picture: Frame, index: int) -> None:
+        frame = self._converter.reformat(
+            av.VideoFrame.from_ndarray(picture, format="rgb24"),
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
+        )  # fmt: skip
+        frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
         self._container.mux(self._video.encode(frame))
+
+    def _wait(self, most: int) -> None:
+        """Let no more than `most` pictures wait; what went wrong with one of them is raised here."""
+        while len(self._waiting) > most:
+            self._waiting.popleft().result()
 
     def hear(self, samples: Samples) -> None:
         """Add mono float32 sound at 16 kHz."""
@@ -239,12 +278,15 @@ class Movie:
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
         )
+        self._wait(0)
         frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, self._heard, Fraction(1, SAMPLE_RATE)
         self._heard += len(samples)
         self._container.mux(self._audio.encode(frame))
 
     def close(self) -> None:
         """Finish the file and give it its name."""
+        self._wait(0)
+        self._thread.shutdown()
         self._container.mux(self._video.encode(None))
         if self._audio is not None:
             self._container.mux(self._audio.encode(None))
@@ -253,6 +295,7 @@ class Movie:
 
     def discard(self) -> None:
         """Drop an unfinished file."""
+        self._thread.shutdown(cancel_futures=True)
         self._container.close()
         self._part.unlink(missing_ok=True)
 
@@ -262,10 +305,13 @@ class Movie:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+        try:
+            if kind is None:
+                self.close()
+                return
+        finally:
+            if self._part.exists():
+                self.discard()
 
 
 class FrameReader:
@@ -308,8 +354,7 @@ class _Cursor:
         if index == self._last:
             return self._picture
         if not self.reaches(index):
-            base = self._stream.time_base or Fraction(1, FRAME_RATE)
-            self._container.seek(int(Fraction(index, FRAME_RATE) / base), stream=self._stream)
+            self._container.seek(_ticks(index, self._stream), stream=self._stream)
             self._decoded = self._container.decode(self._stream)
         for frame in self._decoded:
             if frame.time is not None and round(frame.time * FRAME_RATE) >= index:

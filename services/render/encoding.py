@@ -17,7 +17,7 @@ from typing import IO
 import av
 import numpy as np
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 SOUND_RATE = 48_000
 SOUND_BIT_RATE = 96_000
@@ -114,6 +114,7 @@ class Encoder(_Muxer, ABC):
         context.color_primaries = context.color_trc = REC_709
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         self._begin(stream, rate)
+        self._converter = VideoReformatter()  # setting up a conversion costs as much as doing it
 
     def hear(self, samples: np.ndarray) -> None:
         """Add float32 mono sound at 48 kHz. Sound runs ahead of the pictures, never behind."""
@@ -133,8 +134,11 @@ class Encoder(_Muxer, ABC):
         return self.frame_count - 1
 
     def _encode(self, picture: np.ndarray, index: int, keyframe: bool = False) -> None:
-        frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        frame = self._converter.reformat(
+            av.VideoFrame.from_ndarray(picture, "rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
         )
         frame.pts, frame.time_base = index, self._tick
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
