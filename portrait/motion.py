@@ -16,7 +16,7 @@ from portrait.geometry import Floats
 from portrait.hearing import FUTURE, PAST, Speech, State, compact, frames_in, learn_scale, window
 from portrait.kernel import fit_kernel, predict_kernel
 from portrait.motion_net import MotionNet, fit_net, pairs
-from portrait.workers import Workers
+from portrait.workers import NO_WORKERS, Workers
 
 __all__ = ["FUTURE", "PAST", "Motion", "Speech", "shutting", "train_motion", "window"]
 
@@ -93,13 +93,13 @@ def train_motion(
     seed: int,
     steps: int = STEPS,
     nets: int = NETS,
-    workers: Workers | None = None,
+    workers: Workers = NO_WORKERS,
     on_step: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> Motion:
     """Fit the ensemble on coefficients (N, 12) of the training frames; the first speech is the clean one.
 
     `usable` (N,) leaves out frames without a face; `aperture` (12,) is how coefficients open the lips. `on_step` hears
-    of each net that is done. The nets are fitted by `workers`, one after another without.
+    of each net that is done; `workers` fit them.
     """
     clean = speeches[0].features[: 4 * len(coefficients)]
     state: State = learn_scale(clean[usable.repeat(4)[: len(clean)]]) | {
@@ -109,7 +109,6 @@ def train_motion(
     }  # fmt: skip
     heard = [Speech(compact(s.features, state).astype(np.float32), s.shift) for s in speeches]
     fit = partial(_fit, heard, coefficients, usable, aperture, steps)
-    workers = workers or Workers(1)
     fitted = [workers.submit(fit, each) for each in range(seed, seed + nets)]
     state |= fit_kernel(heard[0], coefficients, usable)
     for index, done in enumerate(fitted):

@@ -108,7 +108,7 @@ class _Run:
         self._last_preview = 0.0
         self._preview_before: Path | None = None  # kept one more round: somebody may just be reading it
         self._tail: HeldOut | None = None
-        self._workers = Workers(most_workers())
+        self._workers = Workers(most_workers(), "portrait.preloaded")
 
     def finish(self) -> Report:
         """Run every stage that is not done yet."""

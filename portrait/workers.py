@@ -25,7 +25,6 @@ MEMORY_EACH = 3 * 2**28
 """Bytes that a process is expected to need at most, libraries included."""
 AHEAD = 2
 """Pieces for each process that are under way or done and not yet asked for: bounds the memory."""
-PRELOADED = "portrait.preloaded"
 _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 P, R = ParamSpec("P"), TypeVar("R")
@@ -52,12 +51,13 @@ class Workers:
     and results are pickled. A process that dies makes whatever is asked for then raise BrokenProcessPool.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, preloaded: str = "") -> None:
+        """`preloaded` is a module that imports what all processes share; they then begin at once."""
         self.count = count
         self._pool: ProcessPoolExecutor | None = None
         if count > 1:
             context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([PRELOADED])
+            context.set_forkserver_preload([preloaded])
             forkserver.ensure_running()  # it imports while we go on
             end, self._line = context.Pipe(duplex=False)
             threads = max(1, torch.get_num_threads() // count)
@@ -97,6 +97,10 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+NO_WORKERS = Workers(1)
+"""Whoever asks does the work."""
 
 
 def _begin(end: Connection, threads: int) -> None:

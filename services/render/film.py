@@ -54,7 +54,7 @@ class Film:
     ) -> None:
         """`rate` is that of the samples pushed, in Hz; up to so many `processes` draw, fewer what is short."""
         self._path, self._scene = path, scene
-        self._workers = Workers(min(processes, math.ceil(duration_s / WORTH_S)))
+        self._workers = Workers(min(processes, math.ceil(duration_s / WORTH_S)), "portrait.synthesis")
         self._stage = _stage(scene)
         self._performance = self._stage.performance
         self._ears, self._track = Resampler(rate, SAMPLE_RATE), Resampler(rate, SOUND_RATE)
