@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property, partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,8 +15,11 @@ from numpy.typing import NDArray
 from portrait.geometry import Canon, Floats
 from portrait.jaw import Jaw
 from portrait.tracking import INNER_LIP, JAW, OUTER_LIP
+from portrait.workers import Workers
 
 FRACTION_BITS = 4
+AT_ONCE, PIECES_AHEAD = 8, 6
+"""Batches that are prepared in one piece of work, and such pieces ahead: a GPU outruns one process."""
 _INNER = len(OUTER_LIP) + len(INNER_LIP)
 
 
@@ -70,6 +75,17 @@ class FaceData:
         boxes = np.stack([mouth_weight(self.mouths[i], self.canon) for i in picks])
         return self._surroundings(near, picks), crops, np.stack(maps), boxes
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
+        if isinstance(self.crops, np.memmap):  # another process maps the same file
+            state["crops"] = self.crops.filename
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if not isinstance(state["crops"], np.ndarray):
+            state["crops"] = np.load(state["crops"], mmap_mode="r", allow_pickle=False)
+        self.__dict__.update(state)
+
     def _surroundings(self, near: NDArray[np.intp], picks: NDArray[np.intp]) -> NDArray[np.uint8]:
         rings = self.crops[near]
         for row in np.flatnonzero(near != picks):
@@ -85,32 +101,18 @@ class FaceData:
         return self.mouths[index] + np.tensordot(amounts, self.spread, axes=1)
 
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+def batches(
+    data: FaceData, size: int, noise: float, seed: int, first: int, workers: Workers
+) -> Iterator[tuple[NDArray[np.uint8], ...]]:
+    """Batches from step `first` on without end, prepared ahead; each depends on the seed and its step only."""
+    prepare = partial(_prepare, data, size, noise, seed)
+    for some in workers.map(prepare, itertools.count(first, AT_ONCE), ahead=PIECES_AHEAD):
+        yield from some
 
 
-class Batches:
-    """The batches of a training by step, prepared ahead by threads; each depends on the seed and its step only."""
-
-    AHEAD = 8
-
-    def __init__(self, data: FaceData, size: int, noise: float, seed: int, threads: int) -> None:
-        self._data, self._size, self._noise, self._seed = data, size, noise, seed
-        self._threads = ThreadPoolExecutor(threads, "batches")
-        self._ahead: dict[int, Future[Batch]] = {}
-
-    def __getitem__(self, step: int) -> Batch:
-        """What `FaceData.batch` gives for a step."""
-        for each in range(step, step + self.AHEAD):
-            if each not in self._ahead:
-                self._ahead[each] = self._threads.submit(self._prepare, each)
-        return self._ahead.pop(step).result()
-
-    def _prepare(self, step: int) -> Batch:
-        return self._data.batch(self._size, np.random.default_rng([self._seed, step]), self._noise)
-
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(cancel_futures=True)
+def _prepare(data: FaceData, size: int, noise: float, seed: int, first: int) -> list[tuple[NDArray[np.uint8], ...]]:
+    steps = range(first, first + AT_ONCE)
+    return [data.batch(size, np.random.default_rng([seed, step]), noise) for step in steps]
 
 
 def mouth_weight(mouth: Floats, canon: Canon) -> NDArray[np.uint8]:

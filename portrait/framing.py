@@ -9,7 +9,9 @@ one size, and one rule serves cuts, walks, and people who go away and come back.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from portrait.tracking import Face, Tracker
 from portrait.video import FRAME_RATE, Frame
 
 LOOKS_PER_S = 3.0
+LOOKS_AHEAD = 4
+"""Frames that may wait for the detector."""
 LOOK_SIZE = 640
 """Longer side of the pictures that faces are looked for in."""
 BLINK_S = 0.8
@@ -120,10 +124,12 @@ def _too_little(seconds: float, watched: float) -> RecordingError:
 def _watch(recording: Path, length: float, on_step: Step) -> tuple[list[Look], tuple[int, int], Cadence | None, float]:
     """Faces now and then, the picture's size, the copies, and the seconds that were there."""
     looks: list[Look] = []
+    seen: deque[tuple[float, tuple[int, int], Future[list[Face]]]] = deque()
     changes: list[float] = []
     times: list[float] = []
     before, size, due = None, (0, 0), 0.0
-    with Tracker() as tracker:
+    # One frame is looked at while the next ones are decoded.
+    with Tracker() as tracker, ThreadPoolExecutor(1, "survey") as eye:
         for second, still in video.stills(recording):
             if second >= length:
                 break
@@ -133,17 +139,25 @@ def _watch(recording: Path, length: float, on_step: Step) -> tuple[list[Look], t
             before = thumbnail
             if second >= due:
                 size, due = still.size, second + 1 / LOOKS_PER_S
-                looks += _look(tracker, still, second, looks[-1] if looks else None)
+                seen.append((second, size, eye.submit(_faces, tracker, still)))
                 on_step(round(second), round(length))
+            if len(seen) > LOOKS_AHEAD:
+                looks += _look(*seen.popleft(), looks[-1] if looks else None)
+        while seen:
+            looks += _look(*seen.popleft(), looks[-1] if looks else None)
     copies = cadence.find(np.array(changes, np.float32), np.array(times))
     return looks, size, copies, 2 * times[-1] - times[-2] if len(times) > 1 else 0.0
 
 
-def _look(tracker: Tracker, still: Still, second: float, last: Look | None) -> Iterator[Look]:
+def _faces(tracker: Tracker, still: Still) -> list[Face]:
+    scale = min(1.0, LOOK_SIZE / max(still.size))
+    return [face.scaled(1 / scale) for face in tracker.faces(still.rgb(scale))]
+
+
+def _look(second: float, size: tuple[int, int], found: Future[list[Face]], last: Look | None) -> Iterator[Look]:
     """The face that was followed so far, or the largest; nothing if it is cut off or not alone."""
-    width, height = still.size
-    scale = min(1.0, LOOK_SIZE / max(width, height))
-    faces = [face.scaled(1 / scale) for face in tracker.faces(still.rgb(scale))]
+    width, height = size
+    faces = found.result()
     if not faces:
         return
     if last is not None and second - last.second < BLINK_S:

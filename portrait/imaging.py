@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from portrait.dataset import Batches, FaceData
+from portrait.dataset import FaceData, batches
 from portrait.device import Crew, Recorded, bfloat16_is_quick
 from portrait.network import FaceNet, widths
+from portrait.workers import NO_WORKERS, Workers
 
 RATE = 1e-3
 CONTOUR_NOISE = 0.07
@@ -27,8 +28,6 @@ SKIN_WEIGHT, MOUTH_WEIGHT = 0.55, 3.3
 DETAIL_WEIGHT = 1.0
 AVERAGING = 0.998
 CHECKPOINT_EVERY_S = 20.0
-BATCH_THREADS = 4
-"""That prepare batches. A GPU learns faster than one does; more would wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,15 @@ class FaceTrainer:
     """Trains a FaceNet; everything needed to continue lies in one safetensors checkpoint."""
 
     def __init__(
-        self, data: FaceData, budget: Budget, *, seed: int, device: torch.device, key: str, width: float = 1.0
+        self,
+        data: FaceData,
+        budget: Budget,
+        *,
+        seed: int,
+        device: torch.device,
+        key: str,
+        width: float = 1.0,
+        workers: Workers = NO_WORKERS,
     ) -> None:
         torch.manual_seed(seed)
         self._data, self._budget, self._seed, self._device, self._key = data, budget, seed, device, key
@@ -77,11 +84,11 @@ class FaceTrainer:
         self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=self._rate, weight_decay=1e-3, fused=True,
                                             capturable=device.type == "cuda")  # fmt: skip
         self._learn_batch = Recorded(self._learn_from, device)
-        threads = min(BATCH_THREADS, torch.get_num_threads())
-        self._batches = Batches(data, budget.batch, CONTOUR_NOISE, seed, threads)
+        self._workers = workers
         mask = torch.from_numpy(data.canon.mask).to(device).float()[None, None] / 255
         self._mask = mask
         self._step, self._seconds = 0, 0.0
+        self._batches = self._prepared()
 
     @property
     def net(self) -> FaceNet:
@@ -96,12 +103,12 @@ class FaceTrainer:
     def run(self, checkpoint: Path, on_step: Callable[[Moment], None]) -> None:
         """Train until the budget is spent, continuing from `checkpoint` when it fits; saves it as it goes."""
         self._resume(checkpoint)
+        self._batches = self._prepared()
         crew = Crew()
         try:
             self._train(checkpoint, crew, on_step)
         finally:
             crew.dismiss()
-            self._batches.close()
         self.save(checkpoint)
 
     def _train(self, checkpoint: Path, crew: Crew, on_step: Callable[[Moment], None]) -> None:
@@ -122,7 +129,10 @@ class FaceTrainer:
         """One batch, with the rates of that part of the run; returns the loss."""
         self._set_rates(fraction)
         self._net.train()
-        return float(self._learn_batch(*map(torch.from_numpy, self._batches[self._step])))
+        return float(self._learn_batch(*map(torch.from_numpy, next(self._batches))))
+
+    def _prepared(self) -> Iterator[tuple[np.ndarray, ...]]:
+        return batches(self._data, self._budget.batch, CONTOUR_NOISE, self._seed, self._step, self._workers)
 
     def _learn_from(self, ring: Tensor, true: Tensor, contours: Tensor, mouth: Tensor) -> Tensor:
         """One step from a batch as `FaceData.batch` gives it; returns the loss."""

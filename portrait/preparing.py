@@ -20,7 +20,7 @@ from portrait.shape import Shape, fit_shape, inner_gap, mouths_of, pose_base
 from portrait.split import Split
 from portrait.tracking import STABLE, Tracker, fill
 from portrait.video import FRAME_RATE, Frame, Movie
-from portrait.workers import Workers
+from portrait.workers import NO_WORKERS, Workers
 from portrait.workspace import Arrays, Workspace
 
 FRAMES, TAKES, LANDMARKS, SOUND, SHAPES, SPEECH, CROPS, GALLERY = (
@@ -106,7 +106,7 @@ def fit(picture: Frame, size: int) -> Frame:
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def track(work: Workspace, frames: int, workers: Workers, on_step: Step) -> dict[str, object]:
+def track(work: Workspace, frames: int, on_step: Step, workers: Workers = NO_WORKERS) -> dict[str, object]:
     """Follow the face mesh through every frame, in pieces."""
     seen: list[Floats | None] = []
     glimpses: list[Frame] = []
@@ -146,7 +146,7 @@ def _whole(points: Floats | None, picture: Frame) -> Floats | None:
     return points if (mouth >= 0).all() and (mouth < picture.shape[1::-1]).all() else None
 
 
-def align(work: Workspace, split: Split, workers: Workers, on_step: Step) -> dict[str, object]:
+def align(work: Workspace, split: Split, on_step: Step, workers: Workers = NO_WORKERS) -> dict[str, object]:
     """Find the canonical crop, the mouth's shape model and the sound's offset, all on the training part only."""
     landmarks = work.load(LANDMARKS)
     points, found = landmarks["points"], landmarks["found"].astype(bool)

@@ -146,10 +146,10 @@ class _Run:
         return preparing.preprocess(self._recording, self._work, size, seconds, self._teller.step)
 
     def _track(self) -> Mapping[str, object]:
-        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._workers, self._teller.step)
+        return preparing.track(self._work, self._notes["preprocess"]["frames"], self._teller.step, self._workers)
 
     def _align(self) -> Mapping[str, object]:
-        return preparing.align(self._work, self._split, self._workers, self._teller.step)
+        return preparing.align(self._work, self._split, self._teller.step, self._workers)
 
     def _motion(self) -> Mapping[str, object]:
         _, shape, arrays = load_shapes(self._work)
@@ -172,7 +172,7 @@ class _Run:
         budget = Budget(self._parameters.face_steps, self._parameters.face_seconds, self._parameters.least_face_steps)
         trainer = FaceTrainer(FaceData(canon, load_crops(self._work), arrays["mouths"], spread, usable), budget,
                               seed=self._parameters.seed, device=choose(self._parameters.device),
-                              key=self._keys["face"], width=self._parameters.width)  # fmt: skip
+                              key=self._keys["face"], width=self._parameters.width, workers=self._workers)  # fmt: skip
         trainer.run(self._work.path(CHECKPOINT), lambda moment: self._on_moment(moment, trainer))
         self._work.save(FACE_WEIGHTS, {k: v.cpu().numpy() for k, v in trainer.net.state_dict().items()})
         renderer = TrainedFace(trainer.net, load_gallery(self._work)).renderer(canon, self._parameters.device)

@@ -209,7 +209,7 @@ def audio(media: Path, *, rate: int = SAMPLE_RATE) -> Samples:
 class Movie:
     """Writes H.264 (and AAC when sound is pushed) to an MP4 that appears under its name only when it is complete.
 
-    A thread of its own encodes while the next pictures are made.
+    One thread converts and another encodes while the next pictures are made.
     """
 
     AHEAD = 8
@@ -249,20 +249,24 @@ class Movie:
         self._audio = self._container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if sound else None
         self._index = self._heard = 0
         self._converter = VideoReformatter()
-        self._thread = ThreadPoolExecutor(1, "movie")
+        self._threads = ThreadPoolExecutor(1, "converter"), ThreadPoolExecutor(1, "encoder")
         self._waiting: deque[Future[None]] = deque()
 
     def push(self, picture: Frame) -> None:
         """Add one RGB frame, which must not change afterwards."""
-        self._waiting.append(self._thread.submit(self._encode, picture, self._index))
+        convert, encode = self._threads
+        self._waiting.append(encode.submit(self._encode, convert.submit(self._converted, picture), self._index))
         self._index += 1
         self._wait(self.AHEAD)
 
-    def _encode(self, picture: Frame, index: int) -> None:
-        frame = self._converter.reformat(
+    def _converted(self, picture: Frame) -> av.VideoFrame:
+        return self._converter.reformat(
             av.VideoFrame.from_ndarray(picture, format="rgb24"),
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG,
         )  # fmt: skip
+
+    def _encode(self, converted: Future[av.VideoFrame], index: int) -> None:
+        frame = converted.result()
         frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
         self._container.mux(self._video.encode(frame))
 
@@ -270,6 +274,10 @@ class Movie:
         """Let no more than `most` pictures wait; what went wrong with one of them is raised here."""
         while len(self._waiting) > most:
             self._waiting.popleft().result()
+
+    def _rest(self) -> None:
+        for thread in self._threads:
+            thread.shutdown(cancel_futures=True)
 
     def hear(self, samples: Samples) -> None:
         """Add mono float32 sound at 16 kHz."""
@@ -286,7 +294,7 @@ class Movie:
     def close(self) -> None:
         """Finish the file and give it its name."""
         self._wait(0)
-        self._thread.shutdown()
+        self._rest()
         self._container.mux(self._video.encode(None))
         if self._audio is not None:
             self._container.mux(self._audio.encode(None))
@@ -295,7 +303,7 @@ class Movie:
 
     def discard(self) -> None:
         """Drop an unfinished file."""
-        self._thread.shutdown(cancel_futures=True)
+        self._rest()
         self._container.close()
         self._part.unlink(missing_ok=True)
 

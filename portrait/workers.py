@@ -74,12 +74,16 @@ class Workers:
             done.set_exception(error)
         return done
 
-    def map(self, work: Callable[..., R], *arguments: Iterable[object]) -> Iterator[R]:
-        """Results in the order of the arguments, each as soon as it is there."""
+    def map(self, work: Callable[..., R], *arguments: Iterable[object], ahead: int = 0) -> Iterator[R]:
+        """Results in the order of the arguments, each as soon as it is there.
+
+        `ahead` bounds the pieces that are under way or wait to be asked for, where results are large.
+        """
+        most = min(ahead or AHEAD * self.count, AHEAD * self.count) if self._pool else 1
         pending: deque[Future[R]] = deque()
         for each in zip(*arguments, strict=True):
             pending.append(self.submit(work, *each))
-            while len(pending) >= (AHEAD * self.count if self._pool else 1):
+            while len(pending) >= most:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
