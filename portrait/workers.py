@@ -57,7 +57,7 @@ class Workers:
         self._pool: ProcessPoolExecutor | None = None
         if count > 1:
             context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([preloaded])
+            context.set_forkserver_preload([preloaded] if preloaded else [])
             forkserver.ensure_running()  # it imports while we go on
             end, self._line = context.Pipe(duplex=False)
             threads = max(1, torch.get_num_threads() // count)

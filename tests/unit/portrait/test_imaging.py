@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from portrait.dataset import FaceData, contours
+from portrait.dataset import FaceData, batches, contours
 from portrait.geometry import MOUTH_POINTS, Canon
 from portrait.imaging import Budget, FaceTrainer, Moment, detail_loss, pixel_loss
+from portrait.workers import Workers
 
 
 class Killed(Exception):
@@ -32,6 +35,16 @@ def data(canon: Canon) -> FaceData:
 
 def _trainer(data: FaceData, steps: int, key: str = "k") -> FaceTrainer:
     return FaceTrainer(data, Budget(steps, 600.0, batch=2), seed=1, device=torch.device("cpu"), key=key)
+
+
+def test_batches_prepared_ahead_are_those_of_their_steps(data: FaceData, tmp_path: Path) -> None:
+    np.save(tmp_path / "crops.npy", data.crops)
+    mapped = dataclasses.replace(data, crops=np.load(tmp_path / "crops.npy", mmap_mode="r"))
+    with Workers(2) as workers:
+        prepared = list(islice(batches(mapped, 2, 0.1, 7, 5, workers), 12))
+    for step, batch in enumerate(prepared, 5):
+        expected = data.batch(2, np.random.default_rng([7, step]), 0.1)
+        assert all((a == b).all() for a, b in zip(batch, expected, strict=True))
 
 
 def test_the_loss_falls(data: FaceData, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from portrait.audio import BILABIALS, MEL, POSTERIOR
 from portrait.motion import FUTURE, PAST, Motion, Speech, shutting, train_motion, window
 from portrait.shape import COMPONENTS
+from portrait.workers import Workers
 
 RNG = np.random.default_rng(0)
 OPENING = np.eye(COMPONENTS, dtype=np.float32)[0] * 0.05
@@ -36,6 +37,19 @@ def test_it_learns_a_motion_that_can_be_heard(taught: tuple[Motion, np.ndarray, 
     motion, features, wanted = taught
     heard = motion.coefficients(window(features, 500, 100))
     assert np.corrcoef(heard[:, 0], wanted[500:, 0])[0, 1] > 0.6
+
+
+def test_nets_that_learn_side_by_side_learn_the_same(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:
+    _, features, wanted = taught
+    speech = [Speech(features, 0)]
+    alone = train_motion(speech, wanted, np.ones(600, bool), OPENING, seed=3, steps=5, nets=2)
+    told: list[int] = []
+    with Workers(2) as workers:
+        beside = train_motion(speech, wanted, np.ones(600, bool), OPENING, seed=3, steps=5, nets=2, workers=workers,
+                              on_step=lambda step, steps, loss: told.append(step))  # fmt: skip
+    assert told == [1, 2]
+    assert alone.state.keys() == beside.state.keys()
+    assert all((alone.state[name] == beside.state[name]).all() for name in alone.state)
 
 
 def test_a_window_says_the_same_as_the_whole(taught: tuple[Motion, np.ndarray, np.ndarray]) -> None:

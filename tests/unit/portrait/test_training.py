@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from demo import clip
 from portrait import STAGES, Avatar, Progress, RecordingError, Report, Synthesizer, TrainingParameters, train
-from portrait.preparing import FRAMES
+from portrait.preparing import FRAMES, LANDMARKS
+from portrait.workspace import Workspace
 
 TINY = TrainingParameters(steps=8, motion_steps=10, size=128, loop_seconds=1)
 KILLED_RUN = """
@@ -97,6 +99,21 @@ def test_trained_again_nothing_is_done_again(trained: tuple[Report, list[Progres
     again = train(recording, folder / "work", folder / "avatars" / "presenter", TINY, told.append)
     assert again == report
     assert len(told) == len(STAGES)
+
+
+def test_one_process_finds_what_several_found(
+    trained: tuple[Report, list[Progress], Path], recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, _, folder = trained
+    shutil.copytree(folder / "work", tmp_path / "work")
+    found = Workspace(tmp_path / "work").load(LANDMARKS)
+    for stage in ("track", "evaluate"):
+        (tmp_path / "work" / f"{stage}.done").unlink()
+    monkeypatch.setattr("portrait.training.most_workers", lambda: 1)
+    again = train(recording, tmp_path / "work", tmp_path / "avatar", TINY)
+    alone = Workspace(tmp_path / "work").load(LANDMARKS)
+    assert all((alone[name] == found[name]).all() for name in found)
+    assert (again.metrics, again.baselines) == (report.metrics, report.baselines)
 
 
 @pytest.mark.parametrize(("variant", "reason"), [({"faces": 0}, "no-face"), ({"audio": False}, "no-audio")])

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile, init_segment, media_type
+from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile, Splice, init_segment, media_type
 from services.render.provenance import metadata
 
 SMALL = Format(128, 96, 25.0)
@@ -108,6 +108,27 @@ def test_a_file_has_its_index_in_front_and_says_what_it_is(tmp_path: Path, fps: 
         assert float(container.streams.video[0].average_rate) == pytest.approx(fps, abs=0.01)
     if fps == 25:
         assert max(abs(skew) for skew in skews(path)) < 0.001
+
+
+def test_pieces_that_were_encoded_apart_are_one_movie(tmp_path: Path) -> None:
+    pictures, sound = scene(83)
+    splice = Splice(tmp_path / "movie.mp4", metadata("job-1"))
+    for first in range(0, 83, 20):
+        piece = MovieFile(tmp_path / "piece.mp4", SMALL, {}, has_sound=False)
+        for picture in pictures[first : first + 20]:
+            piece.show(picture)
+        piece.close()
+        splice.append(tmp_path / "piece.mp4", sound[first * PER_FRAME : (first + 20) * PER_FRAME])
+    splice.close()
+    assert splice.frame_count == 83
+    data = (tmp_path / "movie.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert max(abs(skew) for skew in skews(data)) < 0.001
+    with av.open(io.BytesIO(data)) as container:
+        assert "job-1" in container.metadata["AIGC"]
+        shown = [(frame.time, frame.to_ndarray(format="gray").mean()) for frame in container.decode(video=0)]
+    assert [time for time, _ in shown] == pytest.approx([index / 25 for index in range(83)], abs=1e-4)
+    assert [index for index, (_, light) in enumerate(shown) if light > 200] == list(FLASHES)
 
 
 def test_what_goes_wrong_in_the_encoder_is_told(tmp_path: Path) -> None:
