@@ -10,6 +10,7 @@ Without CUDA only the processors are measured, and it says so.
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from itertools import islice
@@ -20,17 +21,16 @@ import torch
 
 from portrait import TrainingParameters, train
 from portrait.avatar import Avatar
+from portrait.idle import write_picture
 from portrait.progress import Progress
 from portrait.synthesis import Synthesizer
-from portrait.video import SAMPLE_RATE, Samples, audio
+from portrait.video import SAMPLE_RATE, Samples, audio, frames
 from portrait.workers import most_workers
 from services.render.encoding import SOUND_RATE
 from services.render.engine import Performer
 from services.render.engines.portrait import Engine
 from services.render.film import Film, Scene
 from services.render.settings import RenderSettings
-
-SHOWN = ("psnr", "psnr_face", "psnr_mouth", "ssim_face", "ssim_mouth", "sharpness", "lmd_iod", "aperture_correlation")
 
 
 def main() -> None:
@@ -41,9 +41,10 @@ def main() -> None:
     parser.add_argument("speech", type=Path, nargs="?", help="what the avatar says")
     parser.add_argument("--seconds", type=float, default=300.0, help="of speech to render")
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024], help="of the video")
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, most_workers()], help="that draw")
+    parser.add_argument("--processes", type=int, nargs="+", help="that draw; one, and as many as there may be")
     parser.add_argument("--size", type=int, default=512, help="of the avatar to train")
-    parser.add_argument("--quality", default="standard", help="of the training")
+    parser.add_argument("--quality", nargs="+", default=["standard"], help="of the training; one after another")
+    parser.add_argument("--keep", type=Path, help="folder for the held-out sheets, and the last picture of each film")
     parser.add_argument("--devices", nargs="+", default=_devices(), help="cpu, cuda")
     options = parser.parse_args()
     {"train": training, "render": rendering, "agree": agreement}[options.what](options)
@@ -58,15 +59,18 @@ def _devices() -> list[str]:
 
 
 def training(options: argparse.Namespace) -> None:
-    """Train an avatar on each device."""
+    """Train an avatar on each device; a second quality goes on from what it shares with the first."""
     for device in options.devices:
-        parameters = TrainingParameters(device=device, size=options.size, quality=options.quality)
         with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            report = train(options.input, Path(folder) / "work", Path(folder) / "avatar", parameters, _Stages())
-            took = time.perf_counter() - began
-        print(f"{device}: {took:.1f} s in all; " + ", ".join(f"{k} {v:.1f}" for k, v in report.seconds.items()))
-        print("    " + ", ".join(f"{name} {report.metrics[name]:.3f}" for name in SHOWN), flush=True)
+            for quality in options.quality:
+                parameters = TrainingParameters(device=device, size=options.size, quality=quality)
+                work = Path(folder) / "work"
+                report = train(options.input, work, Path(folder) / "avatar", parameters, _Stages())
+                took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in report.seconds.items())
+                print(f"{device}, {quality}: {sum(report.seconds.values()):.1f} s in all; {took}")
+                print("    " + ", ".join(f"{name} {value:.4f}" for name, value in report.metrics.items()), flush=True)
+                if options.keep:
+                    shutil.copy(work / "held-out.jpg", options.keep / f"held-out-{device}-{quality}.jpg")
 
 
 class _Stages:
@@ -86,8 +90,8 @@ def rendering(options: argparse.Namespace) -> None:
     speech = np.resize(audio(options.speech, rate=SOUND_RATE), round(options.seconds * SOUND_RATE))
     for size in options.sizes:
         for device in options.devices:
-            for processes in options.processes:
-                filmed = _film(options.input, size, device, speech, processes)
+            for processes in options.processes or (1, most_workers(torch.device(device))):
+                filmed = _film(options.input, size, device, speech, processes, options.keep)
                 print(f"{size} px, {device}, {processes} processes: {filmed}", flush=True)
 
 
@@ -98,7 +102,7 @@ def opened(folder: str, size: int, device: str, threads: int) -> Performer:
     return engine.open(Path(folder), size=size, device=device)
 
 
-def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int) -> str:
+def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int, keep: Path | None) -> str:
     """Frames a second to H.264 and AAC: in all, and from the first piece on, which waits for processes to start."""
     threads = 1 if processes > 1 else 2
     scene = Scene(opened, (str(avatar), size, device, threads), label_text="AI")
@@ -114,12 +118,20 @@ def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int)
             film.finish()
             ended, count = time.perf_counter(), film.frame_count
             size_mb = path.stat().st_size / 2**20
+            if keep:
+                _last_picture(path, keep / f"film-{size}-{device}-{processes}.jpg")
         finally:
             film.close()
     later = (count - first[1]) / (ended - first[0])
     return (
         f"{count / (ended - began):.0f} frames/s in all, {later:.0f} after {first[0] - began:.1f} s; {size_mb:.1f} MB"
     )
+
+
+def _last_picture(movie: Path, target: Path) -> None:
+    for _, picture in frames(movie):
+        last = picture
+    write_picture(target, last, width=last.shape[1])
 
 
 def agreement(options: argparse.Namespace) -> None:

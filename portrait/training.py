@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from portrait.split import Split
 from portrait.trained_face import TrainedFace
 from portrait.video import CRF, FRAME_RATE, FrameReader, Movie
 from portrait.walk import Footage
-from portrait.workers import Workers, most_workers
+from portrait.workers import Workers, most_workers, wake
 from portrait.workspace import Arrays, Workspace
 
 CHECKPOINT, FACE_WEIGHTS, REPORT_CARD = "face-checkpoint.safetensors", "face.safetensors", "report.html"
@@ -108,7 +109,8 @@ class _Run:
         self._last_preview = 0.0
         self._preview_before: Path | None = None  # kept one more round: somebody may just be reading it
         self._tail: HeldOut | None = None
-        self._workers = Workers(most_workers(), "portrait.preloaded")
+        device = choose(parameters.device)
+        self._workers = Workers(most_workers(device), "portrait.preloaded", partial(wake, device))
 
     def finish(self) -> Report:
         """Run every stage that is not done yet."""

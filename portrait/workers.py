@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +20,8 @@ from typing import ParamSpec, TypeVar
 import cv2
 import torch
 
-MEMORY_EACH = 3 * 2**28
-"""Bytes that a process is expected to need at most, libraries included."""
+MEMORY_EACH, DEVICE_MEMORY_EACH = 3 * 2**28, 2**30
+"""Bytes that a process is expected to need at most, libraries included; and of a GPU's."""
 AHEAD = 2
 """Pieces for each process that are under way or done and not yet asked for: bounds the memory."""
 _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -30,9 +29,17 @@ _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory
 P, R = ParamSpec("P"), TypeVar("R")
 
 
-def most_workers() -> int:
-    """As many as there are threads to compute with, and memory for them."""
-    return max(1, min(torch.get_num_threads(), _memory() // MEMORY_EACH))
+def most_workers(device: torch.device) -> int:
+    """As many as there are threads to compute with, and memory for them, on the device too."""
+    most = min(torch.get_num_threads(), _memory() // MEMORY_EACH)
+    if device.type == "cuda":
+        most = min(most, torch.cuda.mem_get_info(device)[0] // DEVICE_MEMORY_EACH)
+    return max(1, most)
+
+
+def wake(device: torch.device) -> None:
+    """Begin to use a device: a GPU takes seconds for it in every process."""
+    torch.zeros(1, device=device)
 
 
 def _memory() -> int:
@@ -51,17 +58,18 @@ class Workers:
     and results are pickled. A process that dies makes whatever is asked for then raise BrokenProcessPool.
     """
 
-    def __init__(self, count: int, preloaded: str = "") -> None:
-        """`preloaded` is a module that imports what all processes share; they then begin at once."""
+    def __init__(self, count: int, preloaded: str = "", begin: Callable[[], object] = int) -> None:
+        """`preloaded` is a module that imports what all processes share; `begin` is what each does first, at once."""
         self.count = count
         self._pool: ProcessPoolExecutor | None = None
         if count > 1:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([preloaded] if preloaded else [])
-            forkserver.ensure_running()  # it imports while we go on
             end, self._line = context.Pipe(duplex=False)
             threads = max(1, torch.get_num_threads() // count)
-            self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(end, threads))
+            self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(end, threads, begin))
+            for _ in range(count):
+                self._pool.submit(int)  # processes are started when something is asked for
 
     def submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Have something done; it has been, when this returns, where there is no pool."""
@@ -107,10 +115,11 @@ NO_WORKERS = Workers(1)
 """Whoever asks does the work."""
 
 
-def _begin(end: Connection, threads: int) -> None:
+def _begin(end: Connection, threads: int, begin: Callable[[], object]) -> None:
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     threading.Thread(target=_end_with, args=(end,), daemon=True).start()
+    begin()
 
 
 def _end_with(end: Connection) -> None:

@@ -54,8 +54,13 @@ class Film:
     ) -> None:
         """`rate` is that of the samples pushed, in Hz; up to so many `processes` draw, fewer what is short."""
         self._path, self._scene = path, scene
-        self._workers = Workers(min(processes, math.ceil(duration_s / WORTH_S)), "portrait.synthesis")
-        self._stage = _stage(scene)
+        count = min(processes, math.ceil(duration_s / WORTH_S))
+        self._workers = Workers(count, "portrait.synthesis", functools.partial(_stage, scene))
+        try:
+            self._stage = _stage(scene)
+        except BaseException:
+            self._workers.close()
+            raise
         self._performance = self._stage.performance
         self._ears, self._track = Resampler(rate, SAMPLE_RATE), Resampler(rate, SOUND_RATE)
         self._length, self._speech = round(PIECE_S * rate), np.zeros(0, np.float32)
@@ -139,7 +144,9 @@ class _Stage:
             movie.discard()
 
 
-_stage = functools.lru_cache(maxsize=1)(_Stage)
+@functools.lru_cache(maxsize=1)
+def _stage(scene: Scene) -> _Stage:
+    return _Stage(scene)
 
 
 def _shoot(scene: Scene, passages: list[Passage], path: Path) -> None:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from portrait.device import choose
 from portrait.workers import most_workers
 from services.common.audio import decode_blocks
 from services.common.disk import require_space
 from services.common.jobs import child
 from services.common.storage import Storage
 from services.render import webvtt
+from services.render.avatars import Avatars
 from services.render.cast import open_avatar
 from services.render.encoding import SOUND_RATE
 from services.render.engine import Expression
@@ -54,7 +56,10 @@ def work(task: child.Task, report: child.Report) -> dict[str, Any]:
 def _film(
     task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage, speech: Path, video: Path
 ) -> int:
-    processes = settings.job_processes or max(1, most_workers() // max(1, len(settings.job_devices)))
+    most = most_workers(choose(task.device or "auto"))
+    processes = settings.job_processes or max(1, most // max(1, len(settings.job_devices)))
+    avatars = Avatars(storage)
+    avatars.folder(avatars.find(task.spec["avatar"])[0])  # fetched once, not by all processes at the same time
     duration_s = task.spec["duration_s"]
     film = Film(video, _scene(task, settings, storage, processes), metadata(task.id), rate=SOUND_RATE,
                 duration_s=duration_s, processes=processes)  # fmt: skip

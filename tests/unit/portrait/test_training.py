@@ -109,7 +109,7 @@ def test_one_process_finds_what_several_found(
     found = Workspace(tmp_path / "work").load(LANDMARKS)
     for stage in ("track", "evaluate"):
         (tmp_path / "work" / f"{stage}.done").unlink()
-    monkeypatch.setattr("portrait.training.most_workers", lambda: 1)
+    monkeypatch.setattr("portrait.training.most_workers", lambda device: 1)
     again = train(recording, tmp_path / "work", tmp_path / "avatar", TINY)
     alone = Workspace(tmp_path / "work").load(LANDMARKS)
     assert all((alone[name] == found[name]).all() for name in found)
