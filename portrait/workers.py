@@ -68,8 +68,13 @@ class Workers:
             end, self._line = context.Pipe(duplex=False)
             threads = max(1, torch.get_num_threads() // count)
             self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(end, threads, begin))
-            for _ in range(count):
-                self._pool.submit(int)  # processes are started when something is asked for
+            threading.Thread(target=self._start, args=(self._pool,), daemon=True).start()
+
+    def _start(self, pool: ProcessPoolExecutor) -> None:
+        """Have all processes begin while we go on: the pool starts one only when something is asked for."""
+        with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+            for _ in range(self.count):
+                pool.submit(int)
 
     def submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Have something done; it has been, when this returns, where there is no pool."""

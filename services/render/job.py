@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -35,6 +36,7 @@ FILM_SHARE = 0.97  # of the progress; the rest is loading and storing
 def work(task: child.Task, report: child.Report) -> dict[str, Any]:
     """Film the speech that was brought, and put the video into storage."""
     settings = RenderSettings(**task.settings)
+    os.nice(settings.job_niceness)
     storage = Storage(settings.storage_url, settings.work_folder / "cache")
     require_space(task.work_folder, int(task.spec["duration_s"] * BYTES_PER_S))
     report({"stage": "load", "progress": 0.01})

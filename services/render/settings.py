@@ -38,6 +38,9 @@ class RenderSettings(ServiceSettings):
     job_processes: int = Field(0, ge=0)
     """Processes that draw one video together; 0 for as many as there are processors and memory for."""
 
+    job_niceness: int = Field(5, ge=0, le=19)
+    """How much the drawing of videos yields to what answers people at once, 0 to 19."""
+
     max_streams: int = Field(4, ge=1)
     """Replies rendered live at the same time; more are answered RESOURCE_EXHAUSTED."""
 
