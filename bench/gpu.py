@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.filming import scene_of
 from portrait import TrainingParameters, train
 from portrait.avatar import Avatar
 from portrait.idle import write_picture
@@ -27,10 +28,7 @@ from portrait.synthesis import Synthesizer
 from portrait.video import SAMPLE_RATE, Samples, audio, frames
 from portrait.workers import most_workers
 from services.render.encoding import SOUND_RATE
-from services.render.engine import Performer
-from services.render.engines.portrait import Engine
-from services.render.film import Film, Scene
-from services.render.settings import RenderSettings
+from services.render.film import Film
 
 
 def main() -> None:
@@ -95,17 +93,9 @@ def rendering(options: argparse.Namespace) -> None:
                 print(f"{size} px, {device}, {processes} processes: {filmed}", flush=True)
 
 
-def opened(folder: str, size: int, device: str, threads: int) -> Performer:
-    """An avatar's folder, as the rendering service would open it."""
-    engine = Engine(RenderSettings(threads=threads))
-    engine.load()
-    return engine.open(Path(folder), size=size, device=device)
-
-
 def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int, keep: Path | None) -> str:
     """Frames a second to H.264 and AAC: in all, and from the first piece on, which waits for processes to start."""
-    threads = 1 if processes > 1 else 2
-    scene = Scene(opened, (str(avatar), size, device, threads), label_text="AI")
+    scene = scene_of(avatar, size, device, processes)
     began, first = time.perf_counter(), (0.0, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.mp4"

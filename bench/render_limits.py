@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
+import contextlib
 import statistics
 import subprocess
 import sys
@@ -22,14 +22,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 from visavis.render.v1 import render_pb2
 
+from bench.filming import scene_of
 from bench.served import Stub, serving
 from portrait.avatar import Avatar
+from portrait.device import choose
 from portrait.synthesis import Synthesizer
 from portrait.video import SAMPLE_RATE, Samples, audio
+from portrait.workers import most_workers
 from services.common.audio import to_pcm
 from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile
+from services.render.film import Film
 
 FIRST_S, RUNS, AT_ONCE, SMALL = 0.2, 9, 3, 256
 
@@ -119,14 +124,13 @@ def together(options: argparse.Namespace) -> None:
     print(f"{AT_ONCE} at once, {SMALL} px: {', '.join(f'{rate:.1f}' for rate in rates)} frames/s each")
 
 
-def _film(synthesizer: Synthesizer, speech: Samples, target: Path, rates: list[float], seconds: float = 0) -> None:
-    """Speech, again and again until `seconds` are full, to a file."""
+def _film(synthesizer: Synthesizer, speech: Samples, target: Path, rates: list[float]) -> None:
+    """Speech to a file."""
     began = time.perf_counter()
     movie = MovieFile(target, Format(synthesizer.size, synthesizer.size, 25.0), {})
     performance = synthesizer.stream()
-    total, piece = max(len(speech), round(seconds * SAMPLE_RATE)), SAMPLE_RATE
-    for at in range(0, total, piece):
-        heard = np.take(speech, range(at, min(at + piece, total)), mode="wrap")
+    for at in range(0, len(speech), SAMPLE_RATE):
+        heard = speech[at : at + SAMPLE_RATE]
         movie.hear(np.repeat(heard, SOUND_RATE // SAMPLE_RATE))
         for picture in performance.push(heard):
             movie.show(picture)
@@ -138,15 +142,32 @@ def _film(synthesizer: Synthesizer, speech: Samples, target: Path, rates: list[f
 
 
 def peak(options: argparse.Namespace) -> None:
-    """Render for some minutes; print the process' peak memory in MB."""
-    synthesizer = Synthesizer(Avatar.load(options.avatar))
+    """Film for some minutes as a job does; print the peak memory of all processes together in MB."""
+    processes, speech = most_workers(choose()), audio(options.speech, rate=SOUND_RATE)
+    count, most = round(options.minutes * 60 * SOUND_RATE), 0
     with tempfile.TemporaryDirectory() as folder:
-        _film(synthesizer, audio(options.speech), Path(folder) / "long.mp4", [], options.minutes * 60)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        film = Film(Path(folder) / "long.mp4", scene_of(options.avatar, 0, "", processes), {}, rate=SOUND_RATE,
+                    duration_s=60, processes=processes)  # fmt: skip
+        for at in range(0, count, SOUND_RATE):
+            film.push(np.take(speech, range(at, min(at + SOUND_RATE, count)), mode="wrap"))
+            most = max(most, _held())
+        film.finish()
+        film.close()
+    print(most / 2**20)
+
+
+def _held() -> int:
+    """Bytes that this process and those it started hold; what they share is counted once."""
+    me = psutil.Process()
+    total = 0
+    for each in (me, *me.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            total += each.memory_full_info().pss
+    return total
 
 
 def memory(options: argparse.Namespace) -> None:
-    """Print peak memory for one minute and for many, each in a process of its own."""
+    """Print peak memory for one minute and for many, each measured in processes of its own."""
     peaks = []
     for minutes in (1.0, options.minutes):
         command = [sys.executable, "-m", "bench.render_limits", str(options.avatar), str(options.speech), "peak"]
