@@ -441,7 +441,8 @@ def test_closures_reach_the_job_with_the_speech(call: Call, settings: RenderSett
 
     heard = call(work)
     apart = changed(heard, call(lambda stub: work(stub, Supply(closures=shut(CLOSED)))))
-    assert min(apart[25:27]) > 3 * max(apart[:24])
+    assert min(apart[25:27]) > 3 * max(apart[:22])  # those between are coded with a look at what follows
+    assert int(np.argmax(apart)) in (25, 26)
 
 
 @pytest.mark.parametrize(
