@@ -21,9 +21,8 @@ def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
         CallError: there is nothing of that name; `field` says of which.
     """
     if "avatar" in chosen:
-        chosen = {"avatar": chosen["avatar"], "voice": "", **chosen}
-        own = avatar(services, chosen["avatar"])["voice"] or ""
-        chosen["voice"] = chosen["voice"] or own
+        found = avatar(services, chosen["avatar"])
+        chosen = {**chosen, "avatar": found["name"], "voice": chosen.get("voice") or found["voice"] or ""}
     if chosen.get("voice"):
         _check("voice", chosen["voice"], (voice["name"] for voice in library.voices(services)), "VOICE_NOT_FOUND")
     if chosen.get("persona"):
