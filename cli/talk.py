@@ -15,6 +15,7 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from cli.chat import lines, only
+from cli.generate import VOICE_HELP
 from cli.local.programs import reachable
 from cli.screen import console
 from cli.settings import LocalSettings
@@ -34,7 +35,7 @@ UNDECIDED_S = 30.0
 @click.command()
 @click.option("--gateway", help="Address of the page; that of this machine unless given.")
 @click.option("--avatar", default="", help="Whom to talk with; may be left out when there is only one.")
-@click.option("--voice", default="", help="Voice of the replies; the avatar's own unless given.")
+@click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
 @click.option(

@@ -176,7 +176,8 @@ class Conversation:
         """Go on with another `avatar`, `voice`, `persona` or `language` from the next reply on.
 
         What is not named stays; but another avatar speaks in its own voice unless one is named. An empty voice is the
-        avatar's own or the engine's, an empty persona or language the engine's choice.
+        avatar's own, if it has one, and `speech.STANDARD_VOICE` the engine's; an empty persona or language is the
+        engine's choice.
 
         Raises:
             CallError: there is none of that name.

@@ -46,3 +46,12 @@ def test_a_chat_begins_with_what_was_chosen(gateway: FlaskClient) -> None:
     chat = begin(gateway, voice="ann", persona="guide", language="zh-CN")
     assert (chat["voice"], chat["persona"], chat["language"]) == ("ann", "guide", "zh-CN")
     assert begin(gateway)["voice"] == "bob", "its own"
+
+
+def test_the_engines_own_voice_is_to_be_had_for_an_avatar_that_has_another(gateway: FlaskClient, rooms: Any) -> None:
+    assert begin(gateway, voice=":standard")["voice"] is None
+    path = f"/api/v1/chats/{begin(gateway)['id']}"
+    for voice in ("", ":standard"):
+        assert gateway.patch(path, json={"voice": voice}).status_code == 200
+        assert "event: done" in gateway.post(f"{path}/messages", json={"text": "Hi"}).text
+    assert [config.voice for config in rooms.speaker.configs] == ["bob", ""]
