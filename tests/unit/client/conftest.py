@@ -182,6 +182,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
     """A fragment of ten frames for each piece of audio, encoded in `encoding_s`; keeps generations."""
 
     def __init__(self) -> None:
+        self.call_count = 0
         self.configs: list[render_pb2.StreamingRenderConfig] = []
         self.encoding_s = 0.0
         self.told: list[tuple[int, int]] = []  # audio so far, in samples, and where a closure begins
@@ -204,6 +205,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self, requests: Iterator[render_pb2.StreamingRenderRequest], context: grpc.ServicerContext
     ) -> Iterator[render_pb2.StreamingRenderResponse]:
         context.add_callback(self.ended.set)
+        self.call_count += 1
         config = next(requests).config
         self.configs.append(config)
         header = render_pb2.StreamingRenderHeader(init_segment=b"init", media_type="video/mp4", fps=FPS)
