@@ -16,8 +16,10 @@ from typing import Any
 import grpc
 import pytest
 from flask import Flask
+from rich.console import Console
 from werkzeug.serving import make_server
 
+from cli.talk import _Talk
 from client.conversation import Conversation, Reply
 from client.live import LiveTalk
 from client.live_socket import LiveSocket, Piece
@@ -187,3 +189,29 @@ def test_who_reads_slowly_gets_everything(monkeypatch: pytest.MonkeyPatch) -> No
             time.sleep(0.05)
         writer.join(WAIT_S)
     assert came == sent
+
+
+class Told(LiveSocket):
+    """A connection that notes what it tells of what was played."""
+
+    heard_s = 0.0
+
+    def played(self, reply: int, seconds: float, *, is_over: bool = False) -> None:
+        super().played(reply, seconds, is_over=is_over)
+        self.heard_s = seconds
+
+
+def test_of_a_reply_that_the_command_line_cuts_short_the_heard_part_is_remembered(
+    app: Flask, rooms: Any, url: str
+) -> None:
+    rooms.writer.endless = True
+    conversation = Conversation(rooms.services, avatar="Ann")
+    with contextlib.closing(Told(url, app.extensions[KEY].chats.create(conversation).id)) as socket:
+        going = _Talk(socket, Console(quiet=True), None, "Ann")
+        going.say("Hi")
+        until(lambda: socket.heard_s > 0.4)
+        going.stop()
+        going.wait_for_reply()
+        asked, answered = conversation.messages
+    assert answered["role"] == "assistant" and answered["text"].startswith("Hello there.")
+    assert 1 < len(answered["text"].split()) < socket.heard_s / 0.4 + 1, "a word lasts 0.4 s"
