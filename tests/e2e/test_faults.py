@@ -197,6 +197,20 @@ def test_a_service_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Pr
     assert not any("Sorry" in text for _, text in dialogue), "an apology is nothing that the model said"
 
 
+def test_a_voice_that_dies_is_told_before_all_that_it_has_said_is_shown(
+    talk: Talk, house: Stack, provider: Provider
+) -> None:
+    provider.deltas = [f"This is sentence number {number} of a very long story. " for number in range(60)]
+    provider.stall_after = len(provider.deltas)
+    talk.socket.say("Tell me a story.")
+    talk.until(lambda one: isinstance(one, Piece) and one.number > 3)
+    before = kill(house, "tts")
+    assert talk.until_a("error")["reply"] == 1
+    assert talk.pieces(1)[-1].frame_index / 25 < talk.told("sentence")[-1]["start_s"]
+    until_back(house, "tts", before)
+    house.until(lambda: is_answered(talk, provider, "And now?"), BACK_S, "the talk goes on")
+
+
 def test_a_recogniser_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Provider, api: httpx.Client) -> None:
     question = spoken(api, "What can you do for me today?")
     begin_story(talk, provider)
