@@ -254,7 +254,7 @@ class LiveTalk:
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
         if is_undecided:
-            self._tell(Resumed())
+            self._resume()
         if self._is_language_new or (error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf):
             return  # it was open for long enough
         if not self._is_deaf:
@@ -304,7 +304,12 @@ class LiveTalk:
         with self._lock:
             self._onset_s = start_s if self._turn and not self._turn.is_over else None
             self._guessed = ""
+            self._echo.pause()
         self._tell(Hearing(start_s))
+
+    def _resume(self) -> None:
+        self._echo.resume()
+        self._tell(Resumed())
 
     def _guess(self, text: str) -> None:
         with self._lock:
@@ -325,7 +330,7 @@ class LiveTalk:
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
             if is_undecided and (not text or is_back_channel(text)):
-                self._tell(Resumed())
+                self._resume()
             elif text:
                 self._answer(Transcript(text, end_s), endpoint_s)
 
