@@ -57,6 +57,11 @@ class Sound:
         self._resampler = self._resampler or soxr.ResampleStream(rate, RATE, 1, dtype="int16")
         self._samples += self._resampler.resample_chunk(np.frombuffer(pcm, "<i2")).tobytes()
 
+    @property
+    def length(self) -> int:
+        """Samples at 16 kHz that there are."""
+        return len(self._samples) // 2
+
     def read(self, start: int) -> np.ndarray:
         """A frame from this sample on, at 16 kHz; silence where there is none."""
         found = np.frombuffer(bytes(self._samples[2 * start : 2 * (start + FRAME)]), np.int16)
