@@ -96,6 +96,7 @@ class EchoCanceller:
         with self._lock:
             if not 0 <= self._position - told <= MAX_AHEAD_S * RATE:
                 self._position = told + round(AHEAD_S * RATE)
+                self._learned = 0  # the way there is a longer or shorter one now
                 self._jump()
             self._end = told + round(UNREPORTED_S * RATE)
             while self._untold and self._untold[0][0] <= told:

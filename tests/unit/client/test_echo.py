@@ -102,21 +102,19 @@ def test_a_loud_reply_is_not_either_once_the_room_is_known(reply, delay_s):
 
 
 def test_a_client_that_begins_late_or_stands_still_is_not_taken_for_one_with_headphones(reply):
-    canceller, endpointer = EchoCanceller(), Endpointer(hangover_ms=400)
+    stands_s, stood_s = 3.0, 1.5
+    told, gap = samples_of(reply), np.zeros(int(stood_s * RATE))
+    played = Sound()
+    played.push(RATE, np.insert(told, int(stands_s * RATE), gap).astype("<i2").tobytes())
+    echo = heard_of(played, 0.2, -15)[int(BEGIN_S * RATE) :].astype("<i2")
+    canceller, endpointer, found = EchoCanceller(), Endpointer(hangover_ms=400), []
     canceller.play(reply)
     canceller.clean(bytes(2 * 2 * RATE))
-    echo = heard_of(reply, 0.2, -15)[int(BEGIN_S * RATE) :]
-    stands_s = 3.0
-    found = []
-    for start in range(0, 6 * RATE, TICK):
+    for start in range(0, 8 * RATE, TICK):
         now = start / RATE
-        is_still = stands_s < now < stands_s + 1
-        played_s = min(now, stands_s) if now < stands_s + 1 else now - 1
-        if start % (RATE // 5) == 0 and not is_still:
-            canceller.played(played_s)
-        at = int(played_s * RATE)
-        tick = np.zeros(TICK) if is_still and now > stands_s + 0.3 else echo[at : at + TICK]
-        found += endpointer.push(canceller.clean(tick.astype("<i2").tobytes()))
+        if start % (RATE // 5) == 0 and not stands_s < now < stands_s + stood_s:
+            canceller.played(now if now <= stands_s else now - stood_s)
+        found += endpointer.push(canceller.clean(echo[start : start + TICK].tobytes()))
     assert not [event for event in found if isinstance(event, SpeechStarted)]
 
 
