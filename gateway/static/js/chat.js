@@ -155,7 +155,12 @@ function handsFree() {
   let answer = new Answer(messages);
   return {
     ready: () => { showError(null); stage.say("listening"); },
-    connecting: () => { answer.stop(t("chat.broken_off")); setBusy(false); stage.say("connecting"); },
+    connecting: () => {
+      answer.stop(t("chat.broken_off"));
+      setBusy(false);
+      stage.say("connecting");
+      showError({ message: t("chat.lost") });
+    },
     hearing: () => { stage.listen(); stage.say("listening"); },
     transcript: ({ text: words }) => {
       addQuestion(words);
