@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.live_client import RATE, TICK, User
-from bench.live_sound import QUIET_DB, spoken
+from bench.live_client import RATE, User
+from bench.live_sound import in_a_room, loudness, spoken
 from services.common.audio import decode, to_pcm
 
 WAIT_S = 60.0
@@ -67,12 +67,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--logs", type=Path, help="of the services, DATA/logs: tells when their calls ended")
     return parser.parse_args()
-
-
-def _levels(sound: np.ndarray) -> np.ndarray:
-    """Root mean square, tick by tick."""
-    ticks = sound[: len(sound) // TICK * TICK].reshape(-1, TICK).astype(np.float64)
-    return np.sqrt((ticks**2).mean(axis=1))
 
 
 def _user(options: argparse.Namespace, *, plays_at_once: bool = True) -> User:
@@ -145,17 +139,7 @@ def _echo(options: argparse.Namespace, recording: np.ndarray) -> tuple[int, floa
 def _heard_of(pieces: list[bytes], speech: np.ndarray) -> np.ndarray:
     """What a microphone in a small room hears of a reply, against the level of the speech."""
     played = np.frombuffer(to_pcm(decode(io.BytesIO(b"".join(pieces)), RATE)), "<i2")
-    chance, length = np.random.default_rng(0), RATE // 4
-    room = 0.3 * chance.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
-    room[0] = 1.0
-    heard = np.convolve(np.pad(played, (int(ECHO_DELAY_S * RATE), 0)), room)
-    return heard * 10 ** (ECHO_DB / 20) * _loudness(speech) / _loudness(heard)
-
-
-def _loudness(sound: np.ndarray) -> float:
-    """Root mean square of what is not a pause."""
-    level = _levels(sound)
-    return float(np.sqrt((level[level > level.max() * 10 ** (QUIET_DB / 20)] ** 2).mean()))
+    return in_a_room(played, ECHO_DELAY_S, loudness(speech) * 10 ** (ECHO_DB / 20))
 
 
 def _tell(name: str, values: list[float | None]) -> None:

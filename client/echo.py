@@ -57,6 +57,11 @@ class Sound:
         self._resampler = self._resampler or soxr.ResampleStream(rate, RATE, 1, dtype="int16")
         self._samples += self._resampler.resample_chunk(np.frombuffer(pcm, "<i2")).tobytes()
 
+    @property
+    def length(self) -> int:
+        """Samples at 16 kHz that there are."""
+        return len(self._samples) // 2
+
     def read(self, start: int) -> np.ndarray:
         """A frame from this sample on, at 16 kHz; silence where there is none."""
         found = np.frombuffer(bytes(self._samples[2 * start : 2 * (start + FRAME)]), np.int16)
@@ -72,6 +77,7 @@ class EchoCanceller:
         self._rest = b""
         self._sound: Sound | None = None
         self._position = self._end = 0  # samples of the sound: what the canceller gets next, and where it stops
+        self._untold: deque[tuple[int, float, float]] = deque()  # frames that it has not told of yet, for the bound
         self._is_paused = False
         self._learned = 0  # frames with sound of a reply
         self._played: deque[float] = deque([0.0], maxlen=_WAY_FRAMES)  # their power
@@ -82,6 +88,7 @@ class EchoCanceller:
         with self._lock:
             self._sound, self._position, self._end = sound, 0, round(UNREPORTED_S * RATE)
             self._is_paused = False
+            self._jump()
 
     def played(self, seconds: float) -> None:
         """Take a report of how much of it has been played."""
@@ -89,7 +96,15 @@ class EchoCanceller:
         with self._lock:
             if not 0 <= self._position - told <= MAX_AHEAD_S * RATE:
                 self._position = told + round(AHEAD_S * RATE)
+                self._jump()
             self._end = told + round(UNREPORTED_S * RATE)
+            while self._untold and self._untold[0][0] <= told:
+                self._bound.push(*self._untold.popleft()[1:])
+
+    def _jump(self) -> None:
+        """What it was taken to play, it may not have played."""
+        self._untold.clear()
+        self._bound.break_off()
 
     def pause(self) -> None:
         """The client has been told that somebody speaks, and plays nothing until it is told otherwise."""
@@ -120,10 +135,10 @@ class EchoCanceller:
             return heard
         left = self._canceller.process(heard, played)
         self._learned += 1
-        self._bound.push(self._played[-1], _power(heard) / loudest)
-        return (
-            heard if self._is_voice(_power(heard), _power(left), self._bound.gain * loudest) else np.zeros_like(heard)
-        )
+        with self._lock:
+            self._untold.append((self._position, self._played[-1], _power(heard) / loudest))
+            echo = self._bound.gain * loudest
+        return heard if self._is_voice(_power(heard), _power(left), echo) else np.zeros_like(heard)
 
     def _is_voice(self, heard: float, left: float, echo: float) -> bool:
         """Whether there is more than an echo of that power, from the powers of what was heard and what AEC3 leaves."""
@@ -154,6 +169,11 @@ class _Bound:
     def gain(self) -> float:
         """Of power; a guess until a reply has sounded long enough."""
         return min(self._bounds, default=_FIRST_GAIN)
+
+    def break_off(self) -> None:
+        """The next frame does not follow the last one."""
+        self._frames.clear()
+        self._blocks.clear()
 
     def push(self, played: float, share: float) -> None:
         """Take a frame: the power that is played, and what is heard as a share of the loudest of late."""

@@ -1,7 +1,7 @@
 // Chat: a face that listens, thinks and answers.
 import { events, get, networkError, patch, path, post, remove } from "./api.js";
 import { Answer, addMessage } from "./answer.js";
-import { listAvatars, listVoices, voiceOptions } from "./avatars.js";
+import { STANDARD_VOICE, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, fillSelect, templateCopy } from "./dom.js";
 import { History } from "./history.js";
 import { LiveTalk } from "./live.js";
@@ -288,7 +288,7 @@ stopButton.addEventListener("click", () => (live ? live.stop() : turn?.stop()));
 
 /** Who talks, as the gateway says. */
 function showCast(now) {
-  cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? ""]));
+  cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? (name === "voice" ? STANDARD_VOICE : "")]));
   showAvatar(cast.avatar);
   for (const [name, value] of Object.entries(cast)) {
     if ([...choose[name].options].some((option) => option.value === value)) choose[name].value = value;
@@ -299,7 +299,7 @@ function showAvatar(name) {
   const avatar = avatars.find((one) => one.name === name) ?? { name, files: [] };
   $("[data-avatar-name]").textContent = name;
   stage.show(avatar);
-  fillSelect(choose.voice, voiceOptions(voices, avatar.voice), avatar.voice ?? "");
+  fillSelect(choose.voice, voiceOptions(voices, avatar.voice), avatar.voice ?? STANDARD_VOICE);
 }
 
 /** Go on with another avatar, voice, persona or language; what was said stays. */

@@ -101,6 +101,25 @@ def test_a_loud_reply_is_not_either_once_the_room_is_known(reply, delay_s):
     assert [at for at in onsets(heard_of(reply, delay_s, -6), reply) if at > BEGIN_S + 2] == []
 
 
+def test_a_client_that_begins_late_or_stands_still_is_not_taken_for_one_with_headphones(reply):
+    canceller, endpointer = EchoCanceller(), Endpointer(hangover_ms=400)
+    canceller.play(reply)
+    canceller.clean(bytes(2 * 2 * RATE))
+    echo = heard_of(reply, 0.2, -15)[int(BEGIN_S * RATE) :]
+    stands_s = 3.0
+    found = []
+    for start in range(0, 6 * RATE, TICK):
+        now = start / RATE
+        is_still = stands_s < now < stands_s + 1
+        played_s = min(now, stands_s) if now < stands_s + 1 else now - 1
+        if start % (RATE // 5) == 0 and not is_still:
+            canceller.played(played_s)
+        at = int(played_s * RATE)
+        tick = np.zeros(TICK) if is_still and now > stands_s + 0.3 else echo[at : at + TICK]
+        found += endpointer.push(canceller.clean(tick.astype("<i2").tobytes()))
+    assert not [event for event in found if isinstance(event, SpeechStarted)]
+
+
 @pytest.mark.parametrize("at_s", [2.0, 4.1, 9.3])
 @pytest.mark.parametrize("delay_s", [0.1, 0.3])
 def test_somebody_who_speaks_over_it_is_heard_at_once(reply, question, delay_s, at_s):
