@@ -60,6 +60,7 @@ class Turn {
       onShown: () => this.#shown(),
       onEnded: () => this.#ended(),
       onBlocked: (play) => stage.offerPlay(play),
+      onUnderrun: () => this.answer.stoodStill(),
       onBroken: () => this.#cut({ message: t("chat.cannot_play") }),
     });
     this.run(body).catch((error) => error.name !== "AbortError" && this.#fail(error));
@@ -90,11 +91,11 @@ class Turn {
 
   #shown() {
     stage.speak();
-    this.answer.shown((performance.now() - this.began) / 1000);
+    this.answer.shown((performance.now() - this.began) / 1000, this.player.heldS);
   }
 
   #done(data) {
-    if (this.avatar === stage.avatar) stage.loop.standOn(data.next_frame_index); // hidden until the reply ends
+    if (this.avatar === stage.avatar) stage.goOnAt(data.next_frame_index);
     this.answer.done(data);
     this.player.complete(data.video_url);
   }
@@ -154,7 +155,12 @@ function handsFree() {
   let answer = new Answer(messages);
   return {
     ready: () => { showError(null); stage.say("listening"); },
-    connecting: () => { answer.stop(t("chat.broken_off")); setBusy(false); stage.say("connecting"); },
+    connecting: () => {
+      answer.stop(t("chat.broken_off"));
+      setBusy(false);
+      stage.say("connecting");
+      showError({ message: t("chat.lost") });
+    },
     hearing: () => { stage.listen(); stage.say("listening"); },
     transcript: ({ text: words }) => {
       addQuestion(words);
@@ -167,10 +173,11 @@ function handsFree() {
     delta: ({ text: words }) => answer.write(words),
     sentence: (sentence) => stage.caption.sentence(sentence),
     words: (words) => stage.caption.words(words),
-    shown: (seconds) => { stage.speak(); answer.shown(seconds); },
+    shown: (seconds, heldS) => { stage.speak(); answer.shown(seconds, heldS); },
+    underrun: () => answer.stoodStill(),
     resumed: () => (live?.isShown ? stage.speak() : stage.say("thinking")),
     interrupted: () => { answer.stop(); setBusy(false); },
-    done: (told) => answer.done(told),
+    done: (told) => { answer.done(told); stage.goOnAt(told.next_frame_index); },
     heard: () => answer.heard(),
     rested: () => { stage.rest(); stage.say("listening"); setBusy(false); },
     blocked: (play) => stage.offerPlay(play),
