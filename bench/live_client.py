@@ -1,13 +1,14 @@
-"""A user of the live protocol for benchmarks: talks, listens, and plays replies as a page would, by the clock."""
+"""A user of the live protocol for benchmarks: an open microphone, and replies played by the clock, as a page would."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,14 +52,20 @@ class Played:
 
 
 class User:
-    """A connection to a new chat. Replies are played in real time: what was played is told, `hearing` pauses it."""
+    """A connection to a new chat, its microphone open from the beginning.
 
-    def __init__(self, url: str, *, avatar: str, size: int, keeps_media: bool = False) -> None:
+    Replies are played in real time: what was played is told, `hearing` pauses it. With `plays_at_once` false they wait
+    for `play`.
+    """
+
+    def __init__(
+        self, url: str, *, avatar: str, size: int, keeps_media: bool = False, plays_at_once: bool = True
+    ) -> None:
         body = json.dumps({"avatar": avatar, "language": "en", "size": size}).encode()
         request = urllib.request.Request(f"{url}/api/v1/chats", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             self._chat = f"{url}/api/v1/chats/{json.load(answer)['id']}"
-        self._url, self._keeps_media = url, keeps_media
+        self._url, self._keeps_media, self._plays_at_once = url, keeps_media, plays_at_once
         self._changed = threading.Condition()
         self.replies: dict[int, Played] = {}
         self.errors: list[tuple[float, str]] = []
@@ -66,14 +73,18 @@ class User:
         self.events: list[tuple[float, dict[str, Any]]] = []
         self._playing: _Playing | None = None
         self._is_closed = False
-        self._sent = threading.Thread()
+        self._speech = self._room = np.zeros(0, np.int16)
         self._connect()
         threading.Thread(target=self._report, daemon=True).start()
 
     def _connect(self) -> None:
         self.socket = LiveSocket(self._url, self._chat.rpartition("/")[2])
+        self._opened = time.monotonic()
+        """When the first sample of the microphone was heard."""
+        self._ticks = 0
         self._follower = threading.Thread(target=self._follow, args=(self.socket,), daemon=True)
         self._follower.start()
+        threading.Thread(target=self._hear, args=(self.socket,), daemon=True).start()
 
     def reconnect(self) -> None:
         """Take up the same chat over a new connection."""
@@ -106,10 +117,10 @@ class User:
             played.data.append(piece.data)
         if not piece.number:
             return
-        if self._playing is None or self._playing.reply is not played:
+        if self._plays_at_once and (self._playing is None or self._playing.reply is not played):
             self._playing = _Playing(played, now)
         played.start_s.append(piece.frame_index / played.fps)
-        played.came_s.append(now - self._playing.paused_until(now))
+        played.came_s.append(now - (self._playing.paused_until(now) if self._playing else 0.0))
 
     def _obey(self, event: dict[str, Any], now: float) -> None:
         self.events.append((now, event))
@@ -143,31 +154,42 @@ class User:
                 with contextlib.suppress(ConnectionClosed):
                     self.socket.played(told[0], told[1], is_over=told[2])
 
-    def wait(self, kinds: Iterable[str], since: float, seconds: float) -> dict[str, Any] | None:
-        """The first event of these kinds that came after a moment; None if none comes in time."""
+    def wait(
+        self,
+        kinds: Iterable[str],
+        since: float,
+        seconds: float,
+        like: Callable[[dict[str, Any]], bool] = lambda event: True,
+    ) -> tuple[float, dict[str, Any]] | None:
+        """The latest event of these kinds that came after a moment, and when; None if none comes in time."""
         deadline, kinds = time.monotonic() + seconds, frozenset(kinds)
+
+        def found() -> tuple[float, dict[str, Any]] | None:
+            after = itertools.takewhile(lambda one: one[0] >= since, reversed(self.events))
+            return next((one for one in after if one[1]["type"] in kinds and like(one[1])), None)
+
         with self._changed:
-            while True:
-                for at, event in reversed(self.events):
-                    if at < since:
-                        break
-                    if event["type"] in kinds:
-                        return event
-                left = deadline - time.monotonic()
-                if left <= 0 or not self.is_connected:
-                    return None
-                self._changed.wait(left)
+            self._changed.wait_for(lambda: found() or not self.is_connected, max(0.0, deadline - time.monotonic()))
+            return found()
+
+    def wait_for_piece(self, since: float, seconds: float) -> float | None:
+        """When the first fragment came of a reply that began after a moment; None if none comes in time."""
+
+        def found() -> float | None:
+            first = (one.came_s[0] for one in self.replies.values() if one.came_s)
+            return min((at for at in first if at >= since), default=None)
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or not self.is_connected, seconds)
+            return found()
 
     def wait_until_answered(self, seconds: float) -> bool:
         """Whether everything was said, and every reply to it played to its end or ended otherwise, in time.
 
         A recording with a pause in it is heard as several utterances, each of which ends the reply to the one before.
         """
-        deadline = time.monotonic() + seconds
-        if self._sent.ident is not None:
-            self._sent.join()
         with self._changed:
-            return self._changed.wait_for(self._is_answered, max(0.0, deadline - time.monotonic()))
+            return self._changed.wait_for(lambda: not len(self._speech) and self._is_answered(), seconds)
 
     def _is_answered(self) -> bool:
         return self._playing is None and all(_is_over(reply) for reply in self.replies.values())
@@ -187,25 +209,47 @@ class User:
             del self.events[:-50]
             return over
 
-    def speak(self, samples: np.ndarray, silence_s: float = 3.0) -> tuple[float, float]:
-        """Say something as fast as a person does, then nothing; when its first and last sample were spoken.
+    def speak(self, samples: np.ndarray, silence_s: float = 0.0) -> tuple[float, float]:
+        """Say something as fast as a person does, then nothing; when its first and last sample are spoken.
 
-        Whatever was being said before is finished first, its silence too: there is one microphone.
+        `silence_s` of the silence after it belong to what is said. Whatever was being said before is finished first.
         """
-        if self._sent.ident is not None:
-            self._sent.join()
-        sound = np.concatenate([samples, np.zeros(int(silence_s * RATE), np.int16)])
-        begin = time.monotonic()
-        self._sent = threading.Thread(target=self._send, args=(sound, begin), daemon=True)
-        self._sent.start()
+        whole = np.pad(samples, (0, -len(samples) % TICK + round(silence_s * RATE / TICK) * TICK))
+        with self._changed:
+            begin = self._opened + self._ticks * TICK / RATE + len(self._speech) / RATE
+            self._speech = np.concatenate([self._speech, whole])
         return begin, begin + len(samples) / RATE
 
-    def _send(self, sound: np.ndarray, begin: float) -> None:
+    def play(self, reply: int, room: np.ndarray) -> float:
+        """Begin to play a reply that was held back; the microphone hears `room` of it. When that began."""
+        with self._changed:
+            now = time.monotonic()
+            self._playing, self._room = _Playing(self.replies[reply], now), room
+        return now
+
+    def spoken_s(self, moment: float) -> float:
+        """A moment on the microphone's clock, as the server counts."""
+        return moment - self._opened
+
+    def _hear(self, socket: LiveSocket) -> None:
+        """Send what the microphone hears, tick by tick, for as long as this connection lasts."""
         with contextlib.suppress(ConnectionClosed):
-            for start in range(0, len(sound), TICK):
-                piece = sound[start : start + TICK]
-                time.sleep(max(0.0, begin + (start + len(piece)) / RATE - time.monotonic()))
-                self.socket.hear(piece.astype("<i2").tobytes())
+            while not self._is_closed and socket is self.socket:
+                time.sleep(max(0.0, self._opened + (self._ticks + 1) * TICK / RATE - time.monotonic()))
+                with self._changed:
+                    tick = self._next_tick()
+                    self._changed.notify_all()
+                socket.hear(tick.astype("<i2").tobytes())
+
+    def _next_tick(self) -> np.ndarray:
+        self._ticks += 1
+        tick = np.zeros(TICK, np.int32)
+        said, self._speech = self._speech[:TICK], self._speech[TICK:]
+        tick[: len(said)] += said
+        if self._playing and not self._playing.is_paused:
+            echo, self._room = self._room[:TICK], self._room[TICK:]
+            tick[: len(echo)] += echo
+        return tick.clip(-32768, 32767)
 
     def close(self) -> None:
         """Hang up and end the chat."""
@@ -229,6 +273,10 @@ class _Playing:
         if self._paused_at is not None:
             self._paused_s += now - self._paused_at
             self._paused_at = None
+
+    @property
+    def is_paused(self) -> bool:
+        return self._paused_at is not None
 
     def paused_until(self, now: float) -> float:
         """Seconds for which it has been paused."""

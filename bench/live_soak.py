@@ -123,13 +123,17 @@ class _Session:
             _, asked = self._user.speak(self._chance.choice(self._recordings), silence_s=1.5)
         else:
             self._user.socket.say(self._chance.choice(QUESTIONS))
-        began = self._user.wait(("media", "error"), asked - 2.0, WAIT_S)
-        self._journal.asked.append((asked, began is not None and began["type"] == "media"))
-        if began is None or began["type"] == "error":
-            return
-        if self._chance.random() < 0.4:
-            self._interrupt(began["reply"])
+        reply = self._reply(asked, asked - 2.0)
+        if reply and self._chance.random() < 0.4:
+            self._interrupt(reply)
         self._user.wait_until_answered(2 * WAIT_S)
+
+    def _reply(self, asked: float, since: float) -> int | None:
+        """The number of the reply to what was asked, if one comes; whether it does is written down."""
+        began = self._user.wait(("media", "error"), since, WAIT_S)
+        event = began[1] if began else {"type": "nothing"}
+        self._journal.asked.append((asked, event["type"] == "media"))
+        return event["reply"] if event["type"] == "media" else None
 
     def _interrupt(self, reply: int) -> None:
         how = self._chance.choice((VOICE, STOP, TEXT))
@@ -144,10 +148,9 @@ class _Session:
         else:
             self._user.socket.say(self._chance.choice(QUESTIONS))
         ended = self._user.wait(("interrupted",), at, OBEY_S)
-        self._journal.stops.append((at, how, ended is not None and ended["reply"] == reply))
+        self._journal.stops.append((at, how, ended is not None and ended[1]["reply"] == reply))
         if how != STOP:  # that was a question, too
-            began = self._user.wait(("media", "error"), at, WAIT_S)
-            self._journal.asked.append((at, began is not None and began["type"] == "media"))
+            self._reply(at, at)
 
     def _note(self) -> None:
         self._journal.errors += self._user.errors

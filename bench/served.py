@@ -30,7 +30,8 @@ async def serving(avatar: Path, **changes: object) -> AsyncIterator[Stub]:
         shutil.copytree(avatar, storage / "avatars" / avatar.name)
         settings = RenderSettings(
             port=0, storage_url=storage.as_uri(), database_url=f"sqlite:///{folder}/jobs.sqlite",
-            work_folder=Path(folder) / "work", starter_avatars=Path(folder) / "none", **changes,
+            work_folder=Path(folder) / "work", starter_avatars=Path(folder) / "none", prepare_idle_loops=False,
+            **changes,
         )  # fmt: skip
         server = Server(RenderServicer(settings), settings)
         await server.start()

@@ -6,18 +6,17 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 from rich.console import Console
 
-from cli.generate import HEAD_HELP, MOUTH_HELP
+from cli.generate import HEAD_HELP, MOUTH_HELP, VOICE_HELP
 from cli.screen import connect, console, explain
 from cli.videos import next_video
-from client import library
+from client import cast, library
 from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType
 from client.errors import CallError
-from client.services import Services
 
 _MARKS = {
     "llm_first_token": "first word",
@@ -30,7 +29,7 @@ _MARKS = {
 
 @click.command()
 @click.option("--avatar", default="", help="Whom to talk with; may be left out when there is only one.")
-@click.option("--voice", default="", help="Voice of the replies; the avatar's own unless given.")
+@click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
 @click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)
@@ -42,11 +41,12 @@ _MARKS = {
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save each reply's MP4 in."
 )
-def chat(avatar: str, voice: str, audio: Path | None, output: Path | None, **how: Any) -> None:
+def chat(audio: Path | None, output: Path | None, mouth_amplitude: float, head_motion: float, **wanted: str) -> None:
     """Talk with an avatar: type a line, read and save its reply. Ctrl-C cuts a reply short, Ctrl-D leaves."""
     services, screen = connect(), console()
-    one = _choose(services, avatar)
-    conversation = Conversation(services, avatar=one["name"], voice=voice or one["voice"] or "", **how)
+    wanted["avatar"] = wanted["avatar"] or only(library.avatars(services))["name"]
+    chosen = cast.known(services, wanted)
+    conversation = Conversation(services, **chosen, mouth_amplitude=mouth_amplitude, head_motion=head_motion)
     shown = _Replies(screen, output)
     if audio:
         with audio.open("rb") as file:
@@ -54,18 +54,12 @@ def chat(avatar: str, voice: str, audio: Path | None, output: Path | None, **how
         screen.print(f"You said: {heard}", markup=False, soft_wrap=True)
         shown.show(conversation, heard)
         return
-    screen.print(f"You are talking with {one['name']}. Ctrl-D leaves.", style="dim")
+    screen.print(f"You are talking with {conversation.avatar}. Ctrl-D leaves.", style="dim")
     for line in lines(screen):
         try:
             shown.show(conversation, line)
         except CallError as error:
             screen.print(explain(error.message, error.field), style="red", markup=False)
-
-
-def _choose(services: Services, name: str) -> dict:
-    if name:
-        return library.avatar(services, name)
-    return only(library.avatars(services))
 
 
 def only(found: list[dict]) -> dict:

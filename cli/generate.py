@@ -12,8 +12,10 @@ from cli.screen import connect, console
 from client import background, files, generation, jobs
 from client.jobs import Job
 from client.services import Services
+from client.speech import STANDARD_VOICE
 
 MOUTH_HELP = "How far the mouth moves, 0.5 to 1.5."
+VOICE_HELP = f"A registered voice; the avatar's own unless given, {STANDARD_VOICE} for the engine's."
 HEAD_HELP = "How much the head moves, 0 (as when idle) to 1 (all that was filmed)."
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -22,7 +24,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--avatar", required=True, help="Who speaks.")
 @click.option("--audio", type=_FILE, help="A recording to speak.")
 @click.option("--text", help="What to say; '-' reads it from standard input.")
-@click.option("--voice", default="", help="Voice of the text; the avatar's own unless given.")
+@click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--language", default="", help="Language of the speech, e.g. en.")
 @click.option("--rate", type=float, default=1.0, show_default=True, help="Speaking rate of the text.")
 @click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones to raise the text's voice by.")

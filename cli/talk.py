@@ -15,6 +15,7 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from cli.chat import lines, only
+from cli.generate import VOICE_HELP
 from cli.local.programs import reachable
 from cli.screen import console
 from cli.settings import LocalSettings
@@ -23,8 +24,11 @@ from client.errors import CallError
 from client.gateway import Gateway
 from client.live_socket import LiveSocket, Piece
 from client.microphone import RATE
+from client.playing import Playing
 
 PIECE_S = 0.02
+REPORT_S = 0.2
+"""How often the gateway is told how much of a reply has been played."""
 QUIET_S = 3.0
 """After a recording, nothing more is expected when nothing has happened for so long …"""
 UNDECIDED_S = 30.0
@@ -34,7 +38,7 @@ UNDECIDED_S = 30.0
 @click.command()
 @click.option("--gateway", help="Address of the page; that of this machine unless given.")
 @click.option("--avatar", default="", help="Whom to talk with; may be left out when there is only one.")
-@click.option("--voice", default="", help="Voice of the replies; the avatar's own unless given.")
+@click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
 @click.option(
@@ -47,6 +51,7 @@ UNDECIDED_S = 30.0
 def talk(gateway: str | None, avatar: str, audio: Path | None, output: Path | None, **wanted: str) -> None:
     """Talk live with an avatar, through the gateway: each reply is shown as it comes, and speech may interrupt it.
 
+    Of a reply that is cut short, the avatar remembers what a player would have played by then.
     Ctrl-C cuts a reply short, Ctrl-D leaves. A gateway that asks for a token gets that of GATEWAY_TOKEN.
     """
     settings, screen = LocalSettings(), console()
@@ -124,9 +129,11 @@ class _Talk:
         self._answered: set[int] = set()
         self._is_undecided = self._is_closed = False
         self._latest = time.monotonic()
-        self._seconds, self._fps = 0.0, 25.0
+        self._reply, self._playing = 0, Playing()  # the latest
+        self._fps, self._came_s = 25.0, 0.0
         self._video: BinaryIO | None = None
         threading.Thread(target=self._follow, daemon=True).start()
+        threading.Thread(target=self._report, daemon=True).start()
 
     @property
     def was_asked(self) -> bool:
@@ -142,6 +149,7 @@ class _Talk:
     def stop(self) -> None:
         """End the reply."""
         with _hung_up():
+            self._tell_played()
             self._socket.stop()
 
     def hear(self, pcm: bytes) -> None:
@@ -176,6 +184,18 @@ class _Talk:
                     self._latest = time.monotonic()
                     self._changed.notify_all()
 
+    def _report(self) -> None:
+        with contextlib.suppress(WebSocketException):
+            while not self._is_closed:
+                time.sleep(REPORT_S)
+                self._tell_played()
+
+    def _tell_played(self) -> None:
+        with self._changed:
+            reply, seconds = self._reply, self._playing.seconds
+        if reply not in self._answered and seconds:
+            self._socket.played(reply, seconds)
+
     def close(self) -> None:
         """Nothing more comes."""
         with self._changed:
@@ -184,7 +204,12 @@ class _Talk:
             self._changed.notify_all()
 
     def _piece(self, piece: Piece) -> None:
-        self._seconds = piece.frame_index / self._fps
+        if piece.number == 0:
+            self._reply, self._playing, self._came_s = piece.reply, Playing(), 0.0
+        else:
+            self._came_s = piece.frame_index / self._fps
+            self._playing.came(self._came_s)
+            self._go_on()
         if not self._folder:
             return
         if piece.number == 0:
@@ -193,12 +218,18 @@ class _Talk:
         if self._video:
             self._video.write(piece.data)
 
+    def _go_on(self) -> None:
+        if not self._is_undecided:
+            self._playing.play()
+
     def _happened(self, event: dict[str, Any]) -> None:
         match event:
             case {"type": "hearing"}:
                 self._is_undecided = True
+                self._playing.pause()
             case {"type": "resumed"}:
                 self._is_undecided = False
+                self._go_on()
             case {"type": "interim", "text": text} if self._screen.is_terminal:
                 self._tell(text.ljust(self._screen.width - 1), style="dim", end="\r", no_wrap=True, overflow="ellipsis")
             case {"type": "transcript", "text": text, "end_s": float() | int()}:
@@ -215,7 +246,7 @@ class _Talk:
                 self._tell(" …")
                 self._answer(event)
             case {"type": "done", "reply": reply, "latency": latency}:
-                self._socket.played(reply, self._seconds, is_over=True)
+                self._socket.played(reply, self._came_s, is_over=True)  # all of it has been shown
                 stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in latency.items())
                 self._tell(f"\n{stages}", style="dim")
                 self._answer(event)

@@ -10,6 +10,7 @@ import grpc
 from client import library
 from client.errors import CallError
 from client.services import Services
+from client.speech import STANDARD_VOICE
 
 NAMES = ("avatar", "voice", "persona", "language")
 
@@ -17,14 +18,17 @@ NAMES = ("avatar", "voice", "persona", "language")
 def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
     """What was chosen, after a look whether it is there. Another avatar brings its own voice, unless one is named.
 
+    `STANDARD_VOICE` is answered with an empty name: that voice is always there.
+
     Raises:
         CallError: there is nothing of that name; `field` says of which.
     """
     if "avatar" in chosen:
-        chosen = {"avatar": chosen["avatar"], "voice": "", **chosen}
-        own = avatar(services, chosen["avatar"])["voice"] or ""
-        chosen["voice"] = chosen["voice"] or own
-    if chosen.get("voice"):
+        found = avatar(services, chosen["avatar"])
+        chosen = {**chosen, "avatar": found["name"], "voice": chosen.get("voice") or found["voice"] or ""}
+    if chosen.get("voice") == STANDARD_VOICE:
+        chosen = {**chosen, "voice": ""}
+    elif chosen.get("voice"):
         _check("voice", chosen["voice"], (voice["name"] for voice in library.voices(services)), "VOICE_NOT_FOUND")
     if chosen.get("persona"):
         personas = library.get_info(services, "llm").personas

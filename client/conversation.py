@@ -176,7 +176,8 @@ class Conversation:
         """Go on with another `avatar`, `voice`, `persona` or `language` from the next reply on.
 
         What is not named stays; but another avatar speaks in its own voice unless one is named. An empty voice is the
-        avatar's own or the engine's, an empty persona or language the engine's choice.
+        avatar's own, if it has one, and `speech.STANDARD_VOICE` the engine's; an empty persona or language is the
+        engine's choice.
 
         Raises:
             CallError: there is none of that name.
@@ -474,7 +475,10 @@ class Reply:
             self._events.put(Words(sentence.index, [{name: word[name] for name in _TIMED} for word in fresh]))
 
     def _show(self) -> None:
-        call = self._services.render.StreamingRender(self._render_requests(), timeout=STREAM_TIMEOUT_S)
+        rate = next(iter(self._rate), None)
+        if rate is None:  # cancelled before there was anything to show
+            return
+        call = self._services.render.StreamingRender(self._render_requests(rate), timeout=STREAM_TIMEOUT_S)
         self._register(call.cancel)
         for reply in call:
             kind = reply.WhichOneof("response")
@@ -491,8 +495,7 @@ class Reply:
             else:
                 self._finish(reply.end)
 
-    def _render_requests(self) -> Iterator[render_pb2.StreamingRenderRequest]:
-        rate = next(iter(self._rate), 0)
+    def _render_requests(self, rate: int) -> Iterator[render_pb2.StreamingRenderRequest]:
         self.start_frame_index = self._talk.first_frame_index()
         config = render_pb2.StreamingRenderConfig(
             avatar=self.avatar,

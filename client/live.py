@@ -32,16 +32,19 @@ logger = logging.getLogger(__name__)
 
 HANGOVER_MS = 400
 DECIDE_S = 0.6
-"""Speech that lasts longer is no back-channel, even if no word of it has been recognised yet."""
+"""Speech that lasts longer is no back-channel, even if no word of it has been recognised yet …"""
+LISTENING_S = 1.2
+"""… or longer than this, if only back-channels have been recognised of it."""
 RETRY_S = 1.0
 JOIN_S = 5.0
 LISTEN_TIMEOUT_S = 3600
 """A recognition is opened anew after so long, before the service closes the connection that it is on."""
 BACK_CHANNELS = frozenset(
-    ("uh", "huh", "mm", "mhm", "hm", "hmm", "ah", "oh", "ok", "okay", "yeah", "yes", "yep", "right", "sure")
-    + ("嗯", "嗯嗯", "哦", "噢", "啊", "好", "好的", "对", "对对", "是")
+    ("uh", "huh", "mm", "mhm", "hm", "hmm", "ah", "aha", "oh", "ok", "okay", "yeah", "yes", "yep", "right", "sure")
 )
+_HAN_BACK_CHANNELS = re.compile("(?:嗯|哦|噢|啊|好的?|对的?|是的?|行|没错|明白了?|知道了){1,4}")
 _WORD = re.compile(r"[\w']+")
+_BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\W+(?=[\u3400-\u9fff])")
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -113,8 +116,8 @@ LiveEvent = Hearing | Interim | Transcript | Told | Resumed | Interrupted | Fail
 
 def is_back_channel(text: str) -> bool:
     """Whether somebody says only that they listen."""
-    words = _WORD.findall(text.lower())
-    return 0 < len(words) <= 3 and all(word in BACK_CHANNELS for word in words)
+    words = _WORD.findall(_BETWEEN_HAN.sub("", text.lower()))
+    return 0 < len(words) <= 3 and all(word in BACK_CHANNELS or _HAN_BACK_CHANNELS.fullmatch(word) for word in words)
 
 
 @dataclass(eq=False)
@@ -152,6 +155,7 @@ class LiveTalk:
         self._is_deaf = False  # whether the user has been told that nobody hears
         self._is_language_new = False  # to the recognition that is open
         self._onset_s: float | None = None  # of speech of which it is not known yet what it means
+        self._guessed = ""  # what it seems to say so far
         threading.Thread(target=request_id.kept(self._listen), daemon=True).start()
 
     @property
@@ -250,7 +254,7 @@ class LiveTalk:
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
         if is_undecided:
-            self._tell(Resumed())
+            self._resume()
         if self._is_language_new or (error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf):
             return  # it was open for long enough
         if not self._is_deaf:
@@ -299,10 +303,17 @@ class LiveTalk:
     def _onset(self, start_s: float) -> None:
         with self._lock:
             self._onset_s = start_s if self._turn and not self._turn.is_over else None
+            self._guessed = ""
+            self._echo.pause()
         self._tell(Hearing(start_s))
+
+    def _resume(self) -> None:
+        self._echo.resume()
+        self._tell(Resumed())
 
     def _guess(self, text: str) -> None:
         with self._lock:
+            self._guessed = text
             if self._onset_s is not None and text and not is_back_channel(text):
                 self._interrupt()
         self._tell(Interim(text))
@@ -310,7 +321,8 @@ class LiveTalk:
     def _go_on(self, until_s: float) -> None:
         """Speech that began has lasted until now."""
         with self._lock:
-            if self._onset_s is not None and until_s - self._onset_s > DECIDE_S:
+            longest_s = LISTENING_S if is_back_channel(self._guessed) else DECIDE_S
+            if self._onset_s is not None and until_s - self._onset_s > longest_s:
                 self._interrupt()
 
     def _understand(self, text: str, end_s: float, endpoint_s: float) -> None:
@@ -318,7 +330,7 @@ class LiveTalk:
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
             if is_undecided and (not text or is_back_channel(text)):
-                self._tell(Resumed())
+                self._resume()
             elif text:
                 self._answer(Transcript(text, end_s), endpoint_s)
 

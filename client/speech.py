@@ -18,6 +18,8 @@ from client.files import upload
 from client.services import Services
 
 SAY_TIMEOUT_S = 1800
+STANDARD_VOICE = ":standard"
+"""The engine's own voice where an empty name means another, e.g. an avatar's. No voice can be registered as it."""
 TRANSCRIBE_TIMEOUT_S = 3600
 
 
@@ -118,7 +120,8 @@ def say(
     rate: float = 1.0,
     pitch_semitones: float = 0.0,
 ) -> Speech:
-    """Speak text, whole or as it comes."""
+    """Speak text, whole or as it comes. An empty `voice` is the engine's own."""
+    voice = "" if voice == STANDARD_VOICE else voice
     config = tts_pb2.SynthesisConfig(voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones)
     pieces = [text] if isinstance(text, str) else text
 

@@ -35,18 +35,11 @@ def page() -> str:
 @blueprint.post("/api/v1/chats")
 def create() -> tuple[Response, int]:
     fields = Fields()
-    avatar = cast.avatar(services(), fields.required("avatar"))
-    persona, language = fields.text("persona"), fields.text("language")
-    conversation = Conversation(
-        services(),
-        avatar=avatar["name"],
-        voice=fields.text("voice") or avatar["voice"] or "",
-        persona=persona,
-        language=language,
-        size=int(fields.number("size", 0, 0, 1024)),
-        **expression(fields),
-    )
-    chat = context().chats.create(conversation, greeting(persona, language or i18n.language()))
+    chosen = cast.known(services(), {"avatar": fields.required("avatar"), **fields.given(cast.NAMES)})
+    size = int(fields.number("size", 0, 0, 1024))
+    conversation = Conversation(services(), **chosen, size=size, **expression(fields))
+    words = greeting(conversation.persona, conversation.language or i18n.language())
+    chat = context().chats.create(conversation, words)
     return jsonify(_shown(chat.told())), 201
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -25,21 +26,41 @@ sock = Sock()
 LINGER_S = 2.0
 """A connection is kept for so long after our goodbye, so that it is read before anything is cut off."""
 LOOK_S = 0.05
-UNREAD_S = 30
+UNREAD_S = 10
 """A client that takes nothing for so long has gone, whatever its end of the connection says."""
+ON_THE_WAY_BYTES = 256 * 1024
+"""Sent and not yet taken, at most. In a larger buffer a slow client would seem to take nothing."""
+SOCKETS = frozenset(("gunicorn.socket", "werkzeug.socket"))
+"""Where servers put the connection of a request."""
 
 
 class _Wire:
-    """A socket on which the messages of several threads do not mix."""
+    """A socket on which the messages of several threads do not mix, and which breaks when nobody takes them."""
 
     def __init__(self, wire: socket.socket) -> None:
         self._wire, self._sending = wire, threading.Lock()
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
-            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
+        self._room = select.poll()
+        self._room.register(wire, select.POLLOUT)
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ON_THE_WAY_BYTES)
 
     def send(self, data: bytes) -> None:
+        """Send all of it.
+
+        Raises:
+            TimeoutError: the other end takes nothing; it has been hung up on.
+        """
+        left = memoryview(data)
         with self._sending:
-            self._wire.sendall(data)
+            while left:
+                try:
+                    left = left[self._wire.send(left, socket.MSG_DONTWAIT) :]
+                except BlockingIOError:
+                    self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        if not self._room.poll(UNREAD_S * 1000):
+            self._wire.shutdown(socket.SHUT_RDWR)  # or the goodbye, too, would wait for room
+            raise TimeoutError
 
     def close(self) -> None:
         """Read on until the other end closes too: a connection cut with anything unread loses what was sent last."""
@@ -58,9 +79,8 @@ class _Wire:
 @blueprint.before_request
 def _order_what_is_sent() -> None:
     """The WebSocket's own thread answers pings while ours sends video."""
-    wire = request.environ.get("gunicorn.socket")
-    if wire is not None:
-        request.environ["gunicorn.socket"] = _Wire(wire)
+    for name in SOCKETS & request.environ.keys():
+        request.environ[name] = _Wire(request.environ[name])
 
 
 @sock.route("/api/v1/chats/<chat_id>/live", bp=blueprint)

@@ -2,48 +2,93 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import logging
 import tempfile
-import threading
+from collections.abc import Generator
 from pathlib import Path
 
+from services.common.errors import NotFound
 from services.common.storage import Storage
+from services.common.streams import in_thread
 from services.render.avatars import FOLDER, Avatars
 from services.render.cast import Cast
 from services.render.encoding import Format, MovieFile
-from services.render.engine import Performer
 from services.render.overlay import drawing
 from services.render.provenance import metadata
 from services.render.settings import RenderSettings
+from services.render.turns import Turns
+
+logger = logging.getLogger(__name__)
 
 
 class IdleLoops:
-    """Makes each avatar's loop when it is first asked for, and keeps it in storage beside the avatar."""
+    """Draws each avatar's loop ahead, or when it is first asked for, and keeps it in storage beside the avatar."""
 
-    def __init__(self, avatars: Avatars, cast: Cast, storage: Storage, settings: RenderSettings) -> None:
-        self._avatars, self._cast, self._storage, self._settings = avatars, cast, storage, settings
+    def __init__(self, avatars: Avatars, cast: Cast, storage: Storage, turns: Turns, settings: RenderSettings) -> None:
+        self._avatars, self._cast, self._storage, self._turns = avatars, cast, storage, turns
+        self._settings = settings
         self._label = settings.label_text if settings.visible_label else ""
-        self._lock = threading.Lock()  # one at a time: whoever speaks meanwhile needs the processor more
+        self._drawing: dict[str, asyncio.Task[None]] = {}  # by where the loop will lie
+        self._preparing: asyncio.Task[None] | None = None
 
-    def key(self, avatar: str, stored: str) -> str:
-        """Where the loop lies in storage; `stored` is what training left, for engines that draw none. Blocks."""
+    def prepare(self) -> None:
+        """Begin to draw what is missing of all avatars' loops, one after the other."""
+        if self._settings.prepare_idle_loops and (self._preparing is None or self._preparing.done()):
+            self._preparing = asyncio.create_task(self._prepare())
+
+    async def _prepare(self) -> None:
+        for name in await asyncio.to_thread(self._storage.folders, FOLDER):
+            try:
+                await self.key(name, "")
+            except NotFound:
+                continue  # being made, or being forgotten
+            except Exception:  # noqa: BLE001 - whoever asks for this one is told; the others need theirs
+                logger.exception("an idle loop could not be drawn")
+
+    async def key(self, avatar: str, stored: str) -> str:
+        """Where the loop lies in storage; `stored` is what training left, for engines that draw none.
+
+        Raises:
+            NotFound: there is no such avatar.
+        """
+        name, key = await asyncio.to_thread(self._place, avatar)
+        if await asyncio.to_thread(self._storage.exists, key):
+            return key
+        if key not in self._drawing:
+            self._drawing[key] = asyncio.create_task(self._draw(name, key))
+            self._drawing[key].add_done_callback(lambda _: self._drawing.pop(key))
+        await asyncio.shield(self._drawing[key])  # others may wait for it too
+        return key if await asyncio.to_thread(self._storage.exists, key) else stored
+
+    async def close(self) -> None:
+        """Stop drawing."""
+        tasks = [*self._drawing.values(), *([self._preparing] if self._preparing else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _place(self, avatar: str) -> tuple[str, str]:
+        """The avatar's name as it is stored, and where its loop belongs."""
         name, manifest = self._avatars.find(avatar, "name")
         made_of = [str(manifest.get("created_at")), self._label, str(self._settings.idle_crf)]
         digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:12]
-        key = f"{FOLDER}/{name}/idle-{digest}.mp4"
-        with self._lock:
-            if self._storage.exists(key):
-                return key
-            data = self._film(self._cast.performer(name, 0, self._settings.device), name)
-            if not data:
-                return stored
-            self._storage.write(key, data)
-        return key
+        return name, f"{FOLDER}/{name}/idle-{digest}.mp4"
 
-    def _film(self, performer: Performer, name: str) -> bytes:
-        """The loop as a file; empty if the engine draws none."""
-        width, height, fps = performer.width, performer.height, performer.fps
+    async def _draw(self, name: str, key: str) -> None:
+        async with contextlib.aclosing(in_thread(self._film(name, key))) as pictures:
+            is_more = True
+            while is_more:
+                async with self._turns.alone():  # whoever watches a reply needs the processor more
+                    is_more = await anext(pictures, False)
+
+    def _film(self, name: str, key: str) -> Generator[bool, None, None]:
+        """Draw the loop picture by picture and store it; nothing is stored if the engine draws none."""
         settings = self._settings
+        performer = self._cast.performer(name, 0, settings.device)
+        width, height, fps = performer.width, performer.height, performer.fps
         draw = drawing([], width, height, label_text=self._label)
         with tempfile.TemporaryDirectory(dir=settings.work_folder, prefix="idle-") as folder:
             path = Path(folder) / "idle.mp4"
@@ -52,9 +97,10 @@ class IdleLoops:
             try:
                 for picture in performer.idle():
                     movie.show(draw(picture, 0.0))
-                if not movie.frame_count:
-                    return b""
-                movie.close()
-                return path.read_bytes()
+                    yield True
+                if movie.frame_count:
+                    movie.close()
+                    self._avatars.find(name)  # or what was forgotten meanwhile would come back
+                    self._storage.write(key, path.read_bytes())
             finally:
                 movie.discard()

@@ -58,7 +58,6 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._store = JobStore(settings.database_url)
         self._avatars = Avatars(self._storage)
         self._cast = Cast(self._avatars, settings)
-        self._idle = IdleLoops(self._avatars, self._cast, self._storage, settings)
         self._generations = Generations(self._store, self._storage, self._avatars, settings)
         devices = settings.job_devices or hardware.devices()
         self._runner = LocalRunner(
@@ -67,6 +66,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._tidying: asyncio.Task | None = None
         self._free_streams = settings.max_streams
         self._turns = Turns(hardware.processors())
+        self._idle = IdleLoops(self._avatars, self._cast, self._storage, self._turns, settings)
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add this servicer to the server."""
@@ -81,8 +81,9 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._cast.engine(self._settings.engine)
 
     async def start(self) -> None:
-        """Begin taking jobs."""
+        """Begin taking jobs, and draw the idle loops that are missing."""
         self._runner.start()
+        self._idle.prepare()
         self._tidying = asyncio.create_task(tidy(self._generations.expire, EXPIRE_EVERY_S))
 
     async def close(self) -> None:
@@ -90,6 +91,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         if self._tidying:
             self._tidying.cancel()
         await self._runner.close()
+        await self._idle.close()
         self._cast.close()
         self._store.close()
 
@@ -102,6 +104,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     async def ListAvatars(
         self, request: render_pb2.ListAvatarsRequest, context: object
     ) -> render_pb2.ListAvatarsResponse:
+        self._idle.prepare()  # whoever lists them shows them next
         return render_pb2.ListAvatarsResponse(avatars=await asyncio.to_thread(self._avatars.list))
 
     async def GetAvatar(self, request: render_pb2.GetAvatarRequest, context: object) -> render_pb2.GetAvatarResponse:
@@ -126,7 +129,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     ) -> AsyncIterator[render_pb2.ReadAvatarFileResponse]:
         key, file_name = await asyncio.to_thread(self._avatars.file, request.name, request.file)
         if request.file == render_pb2.AVATAR_FILE_IDLE:
-            key = await asyncio.to_thread(self._idle.key, request.name, key)
+            key = await self._idle.key(request.name, key)
         async for reply in send_file(self._storage, key, request, render_pb2.ReadAvatarFileResponse, file_name):
             yield reply
 

@@ -62,6 +62,9 @@ class RenderSettings(ServiceSettings):
     idle_crf: int = Field(10, ge=0, le=51)
     """x264 quality of idle loops; coarser ones differ visibly from the reply that follows."""
 
+    prepare_idle_loops: bool = True
+    """Whether idle loops are drawn ahead, while the processor is free; otherwise when they are first asked for."""
+
     file_preset: str = "veryfast"
     """x264 preset of video files."""
 

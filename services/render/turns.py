@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import math
 import time
 from collections.abc import AsyncIterator
 
@@ -14,39 +15,53 @@ class Turns:
     """Lets so many compute at once; of those that wait, the one that is due first goes first."""
 
     def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._at_once = self._free = at_once
+        self._waiting: list[tuple[float, int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
     @contextlib.asynccontextmanager
     async def turn(self, due_s: float) -> AsyncIterator[None]:
         """Wait for a turn and hold it; `due_s` is compared with others only."""
-        await self._take(due_s)
+        async with self._hold(1, due_s):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Wait until nobody computes, and let nobody do so meanwhile: for short work that nobody is in a hurry for."""
+        async with self._hold(self._at_once, math.inf):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _hold(self, count: int, due_s: float) -> AsyncIterator[None]:
+        await self._take(count, due_s)
         try:
             yield
         finally:
-            self._give()
+            self._give(count)
 
-    async def _take(self, due_s: float) -> None:
-        if self._free:
-            self._free -= 1
+    async def _take(self, count: int, due_s: float) -> None:
+        if count <= self._free:
+            self._free -= count
             return
         called = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (due_s, next(self._order), called))
+        heapq.heappush(self._waiting, (due_s, next(self._order), count, called))
         try:
             await called
         except asyncio.CancelledError:
             if called.done() and not called.cancelled():
-                self._give()  # it was called and gave up in the same moment
+                self._give(count)  # it was called and gave up in the same moment
             raise
 
-    def _give(self) -> None:
+    def _give(self, count: int) -> None:
+        self._free += count
         while self._waiting:
-            _, _, called = heapq.heappop(self._waiting)
+            _, _, wanted, called = self._waiting[0]
             if not called.done():
+                if wanted > self._free:
+                    return
+                self._free -= wanted
                 called.set_result(None)
-                return
-        self._free += 1
+            heapq.heappop(self._waiting)
 
 
 class Playback:

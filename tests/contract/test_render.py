@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ Closures, Closure = media_pb2.LipClosures, media_pb2.LipClosure
 NAME = "Ada 测试"
 Stub = render_pb2_grpc.RenderServiceStub
 Call = Callable[..., Any]
+LONGEST_S = 60  # only ends what would hang
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def settings(tmp_path: Path, tiny_avatar: Path) -> RenderSettings:
         max_streams=2,
         drain_seconds=120,
         starter_avatars=tmp_path / "none",
+        prepare_idle_loops=False,
     )
 
 
@@ -174,6 +177,54 @@ def test_fragments_tell_where_the_idle_loop_goes_on(call: Call, tiny_avatar: Pat
     alike = [index for fragment in fragments for index in fragment.idle_frame_indices]
     assert all(0 <= index < frames for index in alike)
     assert (alike[-1] + 1) % frames == last.end.next_frame_index
+
+
+async def until(condition: Callable[[], Any]) -> Any:
+    """Wait for something to come true; what it then is."""
+    deadline = time.monotonic() + LONGEST_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    return found
+
+
+def loops(folder: Path) -> list[Path]:
+    """The idle loops of an avatar."""
+    return list(folder.glob("idle-*.mp4"))
+
+
+def drawing(work_folder: Path) -> list[Path]:
+    """Where idle loops are being drawn."""
+    return list(work_folder.glob("idle-*"))
+
+
+def test_idle_loops_are_drawn_before_anybody_asks_for_them(call: Call, settings: RenderSettings) -> None:
+    avatars = Path(settings.storage_url.removeprefix("file://")) / "avatars"
+
+    async def work(stub: Stub) -> bytes:
+        await until(lambda: loops(avatars / NAME))
+        shutil.copytree(avatars / NAME, avatars / "Bea", ignore=shutil.ignore_patterns("idle-*"))  # one is trained
+        await stub.ListAvatars(render_pb2.ListAvatarsRequest())
+        (drawn,) = await until(lambda: loops(avatars / "Bea"))
+        drawn.write_bytes(b"as it was drawn")
+        request = render_pb2.ReadAvatarFileRequest(name="Bea", file=render_pb2.AVATAR_FILE_IDLE)
+        return b"".join([piece.data async for piece in stub.ReadAvatarFile(request)])
+
+    assert call(work, prepare_idle_loops=True) == b"as it was drawn"
+
+
+def test_nothing_of_an_avatar_comes_back_that_was_forgotten_while_its_loop_was_drawn(
+    call: Call, settings: RenderSettings
+) -> None:
+    folder = Path(settings.storage_url.removeprefix("file://")) / "avatars" / NAME
+
+    async def work(stub: Stub) -> None:
+        await until(lambda: drawing(settings.work_folder))
+        await stub.DeleteAvatar(render_pb2.DeleteAvatarRequest(name=NAME))
+        await until(lambda: not drawing(settings.work_folder))
+
+    call(work, prepare_idle_loops=True)
+    assert not list(folder.rglob("*"))
 
 
 def test_the_idle_loop_looks_like_the_replies(call: Call, tiny_avatar: Path) -> None:

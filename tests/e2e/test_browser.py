@@ -173,6 +173,19 @@ def test_the_chosen_avatar_and_voice_stay_when_a_service_answers_late(
     assert page.input_value("[name=voice]") == "bob"
 
 
+def test_the_standard_voice_can_be_chosen_for_an_avatar_that_has_its_own(
+    open_page: Callable[..., Any], trained: str
+) -> None:
+    page = open_page(f"/chat?avatar={trained}")
+    sync_api.expect(page.locator("[data-send]")).to_be_enabled(timeout=WAIT_MS)
+    assert page.input_value("[data-voices]") == trained
+    page.click("[data-settings] summary")
+    with page.expect_response(lambda response: response.request.method == "PATCH") as changed:
+        page.select_option("[data-voices]", label="Standard voice")
+    assert changed.value.json()["voice"] is None
+    sync_api.expect(page.locator("[data-voices]")).to_have_value(":standard")
+
+
 def test_generate_plays_when_ready(open_page: Callable[..., Any], trained: str) -> None:
     page = open_page(f"/generate?avatar={trained}", theme="dark")
     page.wait_for_selector(".avatar-card:has-text('Browser') input:checked", state="attached")

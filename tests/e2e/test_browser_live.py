@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import numpy as np
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -258,6 +259,53 @@ def test_a_lost_connection_comes_back_to_the_same_talk(
     assert page.locator(".message.stopped").count() == 0, "what had been heard to its end was not broken off"
 
 
+def test_a_gateway_that_starts_again_is_found_again(open_page: Open, silence: Path, stack: Any) -> None:
+    page = open_page(silence)
+    told = events_of(page)
+    start(page)
+    is_said(page, "Listening")
+    answer = ask(page, "What is Visavis?")
+    before = chat_of(page, stack)
+    gateway = stack.pid("gateway")
+    stack.kill("gateway")
+    is_said(page, "Connecting…")
+    assert "connection was lost" in page.inner_text("[data-form-error]")
+    keep(page, "live-lost")
+    stack.until(lambda: stack.pid("gateway") not in (None, gateway), WAIT_MS / 1000, "it is started again")
+    is_said(page, "Listening")
+    assert page.is_hidden("[data-form-error]")
+    ask(page, "Are you still there?")
+    after = chat_of(page, stack)
+    assert {event["chat"] for event in told if event["type"] == "ready"} == {before["id"]} == {after["id"]}
+    assert [one["text"] for one in after["messages"][:3]] == ["What is Visavis?", answer, "Are you still there?"]
+    assert page.get_attribute("[data-hands-free]", "aria-pressed") == "true"
+
+
+FILM = (Path(__file__).parent / "stage_film.js").read_text()
+SEAM_LEVELS = 6.0
+"""Grey levels: a cut from one frame of the loop to any other is less, a black picture is far more."""
+
+
+def test_neither_where_a_reply_begins_nor_where_it_ends_the_picture_jumps(open_page: Open, silence: Path) -> None:
+    page = open_page(silence, before=FILM)
+    told = events_of(page)
+    start(page)
+    is_said(page, "Listening")
+    for words in ("Hello!", "What is Visavis?"):
+        ask(page, words)
+    seen = page.evaluate("url => film.measure(url)", page.get_attribute("[data-idle]", "src"))
+    length, unit = len(seen["steps"]), float(np.quantile(seen["steps"], 0.95))
+    figures = [(seam["kind"], round(seam["step"] / unit, 2), seam["loop_frame"]) for seam in seen["seams"]]
+    assert [seam["kind"] for seam in seen["seams"]] == ["into", "out"] * 2
+    assert max(seam["step"] for seam in seen["seams"]) < SEAM_LEVELS, figures
+    ended_on = [event["next_frame_index"] % length for event in told if event["type"] == "done"]
+    for seam, frame in zip(seen["seams"][1::2], ended_on, strict=True):
+        apart = abs(seam["loop_frame"] - frame)
+        assert min(apart, length - apart) <= 2 or seam["step"] < 2 * unit, "the loop goes on elsewhere"
+    assert min(seen["means"]) > max(seen["means"]) - SEAM_LEVELS, "it was dark for a moment"
+    assert not page.evaluate("film.gaps > 2")
+
+
 def test_two_browsers_do_not_mix(open_page: Open, stack: Any, tmp_path: Path) -> None:
     pages, told = [], []
     for number, words in enumerate((QUESTION, "How do I record a good video of myself?")):
@@ -385,7 +433,7 @@ def test_captions_follow_the_voice_and_the_loop_goes_on_where_the_answer_ended(
     page.click("[data-settings] summary")
     page.check("#timing")
     page.click("[data-settings] summary")
-    assert page.locator(".timing dt.total, .timing dt.shown").count() == 2
+    assert page.locator(".timing dt.total, .timing dt.held, .timing dt.shown, .timing dt.underruns").count() == 4
     keep(page, f"live-timing-{locale[:2]}-{size[0]}")
 
 

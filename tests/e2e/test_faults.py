@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -19,6 +20,8 @@ BACK_S = 300  # only ends what would hang: a killed service loads anew, on a bus
 PATIENCE_S = 10
 STORY = [f"This is sentence number {number} of a long story. " for number in range(1, 9)]
 SHORT = ["That is all."]
+CALLS = {"llm": "Reply", "tts": "StreamingSynthesize", "render": "StreamingRender"}
+"""The three calls of a reply, by service."""
 TIMED_OUT = 'visavis_replies_total{outcome="timed_out"}'
 
 
@@ -111,6 +114,74 @@ def timed_out(house: Stack) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(TIMED_OUT))
 
 
+def outcomes(house: Stack, name: str) -> list[str]:
+    """How a service's calls of replies have ended so far, by its own log."""
+    lines = (house.data / "logs" / f"{name}.log").read_text().splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    calls = [one for one in told if one.get("event") == "call" and one["method"].endswith(f"/{CALLS[name]}")]
+    return [one["outcome"] for one in calls]
+
+
+def how_calls_ended(house: Stack, before: dict[str, int], count: int) -> dict[str, list[str]]:
+    """Wait until each service has ended so many more calls; how."""
+    fresh = {name: outcomes(house, name)[before[name] :] for name in CALLS}
+    for name in CALLS:
+        house.until(lambda: len(outcomes(house, name)) >= before[name] + count, BACK_S, f"{name} ends {count} calls")  # noqa: B023
+        fresh[name] = outcomes(house, name)[before[name] :]
+    return fresh
+
+
+def speak_up(talk: Talk, question: bytes) -> None:
+    talk.speak(question)
+    talk.be_silent(1.5)
+    talk.until_a("interrupted")
+
+
+def write(talk: Talk, _: bytes) -> None:
+    talk.socket.say("Something else.")
+    talk.until_a("interrupted")
+
+
+def stop(talk: Talk, _: bytes) -> None:
+    talk.socket.stop()
+    talk.until_a("interrupted")
+
+
+def hang_up(talk: Talk, _: bytes) -> None:
+    talk.socket.close()
+
+
+@pytest.mark.parametrize(("end", "goes_on"), [(speak_up, True), (write, True), (stop, False), (hang_up, False)])
+def test_whatever_ends_a_reply_ends_every_call_of_it(
+    talk: Talk,
+    house: Stack,
+    provider: Provider,
+    api: httpx.Client,
+    end: Callable[[Talk, bytes], None],
+    goes_on: bool,
+) -> None:
+    question = spoken(api, "What can you do for me today?")
+    before = {name: len(outcomes(house, name)) for name in CALLS}
+    begin_story(talk, provider)  # and so is the reply to what interrupts it
+    end(talk, question)
+    assert how_calls_ended(house, before, 1) == {name: ["CANCELLED"] for name in CALLS}
+    if goes_on:
+        talk.until(lambda one: isinstance(one, Piece) and one.reply == 2)
+    talk.socket.close()
+    count = 2 if goes_on else 1
+    assert how_calls_ended(house, before, count) == {name: ["CANCELLED"] * count for name in CALLS}
+
+
+def test_a_dialogue_that_is_not_waited_for_is_cancelled_and_the_apology_is_not(
+    talk: Talk, house: Stack, provider: Provider
+) -> None:
+    before = {name: len(outcomes(house, name)) for name in CALLS}
+    provider.deltas, provider.stall_after = SHORT, 0
+    talk.socket.say("Are you there?")
+    talk.until_a("done")
+    assert how_calls_ended(house, before, 1) == {"llm": ["CANCELLED"], "tts": ["OK"], "render": ["OK"]}
+
+
 @pytest.mark.parametrize("name", ["llm", "tts", "render"])
 def test_a_service_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Provider, name: str) -> None:
     begin_story(talk, provider)
@@ -124,6 +195,20 @@ def test_a_service_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Pr
     assert dialogue[1] == ("user", "Tell me a story.")
     assert dialogue[2][0] == "assistant" and STORY[0].startswith(dialogue[2][1]), "what was heard is kept"
     assert not any("Sorry" in text for _, text in dialogue), "an apology is nothing that the model said"
+
+
+def test_a_voice_that_dies_is_told_before_all_that_it_has_said_is_shown(
+    talk: Talk, house: Stack, provider: Provider
+) -> None:
+    provider.deltas = [f"This is sentence number {number} of a very long story. " for number in range(60)]
+    provider.stall_after = len(provider.deltas)
+    talk.socket.say("Tell me a story.")
+    talk.until(lambda one: isinstance(one, Piece) and one.number > 3)
+    before = kill(house, "tts")
+    assert talk.until_a("error")["reply"] == 1
+    assert talk.pieces(1)[-1].frame_index / 25 < talk.told("sentence")[-1]["start_s"]
+    until_back(house, "tts", before)
+    house.until(lambda: is_answered(talk, provider, "And now?"), BACK_S, "the talk goes on")
 
 
 def test_a_recogniser_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Provider, api: httpx.Client) -> None:

@@ -5,6 +5,8 @@ import { known, t } from "./words.js";
 export class Answer {
   #latency = null;
   #shownS = null;
+  #heldS = 0;
+  #underruns = 0;
 
   /** `list` is where it is added once there are words. */
   constructor(list) {
@@ -31,9 +33,16 @@ export class Answer {
     this.#showTiming();
   }
 
-  /** Its first picture is seen, so many seconds after the user had ended. */
-  shown(seconds) {
+  /** Its first picture is seen, so many seconds after the user had ended; for `heldS` of them it waited for more to come. */
+  shown(seconds, heldS) {
     this.#shownS ??= seconds;
+    this.#heldS = heldS;
+    this.#showTiming();
+  }
+
+  /** It stood still, because its next media was late. */
+  stoodStill() {
+    this.#underruns += 1;
     this.#showTiming();
   }
 
@@ -64,10 +73,11 @@ export class Answer {
   #showTiming() {
     if (!this.#latency || this.#shownS === null) return;
     $(".timing", this.message)?.remove();
-    const rows = Object.entries({ ...this.#latency, shown: this.#shownS });
-    const cells = rows.flatMap(([name, seconds]) => [
+    const seconds = { ...this.#latency, held: this.#heldS, shown: this.#shownS };
+    const rows = [...Object.entries(seconds).map(([name, value]) => [name, `${value.toFixed(2)} s`]), ["underruns", String(this.#underruns)]];
+    const cells = rows.flatMap(([name, value]) => [
       el("dt", { class: name, textContent: known(`timing.${name}`, name) }),
-      el("dd", { class: name, textContent: `${seconds.toFixed(2)} s` }),
+      el("dd", { class: name, textContent: value }),
     ]);
     this.message.append(el("dl", { class: "timing" }, ...cells));
     this.#scroll();

@@ -29,9 +29,12 @@ export async function fillPicker(picker) {
   return avatars;
 }
 
+/** The engine's voice, whichever the avatar has. */
+export const STANDARD_VOICE = ":standard";
+
 /** Options for choosing a voice: the avatar's own, the engine's, then the registered ones. */
 export function voiceOptions(voices, ownVoice) {
   const names = voices.map((voice) => voice.name).filter((name) => name !== ownVoice);
   const own = ownVoice ? [[ownVoice, t("generate.voice_own")]] : [];
-  return [...own, ["", t("generate.voice_default")], ...names.map((name) => [name, name])];
+  return [...own, [STANDARD_VOICE, t("generate.voice_default")], ...names.map((name) => [name, name])];
 }

@@ -1,7 +1,7 @@
 // Chat: a face that listens, thinks and answers.
 import { events, get, networkError, patch, path, post, remove } from "./api.js";
 import { Answer, addMessage } from "./answer.js";
-import { listAvatars, listVoices, voiceOptions } from "./avatars.js";
+import { STANDARD_VOICE, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, fillSelect, templateCopy } from "./dom.js";
 import { History } from "./history.js";
 import { LiveTalk } from "./live.js";
@@ -60,6 +60,7 @@ class Turn {
       onShown: () => this.#shown(),
       onEnded: () => this.#ended(),
       onBlocked: (play) => stage.offerPlay(play),
+      onUnderrun: () => this.answer.stoodStill(),
       onBroken: () => this.#cut({ message: t("chat.cannot_play") }),
     });
     this.run(body).catch((error) => error.name !== "AbortError" && this.#fail(error));
@@ -90,11 +91,11 @@ class Turn {
 
   #shown() {
     stage.speak();
-    this.answer.shown((performance.now() - this.began) / 1000);
+    this.answer.shown((performance.now() - this.began) / 1000, this.player.heldS);
   }
 
   #done(data) {
-    if (this.avatar === stage.avatar) stage.loop.standOn(data.next_frame_index); // hidden until the reply ends
+    if (this.avatar === stage.avatar) stage.goOnAt(data.next_frame_index);
     this.answer.done(data);
     this.player.complete(data.video_url);
   }
@@ -154,7 +155,12 @@ function handsFree() {
   let answer = new Answer(messages);
   return {
     ready: () => { showError(null); stage.say("listening"); },
-    connecting: () => { answer.stop(t("chat.broken_off")); setBusy(false); stage.say("connecting"); },
+    connecting: () => {
+      answer.stop(t("chat.broken_off"));
+      setBusy(false);
+      stage.say("connecting");
+      showError({ message: t("chat.lost") });
+    },
     hearing: () => { stage.listen(); stage.say("listening"); },
     transcript: ({ text: words }) => {
       addQuestion(words);
@@ -167,10 +173,11 @@ function handsFree() {
     delta: ({ text: words }) => answer.write(words),
     sentence: (sentence) => stage.caption.sentence(sentence),
     words: (words) => stage.caption.words(words),
-    shown: (seconds) => { stage.speak(); answer.shown(seconds); },
+    shown: (seconds, heldS) => { stage.speak(); answer.shown(seconds, heldS); },
+    underrun: () => answer.stoodStill(),
     resumed: () => (live?.isShown ? stage.speak() : stage.say("thinking")),
     interrupted: () => { answer.stop(); setBusy(false); },
-    done: (told) => answer.done(told),
+    done: (told) => { answer.done(told); stage.goOnAt(told.next_frame_index); },
     heard: () => answer.heard(),
     rested: () => { stage.rest(); stage.say("listening"); setBusy(false); },
     blocked: (play) => stage.offerPlay(play),
@@ -281,7 +288,7 @@ stopButton.addEventListener("click", () => (live ? live.stop() : turn?.stop()));
 
 /** Who talks, as the gateway says. */
 function showCast(now) {
-  cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? ""]));
+  cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? (name === "voice" ? STANDARD_VOICE : "")]));
   showAvatar(cast.avatar);
   for (const [name, value] of Object.entries(cast)) {
     if ([...choose[name].options].some((option) => option.value === value)) choose[name].value = value;
@@ -292,7 +299,7 @@ function showAvatar(name) {
   const avatar = avatars.find((one) => one.name === name) ?? { name, files: [] };
   $("[data-avatar-name]").textContent = name;
   stage.show(avatar);
-  fillSelect(choose.voice, voiceOptions(voices, avatar.voice), avatar.voice ?? "");
+  fillSelect(choose.voice, voiceOptions(voices, avatar.voice), avatar.voice ?? STANDARD_VOICE);
 }
 
 /** Go on with another avatar, voice, persona or language; what was said stays. */

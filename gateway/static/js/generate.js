@@ -1,6 +1,6 @@
 // Generate: an avatar, a text or a recording, then the video as soon as it is ready.
 import { get, path } from "./api.js";
-import { avatarFile, fillPicker, listVoices, voiceOptions } from "./avatars.js";
+import { STANDARD_VOICE, avatarFile, fillPicker, listVoices, voiceOptions } from "./avatars.js";
 import { $, $$, el, fillSelect } from "./dom.js";
 import { FileDrop, check, send } from "./form.js";
 import { JobProgress, cancelButton, downloads, follow, isFinal } from "./job-card.js";
@@ -54,7 +54,7 @@ function count() {
 function showVoices(before = null) {
   const own = avatars.find((avatar) => avatar.name === chosen())?.voice ?? "";
   const options = voiceOptions(voices, own);
-  fillSelect(form.elements.voice, options, options.some(([name]) => name === before) ? before : own);
+  fillSelect(form.elements.voice, options, options.some(([name]) => name === before) ? before : own || STANDARD_VOICE);
 }
 
 async function load() {

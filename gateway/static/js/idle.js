@@ -2,6 +2,7 @@
 
 const FPS = 25;
 const PATIENCE_FRAMES = 10; // a frame that is farther ahead has been missed: waiting for it would take a whole round
+const GRACE_MS = 200; // a page that nobody sees is told of no frames
 
 export class IdleLoop {
   constructor(video) {
@@ -9,18 +10,38 @@ export class IdleLoop {
   }
 
   get frame() {
-    return Math.floor(this.video.currentTime * FPS + 0.01);
+    return frameAt(this.video.currentTime);
   }
 
   get #length() {
     return Math.max(1, Math.round((this.video.duration || 0) * FPS));
   }
 
-  /** Resolves when the loop has come to a frame, on which it then stands. */
+  /** Frames from one on to another. */
+  #between(from, to) {
+    return (((to - from) % this.#length) + this.#length) % this.#length;
+  }
+
+  /** Resolves when the loop has come to the frame before `frame`, on which it then stands. */
   async reach(frame) {
-    const ahead = (((frame - 1 - this.frame) % this.#length) + this.#length) % this.#length;
-    if (ahead <= PATIENCE_FRAMES && !this.video.paused) await new Promise((resolve) => setTimeout(resolve, (1000 * ahead) / FPS));
+    const ahead = this.#between(this.frame, frame - 1);
+    if (ahead > 0 && ahead <= PATIENCE_FRAMES && !this.video.paused) await this.#presented(frame - 1, ahead);
     this.video.pause();
+  }
+
+  /** Resolves when a frame that is so many frames ahead is seen, or has been missed. */
+  #presented(frame, ahead) {
+    const dueMs = (1000 * ahead) / FPS;
+    if (!this.video.requestVideoFrameCallback) return new Promise((resolve) => setTimeout(resolve, dueMs));
+    return new Promise((resolve) => {
+      const look = (_, { mediaTime }) => {
+        const left = this.#between(frameAt(mediaTime), frame);
+        if (left > 0 && left <= ahead) this.video.requestVideoFrameCallback(look);
+        else resolve();
+      };
+      this.video.requestVideoFrameCallback(look);
+      setTimeout(resolve, dueMs + GRACE_MS);
+    });
   }
 
   /** Go to a frame and stand there, while something else is shown. */
@@ -32,4 +53,8 @@ export class IdleLoop {
   play() {
     this.video.play().catch(() => {});
   }
+}
+
+function frameAt(seconds) {
+  return Math.floor(seconds * FPS + 0.01);
 }

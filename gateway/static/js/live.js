@@ -18,10 +18,10 @@ class LiveMicrophone {
   /** `onPiece` gets the sound; `onLost` is called when the microphone is taken away. */
   static async open(onPiece, onLost) {
     const stream = await openMicrophone();
-    const context = new AudioContext({ sampleRate: RATE });
+    const context = new AudioContext(); // at the device's rate: Firefox refuses the microphone in another
     try {
       await context.audioWorklet.addModule("/static/js/microphone-worklet.js");
-      const source = context.createMediaStreamSource(stream); // Firefox refuses another rate than the device's
+      const source = context.createMediaStreamSource(stream);
       const node = new AudioWorkletNode(context, "microphone");
       node.port.onmessage = ({ data }) => onPiece(data);
       source.connect(node).connect(context.destination); // silence; a node that leads nowhere may not be run
@@ -46,7 +46,8 @@ class LiveMicrophone {
 }
 
 /** `idle` is the loop shown between replies, and while the user speaks into one. `ui` hears of every event by its name, and
-    of `shown` (seconds since the user ended), `heard` (to its end), `rested`, `blocked`, `connecting` and `closed`. */
+    of `shown` (seconds since the user ended, and those of them that the reply was held back until enough of it had come), `underrun`
+    (it stands still because the rest is late), `heard` (to its end), `rested`, `blocked`, `connecting` and `closed`. */
 export class LiveTalk {
   constructor(chatId, video, idle, ui) {
     Object.assign(this, { chatId, video, idle, ui });
@@ -156,7 +157,7 @@ export class LiveTalk {
     if (event.type === "interrupted" && event.reply === this.reply) this.#breakOff(event);
     if (event.type === "media") this.#begin(event);
     this.ui[event.type]?.(event);
-    if (["done", "error"].includes(event.type) && event.reply === this.reply) this.#complete(event);
+    if (["done", "error"].includes(event.type) && event.reply === this.reply) this.player?.end(); // what has come is played
     if (event.type === "error" && event.is_final) this.close();
   }
 
@@ -177,10 +178,10 @@ export class LiveTalk {
     this.fading?.finish();
     if (!ReplyPlayer.isPossible(media_type)) return this.#fail(t("chat.cannot_stream"));
     this.reply = reply;
-    this.nextFrame = null;
     this.isShown = false;
     const player = this.player = new PiecePlayer(this.video, {
-      onShown: () => { this.isShown = true; this.ui.shown((performance.now() - this.askedAt) / 1000); },
+      onShown: () => this.#shown(),
+      onUnderrun: () => this.ui.underrun(),
       onEnded: () => this.#ended(),
       onBlocked: (play) => this.ui.blocked(play),
       onBroken: () => this.#fail(t("chat.cannot_stream")),
@@ -191,16 +192,9 @@ export class LiveTalk {
     if (this.player === player && !this.isHearing) player.resume();
   }
 
-  /** Nothing more will come; what has come is played. */
-  #complete({ next_frame_index = null }) {
-    this.nextFrame = next_frame_index;
-    if (!this.isHearing) this.#await();
-    this.player?.end();
-  }
-
-  /** The loop, hidden by the reply, waits on the frame that will follow it. */
-  #await() {
-    if (this.nextFrame !== null && this.player) this.idle.standOn(this.nextFrame);
+  #shown() {
+    this.isShown = true;
+    this.ui.shown((performance.now() - this.askedAt) / 1000, this.player.heldS);
   }
 
   #breakOff({ next_frame_index }) {
@@ -229,7 +223,6 @@ export class LiveTalk {
   #resume() {
     this.isHearing = false;
     this.player?.resume();
-    setTimeout(() => this.isHearing || this.#await(), FADE_MS);
   }
 
   #played(isOver = false) {

@@ -1,25 +1,37 @@
 // Plays a reply while it is being made: its sentences are streams of MP4 on one time line, appended one after another.
+import { Pace } from "./pace.js";
 
 const Source = window.ManagedMediaSource ?? window.MediaSource;
 const USUAL_TYPE = 'video/mp4; codecs="avc1.42c01f, mp4a.40.2"';
+const LOOK_MS = 20;
+const FRAME_S = 0.04;
+const pace = new Pace();
+const now = () => performance.now() / 1000;
 
 export class ReplyPlayer {
-  /** `onShown` is called with the first picture, `onEnded` after the last, `onBlocked` when the browser wants a click, and
-      `onBroken` when it cannot play what it gets. */
-  constructor(video, { onShown, onEnded, onBlocked, onBroken }) {
+  /** `onShown` is called with the first picture, `onEnded` after the last, `onBlocked` when the browser wants a click,
+      `onBroken` when it cannot play what it gets, and `onUnderrun` when it stands still because the next media is late. */
+  constructor(video, { onShown, onEnded, onBlocked, onBroken, onUnderrun = () => {} }) {
     this.video = video;
+    this.isBegun = false;
+    this.isGathering = true; // not enough has come to begin, or to go on after an underrun
+    this.gatheringSince = null; // it would have begun then, had its first media been enough
+    this.heldS = 0;
     this.urls = [];
     this.isComplete = false;
     this.isStopped = false;
     this.wake = () => {};
     this.abort = new AbortController();
     const { signal } = this.abort;
-    video.addEventListener("playing", onShown, { signal, once: true });
+    video.addEventListener("playing", () => { this.isBegun = true; onShown(); }, { signal, once: true });
+    video.addEventListener("waiting", () => this.#starve(), { signal });
     video.addEventListener("ended", onEnded, { signal });
     video.addEventListener("error", onBroken, { signal });
     this.onBroken = onBroken;
     this.onBlocked = onBlocked;
     this.onEnded = onEnded;
+    this.onUnderrun = onUnderrun;
+    pace.begin();
   }
 
   /** Whether video of a type, or of the usual one, can be played while it comes. */
@@ -71,7 +83,9 @@ export class ReplyPlayer {
       if (this.isStopped) return;
       await this.#append(buffer, block);
     }
-    if (!this.isStopped && source.readyState === "open") source.endOfStream();
+    if (this.isStopped || source.readyState !== "open") return;
+    source.endOfStream();
+    if (this.isBegun && this.isGathering && this.#aheadS < FRAME_S) this.onEnded(); // paused at its very end: the browser does not tell
   }
 
   /** The bytes of the reply, as they come. */
@@ -96,13 +110,43 @@ export class ReplyPlayer {
       buffer.addEventListener("updateend", resolve, { once: true });
       buffer.addEventListener("error", reject, { once: true });
     });
+    pace.came(this.#end, now());
     if (!this.video.paused || this.isBlocked || this.isHeld) return;
     if (this.video.readyState >= 2) this.play();
     else this.video.addEventListener("canplay", () => this.play(), { once: true, signal: this.abort.signal });
   }
 
+  get #end() {
+    const { buffered } = this.video;
+    return buffered.length ? buffered.end(buffered.length - 1) : 0;
+  }
+
+  get #aheadS() {
+    return this.#end - this.video.currentTime;
+  }
+
+  /** Media is late. A browser plays on with the next bit of it and stands still again: wait until there is a little more. */
+  #starve() {
+    if (!this.isBegun || this.isGathering || this.isComplete || this.#aheadS > FRAME_S) return; // or only the decoder is slow
+    this.isGathering = true;
+    this.video.pause();
+    this.onUnderrun();
+    this.play();
+  }
+
+  /** Whether enough has come to play; else it is looked again. */
+  #hasGathered() {
+    if (!this.isGathering) return true;
+    if (this.#end) this.gatheringSince ??= now();
+    this.isGathering = !(this.isComplete || (this.isBegun ? pace.mayGoOn(this.video.currentTime) : pace.mayBegin(now())));
+    if (!this.isBegun && this.#end) this.heldS = now() - this.gatheringSince;
+    clearTimeout(this.looking);
+    if (this.isGathering) this.looking = setTimeout(() => this.play(), LOOK_MS);
+    return !this.isGathering;
+  }
+
   play() {
-    if (this.isStopped || this.isHeld || this.video.ended) return;
+    if (this.isStopped || this.isHeld || this.video.ended || !this.#hasGathered()) return;
     this.video.play().catch((error) => {
       if (error.name !== "NotAllowedError") return;
       this.isBlocked = true;

@@ -15,6 +15,8 @@ export class Stage {
     this.video = $("[data-reply]", root);
     this.caption = new Caption($("[data-caption]", root), this.video);
     this.avatar = null;
+    this.isCovered = false; // the loop, by the reply
+    this.next = null; // the loop's frame that follows the reply, once it is known
   }
 
   /** Whose loop is shown. A reply that is playing goes on. */
@@ -36,7 +38,20 @@ export class Stage {
     this.caption.show();
     this.say("speaking");
     clearTimeout(this.hiding);
-    this.hiding = setTimeout(() => this.idle.pause(), FADE_MS); // nobody sees it
+    this.hiding = setTimeout(() => this.#cover(), FADE_MS);
+  }
+
+  /** After the reply the loop goes on with a frame. */
+  goOnAt(frame) {
+    this.next = frame;
+    if (this.isCovered) this.loop.standOn(frame);
+  }
+
+  /** Nobody sees the loop: it stops, and is free to go elsewhere. */
+  #cover() {
+    this.isCovered = true;
+    this.idle.pause();
+    if (this.next !== null) this.loop.standOn(this.next);
   }
 
   /** The reply waits behind the loop: its last frame, mouth open, would not look as if somebody listened. */
@@ -48,6 +63,7 @@ export class Stage {
 
   /** There is no reply. */
   rest() {
+    this.next = null;
     this.listen();
     this.caption.reset();
     this.offerPlay(null);
@@ -62,6 +78,7 @@ export class Stage {
 
   #play() {
     clearTimeout(this.hiding);
+    this.isCovered = false;
     this.loop.play();
   }
 }

@@ -179,11 +179,13 @@ def _sentences(pieces: Iterator[str]) -> Iterator[str]:
 
 
 class Painter(render_pb2_grpc.RenderServiceServicer):
-    """A fragment of ten frames for each piece of audio, encoded in `encoding_s`; keeps generations."""
+    """A fragment of ten frames, `data`, for each piece of audio, encoded in `encoding_s`; keeps generations."""
 
     def __init__(self) -> None:
+        self.call_count = 0
         self.configs: list[render_pb2.StreamingRenderConfig] = []
         self.encoding_s = 0.0
+        self.data = b"fragment"
         self.told: list[tuple[int, int]] = []  # audio so far, in samples, and where a closure begins
         self.ended = threading.Event()
         self.go = threading.Event()
@@ -204,6 +206,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self, requests: Iterator[render_pb2.StreamingRenderRequest], context: grpc.ServicerContext
     ) -> Iterator[render_pb2.StreamingRenderResponse]:
         context.add_callback(self.ended.set)
+        self.call_count += 1
         config = next(requests).config
         self.configs.append(config)
         header = render_pb2.StreamingRenderHeader(init_segment=b"init", media_type="video/mp4", fps=FPS)
@@ -218,7 +221,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
             count = round(len(request.audio) / 2 / RATE * FPS)
             alike = [config.start_frame_index + 1000 + index for index in range(frame, frame + count)]
             fragment = render_pb2.MediaFragment(
-                data=b"fragment",
+                data=self.data,
                 frame_index=frame,
                 frame_count=count,
                 encoding_duration=_duration(self.encoding_s),

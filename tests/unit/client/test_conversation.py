@@ -270,6 +270,20 @@ def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
     assert not reader.is_alive()
 
 
+def test_what_is_cancelled_before_it_is_spoken_is_not_brought_to_the_renderer(talk, rooms) -> None:
+    rooms.speaker.go.clear()
+    reply = talk.reply("Hi")
+    reader = threading.Thread(target=lambda: list(reply))
+    reader.start()
+    while not rooms.speaker.configs:
+        time.sleep(0.01)
+    reply.cancel()
+    reader.join(LONGEST_S)
+    rooms.speaker.go.set()
+    assert isinstance(list(talk.reply("Again"))[-1], Done)
+    assert (rooms.painter.call_count, [config.sample_rate_hertz for config in rooms.painter.configs]) == (1, [1000])
+
+
 def test_a_reply_that_is_cancelled_before_it_begins_says_nothing(talk, rooms) -> None:
     old, new = talk.reply("Hi"), talk.reply("No, this")
     old.cancel()

@@ -15,11 +15,16 @@ REPLY = (
     "person speaks to the camera, and wait until it is ready. Then choose a voice, and talk to it. It will answer "
     "you with the voice that you gave it, and you can interrupt it whenever you like."
 )
+OTHER_REPLY = (
+    "The quick answer is no. However, if you wait until Thursday, somebody will look at it with you, and then we can "
+    "decide together what is best. Are you sure that you want to keep it?"
+)
 QUESTION = "Wait a moment, please. I would like to ask you something else."
 BEGIN_S = 1.0
 REPORT_S = 0.25
 TICK = RATE // 50
 LEVEL = 3000.0
+NO_ECHO = -100
 
 
 def level(sound: np.ndarray) -> float:
@@ -96,6 +101,23 @@ def test_a_loud_reply_is_not_either_once_the_room_is_known(reply, delay_s):
     assert [at for at in onsets(heard_of(reply, delay_s, -6), reply) if at > BEGIN_S + 2] == []
 
 
+def test_a_client_that_begins_late_or_stands_still_is_not_taken_for_one_with_headphones(reply):
+    stands_s, stood_s = 3.0, 1.5
+    told, gap = samples_of(reply), np.zeros(int(stood_s * RATE))
+    played = Sound()
+    played.push(RATE, np.insert(told, int(stands_s * RATE), gap).astype("<i2").tobytes())
+    echo = heard_of(played, 0.2, -15)[int(BEGIN_S * RATE) :].astype("<i2")
+    canceller, endpointer, found = EchoCanceller(), Endpointer(hangover_ms=400), []
+    canceller.play(reply)
+    canceller.clean(bytes(2 * 2 * RATE))
+    for start in range(0, 8 * RATE, TICK):
+        now = start / RATE
+        if start % (RATE // 5) == 0 and not stands_s < now < stands_s + stood_s:
+            canceller.played(now if now <= stands_s else now - stood_s)
+        found += endpointer.push(canceller.clean(echo[start : start + TICK].tobytes()))
+    assert not [event for event in found if isinstance(event, SpeechStarted)]
+
+
 @pytest.mark.parametrize("at_s", [2.0, 4.1, 9.3])
 @pytest.mark.parametrize("delay_s", [0.1, 0.3])
 def test_somebody_who_speaks_over_it_is_heard_at_once(reply, question, delay_s, at_s):
@@ -105,9 +127,33 @@ def test_somebody_who_speaks_over_it_is_heard_at_once(reply, question, delay_s, 
 
 @pytest.mark.parametrize("at_s", [1.0, 1.5, 4.1])
 def test_somebody_with_headphones_is_heard_at_once(reply, question, at_s):
-    hiss = heard_of(reply, 0.1, -100)
-    first, *_ = onsets(with_speech(hiss, question, at_s), reply)
+    first, *_ = onsets(with_speech(heard_of(reply, 0.1, NO_ECHO), question, at_s), reply)
     assert at_s < first < at_s + 0.4
+
+
+@pytest.mark.parametrize("decibels", [NO_ECHO, -25, -15])
+@pytest.mark.parametrize("at_s", [4.1, 6.0, 9.3])
+def test_somebody_who_speaks_softly_is_heard_over_a_reply_that_has_sounded_for_a_while(reply, question, decibels, at_s):
+    softly = question * 10 ** (-8 / 20)
+    first, *_ = onsets(with_speech(heard_of(reply, 0.2, decibels), softly, at_s), reply)
+    assert at_s < first < at_s + 0.5
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.35])
+@pytest.mark.parametrize("decibels", [-8, -15, -30])
+def test_another_voice_is_not_taken_for_somebody_either(delay_s, decibels):
+    reply = spoken(OTHER_REPLY, "gmw/en+m3")
+    assert onsets(heard_of(reply, delay_s, decibels), reply) == []
+
+
+def test_who_was_heard_once_is_heard_in_full_while_the_reply_is_paused(reply, question):
+    canceller, pcm = EchoCanceller(), question[: len(question) // 160 * 160].astype("<i2").tobytes()
+    canceller.play(reply)
+    canceller.clean(bytes(2 * RATE // 10 * 2))
+    canceller.pause()
+    canceller.clean(bytes(2 * RATE))  # what was still under way has faded
+    canceller.played(0.3)
+    assert canceller.clean(pcm) == pcm
 
 
 def test_nothing_is_changed_while_nothing_is_played(question):

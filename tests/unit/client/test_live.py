@@ -16,6 +16,7 @@ from visavis.asr.v1 import asr_pb2
 from client.conversation import Conversation, Delta, Done, Media
 from client.live import (
     DECIDE_S,
+    LISTENING_S,
     Failed,
     Hearing,
     Interim,
@@ -206,6 +207,21 @@ def test_a_back_channel_of_usual_length_does_not_interrupt_while_its_end_is_wait
     assert not [one for one in ear.seen if isinstance(one, Interrupted)]
 
 
+def test_a_long_back_channel_does_not_interrupt_while_only_such_words_are_known(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    hear(talk, started(0.0), interim("okay"), going_on(DECIDE_S + 0.1), interim("okay sure"), rooms=rooms)
+    ear.until(lambda event: event == Interim("okay sure"))
+    hear(talk, going_on(LISTENING_S), final("okay sure", LISTENING_S), rooms=rooms, ticks=30)
+    ear.until_a(Resumed)
+    assert not [one for one in ear.seen if isinstance(one, Interrupted)]
+
+
+def test_who_goes_on_for_longer_interrupts_though_the_words_were_such(talk, ear, rooms) -> None:
+    begin_reply(talk, ear, rooms)
+    hear(talk, started(0.0), interim("okay"), going_on(LISTENING_S + 0.1), rooms=rooms)
+    assert ear.until_a(Interrupted).reply == 1
+
+
 def test_speech_that_began_before_the_stop_button_does_not_end_the_next_reply(talk, ear, rooms) -> None:
     begin_reply(talk, ear, rooms)
     hear(talk, started(0.0), rooms=rooms)
@@ -341,7 +357,21 @@ def test_closing_ends_every_call(talk, ear, rooms) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("uh huh", True), ("Okay.", True), ("嗯", True), ("no", False), ("yes please stop", False), ("", False)],
+    [
+        ("uh huh", True),
+        ("Okay.", True),
+        ("okay, sure", True),
+        ("嗯", True),
+        ("嗯嗯，好的", True),
+        ("对 对 对", True),
+        ("是的没错", True),
+        ("no", False),
+        ("yes please stop", False),
+        ("对不对", False),
+        ("好吗", False),
+        ("明白了，谢谢", False),
+        ("", False),
+    ],
 )
 def test_back_channels(text, expected) -> None:
     assert is_back_channel(text) is expected

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,18 +16,25 @@ from typing import Any
 import grpc
 import pytest
 from flask import Flask
+from rich.console import Console
 from werkzeug.serving import make_server
 
+from cli.talk import _Talk
 from client.conversation import Conversation, Reply
 from client.live import LiveTalk
 from client.live_socket import LiveSocket, Piece
 from gateway.app import create_app
 from gateway.context import KEY
+from gateway.flows import live
 from gateway.live import Live
 from gateway.settings import GatewaySettings
 
 WAIT_S = 60
 OURS = (LiveTalk, Live, Conversation, Reply)
+HANDSHAKE = (
+    "GET /api/v1/chats/{chat}/live HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 POOL = "ThreadPoolExecutor"
 """Threads of the small services; they wait for the next call."""
 
@@ -99,13 +110,13 @@ def closing(visit: Visit) -> None:
 ENDINGS = (hung_up_when_all_is_said, hung_up_in_the_middle, taken_over, refused, closing)
 
 
-def left() -> list[object]:
-    """What lives on of a talk: objects, calls and threads."""
+def left() -> list[str]:
+    """What lives on of a talk: objects, calls and threads, in words, since a list of them would keep them alive."""
     gc.collect()
     objects = [
         one for one in gc.get_objects() if type(one) in OURS or (issubclass(type(one), grpc.Future) and not one.done())
     ]
-    return objects + [one for one in threading.enumerate() if not one.name.startswith(POOL)]
+    return [repr(one) for one in (*objects, *threading.enumerate()) if POOL not in repr(one)]
 
 
 def until_no_more_than(count: int) -> None:
@@ -124,3 +135,83 @@ def test_nothing_is_left_of_talks_that_have_ended(app: Flask, rooms: Any, url: s
         del visit
     until_no_more_than(before)
     assert not app.extensions[KEY].chats._talking
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def not_reading(url: str, chat: str, text: str) -> Iterator[socket.socket]:
+    """Somebody who connects, writes something and reads nothing more."""
+    host = url.removeprefix("http://")
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.connect((host.split(":")[0], int(host.split(":")[1])))
+        wire.sendall(HANDSHAKE.format(chat=chat, host=host).encode())
+        assert wire.recv(1024).startswith(b"HTTP/1.1 101 ")
+        message = json.dumps({"type": "text", "text": text}).encode()
+        wire.sendall(struct.pack(">BB4x", 0x81, 0x80 | len(message)) + message)  # masked with zeros
+        yield wire
+
+
+def test_who_stops_reading_loses_the_place_and_every_call_ends(
+    app: Flask, rooms: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "UNREAD_S", 0.5)
+    rooms.writer.endless, rooms.painter.data = True, bytes(2**16)
+    before = len(left())
+    chats = app.extensions[KEY].chats
+    chat = chats.create(Conversation(rooms.services, avatar="Ann")).id
+    with not_reading(url, chat, "Hi"):
+        until(lambda: rooms.painter.call_count > 0)
+        assert chats._talking
+        until(lambda: not chats._talking)
+    for room in (rooms.writer, rooms.speaker, rooms.painter, rooms.listener):
+        assert room.ended.wait(WAIT_S), f"{type(room).__name__} goes on"
+    chats.delete(chat)
+    until_no_more_than(before)
+
+
+def test_who_reads_slowly_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "UNREAD_S", 2)
+    sent = bytes(range(256)) * 2**14
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as reader:
+        wire, _ = server.accept()
+        writer = threading.Thread(target=lambda: (live._Wire(wire).send(sent), wire.close()))
+        writer.start()
+        came = b""
+        while block := reader.recv(2**16):
+            came += block
+            time.sleep(0.05)
+        writer.join(WAIT_S)
+    assert came == sent
+
+
+class Told(LiveSocket):
+    """A connection that notes what it tells of what was played."""
+
+    heard_s = 0.0
+
+    def played(self, reply: int, seconds: float, *, is_over: bool = False) -> None:
+        super().played(reply, seconds, is_over=is_over)
+        self.heard_s = seconds
+
+
+def test_of_a_reply_that_the_command_line_cuts_short_the_heard_part_is_remembered(
+    app: Flask, rooms: Any, url: str
+) -> None:
+    rooms.writer.endless = True
+    conversation = Conversation(rooms.services, avatar="Ann")
+    with contextlib.closing(Told(url, app.extensions[KEY].chats.create(conversation).id)) as socket:
+        going = _Talk(socket, Console(quiet=True), None, "Ann")
+        going.say("Hi")
+        until(lambda: socket.heard_s > 0.4)
+        going.stop()
+        going.wait_for_reply()
+        asked, answered = conversation.messages
+    assert answered["role"] == "assistant" and answered["text"].startswith("Hello there.")
+    assert 1 < len(answered["text"].split()) < socket.heard_s / 0.4 + 1, "a word lasts 0.4 s"

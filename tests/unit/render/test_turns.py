@@ -45,6 +45,34 @@ def test_so_many_at_once_and_no_more() -> None:
     assert max(asyncio.run(work())) == 2
 
 
+def test_what_has_time_is_computed_when_nobody_else_computes() -> None:
+    async def work() -> list[str]:
+        turns, went = Turns(2), []
+
+        async def alone() -> None:
+            async with turns.alone():
+                went.append("alone")
+                await asyncio.sleep(0)
+                went.append("done")
+
+        async def go(name: str) -> None:
+            async with turns.turn(0):
+                went.append(name)
+
+        async with turns.turn(1):
+            async with turns.turn(2):
+                others = [asyncio.create_task(one) for one in (alone(), go("first"))]
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert went == ["first"], "somebody still computes"
+        await asyncio.sleep(0)
+        await asyncio.gather(*others, go("second"))
+        async with asyncio.timeout(10), turns.turn(0), turns.turn(0):
+            return went
+
+    assert asyncio.run(work()) == ["first", "alone", "done", "second"]
+
+
 def test_turns_are_not_lost_when_somebody_gives_up() -> None:
     async def work() -> None:
         turns = Turns(1)

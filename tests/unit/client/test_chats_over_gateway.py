@@ -1,0 +1,57 @@
+"""Chats over the real application: who may talk in them, and what is told of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from gateway.app import create_app
+from gateway.settings import GatewaySettings
+
+UNKNOWN = [
+    ({"avatar": "Nobody"}, 404, "AVATAR_NOT_FOUND", "avatar"),
+    ({"avatar": "Bob", "voice": "nobody"}, 404, "VOICE_NOT_FOUND", "voice"),
+    ({"avatar": "Bob", "persona": "nobody"}, 404, "NO_SUCH_PERSONA", "persona"),
+    ({"avatar": "Bob", "language": "xx"}, 501, "LANGUAGE_NOT_SUPPORTED", "language"),
+]
+
+
+@pytest.fixture
+def gateway(rooms: Any, tmp_path: Path) -> FlaskClient:
+    rooms.painter.avatars, rooms.painter.own_voice, rooms.speaker.voices = ["Bob"], "bob", {"ann": b"", "bob": b""}
+    return create_app(GatewaySettings(data_folder=tmp_path), rooms.services).test_client()
+
+
+def begin(gateway: FlaskClient, **wanted: str) -> dict[str, Any]:
+    """A new chat with Bob."""
+    answer = gateway.post("/api/v1/chats", json={"avatar": "Bob", **wanted})
+    assert answer.status_code == 201, answer.json
+    return answer.json
+
+
+@pytest.mark.parametrize(("wanted", "status", "code", "field"), UNKNOWN)
+def test_a_name_that_nobody_has_is_refused_alike_at_the_beginning_and_later(
+    gateway: FlaskClient, wanted: dict[str, str], status: int, code: str, field: str
+) -> None:
+    begun = gateway.post("/api/v1/chats", json=wanted)
+    assert (begun.status_code, begun.json["error"]["code"], begun.json["error"]["field"]) == (status, code, field)
+    changed = gateway.patch(f"/api/v1/chats/{begin(gateway)['id']}", json=wanted)
+    assert (changed.status_code, changed.json) == (begun.status_code, begun.json)
+
+
+def test_a_chat_begins_with_what_was_chosen(gateway: FlaskClient) -> None:
+    chat = begin(gateway, voice="ann", persona="guide", language="zh-CN")
+    assert (chat["voice"], chat["persona"], chat["language"]) == ("ann", "guide", "zh-CN")
+    assert begin(gateway)["voice"] == "bob", "its own"
+
+
+def test_the_engines_own_voice_is_to_be_had_for_an_avatar_that_has_another(gateway: FlaskClient, rooms: Any) -> None:
+    assert begin(gateway, voice=":standard")["voice"] is None
+    path = f"/api/v1/chats/{begin(gateway)['id']}"
+    for voice in ("", ":standard"):
+        assert gateway.patch(path, json={"voice": voice}).status_code == 200
+        assert "event: done" in gateway.post(f"{path}/messages", json={"text": "Hi"}).text
+    assert [config.voice for config in rooms.speaker.configs] == ["bob", ""]
