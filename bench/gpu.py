@@ -1,7 +1,7 @@
 """What a GPU is worth, beside the processors of the same machine: training and rendering on each, in one run.
 
     python -m bench.gpu train CLIP                   # seconds of every stage, held-out figures
-    python -m bench.gpu render AVATAR speech.wav     # frames a second to H.264, at the avatar's size and at 1024 px
+    python -m bench.gpu render AVATAR speech.wav     # frames a second to H.264 and AAC, by one process and by several
     python -m bench.gpu agree AVATAR speech.wav      # largest and mean difference of the pictures, in grey levels
 
 Without CUDA only the processors are measured, and it says so.
@@ -105,7 +105,8 @@ def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int,
                 film.push(speech[at : at + SOUND_RATE])
                 if film.frame_count and not first[1]:
                     first = time.perf_counter(), film.frame_count
-            film.finish()
+            for done in film.finish():
+                first = first if first[1] else (time.perf_counter(), done)
             ended, count = time.perf_counter(), film.frame_count
             size_mb = path.stat().st_size / 2**20
             if keep:

@@ -151,7 +151,8 @@ def peak(options: argparse.Namespace) -> None:
         for at in range(0, count, SOUND_RATE):
             film.push(np.take(speech, range(at, min(at + SOUND_RATE, count)), mode="wrap"))
             most = max(most, _held())
-        film.finish()
+        for _ in film.finish():
+            most = max(most, _held())
         film.close()
     print(most / 2**20)
 

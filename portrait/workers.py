@@ -22,6 +22,8 @@ import torch
 
 MEMORY_EACH, DEVICE_MEMORY_EACH = 3 * 2**28, 2**30
 """Bytes that a process is expected to need at most, libraries included; and of a GPU's."""
+MEMORY_KEPT = 2**31
+"""Bytes left to the program itself, and to what runs beside it."""
 AHEAD = 2
 """Pieces for each process that are under way or done and not yet asked for: bounds the memory."""
 _MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -31,7 +33,7 @@ P, R = ParamSpec("P"), TypeVar("R")
 
 def most_workers(device: torch.device) -> int:
     """As many as there are threads to compute with, and memory for them, on the device too."""
-    most = min(torch.get_num_threads(), _memory() // MEMORY_EACH)
+    most = min(torch.get_num_threads(), (_memory() - MEMORY_KEPT) // MEMORY_EACH)
     if device.type == "cuda":
         most = min(most, torch.cuda.mem_get_info(device)[0] // DEVICE_MEMORY_EACH)
     return max(1, most)

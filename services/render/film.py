@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,13 +89,14 @@ class Film:
             piece, self._speech = np.split(self._speech, [self._length])
             self._shoot([*self._performance.hear(self._ears.push(piece))], self._track.push(piece))
 
-    def finish(self) -> None:
-        """The speech is over: complete the video."""
+    def finish(self) -> Iterator[int]:
+        """The speech is over: complete the video; yields how many frames are in the file after every piece."""
         heard = np.concatenate([self._ears.push(self._speech), self._ears.flush()])
         passages = [*self._performance.hear(heard), *self._performance.end()]
         self._shoot(passages, np.concatenate([self._track.push(self._speech), self._track.flush()]))
         while self._pieces:
             self._join()
+            yield self.frame_count
         self._splice.close()
 
     def close(self) -> None:
@@ -111,7 +112,7 @@ class Film:
         piece = self._path.with_name(f"{self._path.stem}-{self._shot}.mp4")
         self._shot += 1
         self._pieces.append((piece, sound, self._workers.submit(_shoot, self._scene, passages, piece)))
-        while len(self._pieces) >= AHEAD * self._workers.count:
+        while self._pieces and (self._pieces[0][2].done() or len(self._pieces) >= AHEAD * self._workers.count):
             self._join()
 
     def _join(self) -> None:

@@ -72,8 +72,8 @@ def _film(
         for block in decode_blocks(speech, SOUND_RATE):
             film.push(block)
             pace.tell(film.frame_count)
-        film.finish()
-        pace.tell(film.frame_count)
+        for done in film.finish():
+            pace.tell(done)
     finally:
         film.close()
     return film.frame_count

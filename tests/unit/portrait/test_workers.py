@@ -75,6 +75,6 @@ def _alive(process: int) -> bool:
 
 def test_as_many_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    for memory, count in ((2**40, 8), (3 * workers.MEMORY_EACH + 5, 3), (2**20, 1)):
+    for memory, count in ((2**40, 8), (workers.MEMORY_KEPT + 3 * workers.MEMORY_EACH + 5, 3), (2**20, 1)):
         monkeypatch.setattr(workers, "_memory", lambda memory=memory: memory)
         assert most_workers(torch.device("cpu")) == count

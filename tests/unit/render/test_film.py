@@ -41,10 +41,11 @@ def _filmed(scene: Scene, path: Path, processes: int) -> bytes:
         film.shut(1.0, 1.08)
         for block in np.array_split(_speech(SECONDS), 50):
             film.push(block)
-        film.finish()
+        told = list(film.finish())
     finally:
         film.close()
-    assert film.frame_count == SECONDS * film.fps
+    assert told == sorted(told)
+    assert told[-1] == film.frame_count == SECONDS * film.fps
     assert list(path.parent.glob("*.mp4")) == [path]
     return path.read_bytes()
 
