@@ -45,7 +45,7 @@ def _filmed(scene: Scene, path: Path, processes: int) -> bytes:
     finally:
         film.close()
     assert told == sorted(told)
-    assert told[-1] == film.frame_count == SECONDS * film.fps
+    assert film.frame_count == SECONDS * film.fps
     assert list(path.parent.glob("*.mp4")) == [path]
     return path.read_bytes()
 
