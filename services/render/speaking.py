@@ -1,4 +1,4 @@
-"""From speech to video: one pass through resampling, engine, overlay and encoder, live or to a file."""
+"""From speech to live video: one pass through resampling, engine, overlay and encoder."""
 
 from __future__ import annotations
 
