@@ -225,6 +225,7 @@ class User:
         with self._changed:
             now = time.monotonic()
             self._playing, self._room = _Playing(self.replies[reply], now), room
+        self.socket.played(reply, 0.0)
         return now
 
     def spoken_s(self, moment: float) -> float:
