@@ -127,7 +127,10 @@ def _tell(options: argparse.Namespace, tally: Tally, took: float) -> None:
 def busy_s(url: str) -> dict[str, float]:
     """Seconds that each process of a stack on this machine has worked, by its module; empty for one elsewhere."""
     port = int(url.rpartition(":")[2])
-    return {name: sum(process.cpu_times()[:2]) for name, process in processes(port).items()}
+    return {
+        name: sum(sum(one.cpu_times()[:2]) for one in (process, *process.children(recursive=True)))
+        for name, process in processes(port).items()
+    }
 
 
 def processes(port: int) -> dict[str, psutil.Process]:
