@@ -21,7 +21,9 @@ class TrainingParameters:
     """Every field's metadata has a description, and `choices` or `minimum` and `maximum`."""
 
     quality: Literal["draft", "standard", "high"] = _parameter(
-        "standard", "Effort for the image: draft takes about three minutes in all, standard eight, high thirty.",
+        "standard",
+        "Effort for the image: draft takes about three minutes in all, standard eight, high thirty, hardly to be told "
+        "from standard.",
         choices=("draft", "standard", "high"),
     )  # fmt: skip
     minutes: float = _parameter(
