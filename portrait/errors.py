@@ -13,6 +13,9 @@ class RecordingError(ValueError):
         super().__init__(message)
         self.reason, self.values = reason, values or {}
 
+    def __reduce__(self) -> tuple[type[RecordingError], tuple[str, str, dict[str, str]]]:
+        return type(self), (self.reason, str(self), self.values)  # it may come from another process
+
 
 class NotComparable(ValueError):
     """Two videos cannot be judged by each other; `reason` is a stable name, `video` says which one is at fault."""
@@ -20,6 +23,9 @@ class NotComparable(ValueError):
     def __init__(self, reason: str, video: str, message: str) -> None:
         super().__init__(message)
         self.reason, self.video = reason, video
+
+    def __reduce__(self) -> tuple[type[NotComparable], tuple[str, str, str]]:
+        return type(self), (self.reason, self.video, str(self))
 
 
 class AvatarError(ValueError):

@@ -107,6 +107,9 @@ class Workers:
         """End the processes, whatever they do."""
         if self._pool is not None:
             self._line.close()
+            # A process that ends in the middle of a large result leaves half of it. Whoever reads on would wait for the
+            # rest for ever, for as long as we hold the writing end ourselves.
+            self._pool._result_queue._writer.close()
             self._pool.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Workers:

@@ -28,6 +28,11 @@ WORTH_S = 10.0
 """Speech for which it is worth to start another process."""
 
 
+def worth(processes: int, duration_s: float) -> int:
+    """How many of the processes are worth starting for so much speech."""
+    return max(1, min(processes, math.ceil(duration_s / WORTH_S)))
+
+
 @dataclass(frozen=True)
 class Scene:
     """All that a process must know to draw pieces of a video. Can be pickled, and compared."""
@@ -54,8 +59,7 @@ class Film:
     ) -> None:
         """`rate` is that of the samples pushed, in Hz; up to so many `processes` draw, fewer what is short."""
         self._path, self._scene = path, scene
-        count = min(processes, math.ceil(duration_s / WORTH_S))
-        self._workers = Workers(count, "portrait.synthesis", functools.partial(_stage, scene))
+        self._workers = Workers(worth(processes, duration_s), "portrait.synthesis", functools.partial(_stage, scene))
         try:
             self._stage = _stage(scene)
         except BaseException:

@@ -13,6 +13,7 @@ from typing import Any
 
 from portrait.device import choose
 from portrait.workers import most_workers
+from services.common import hardware
 from services.common.audio import decode_blocks
 from services.common.disk import require_space
 from services.common.jobs import child
@@ -22,7 +23,7 @@ from services.render.avatars import Avatars
 from services.render.cast import open_avatar
 from services.render.encoding import SOUND_RATE
 from services.render.engine import Expression
-from services.render.film import Film, Scene
+from services.render.film import Film, Scene, worth
 from services.render.generations import CLOSURES, FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
 from services.render.overlay import check_font
 from services.render.provenance import metadata
@@ -59,10 +60,12 @@ def _film(
     task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage, speech: Path, video: Path
 ) -> int:
     most = most_workers(choose(task.device or "auto"))
-    processes = settings.job_processes or max(1, most // max(1, len(settings.job_devices)))
+    devices = settings.job_devices or hardware.devices()
+    slots = max(1, sum(device != "cpu" for device in devices))  # beside GPUs, the processors are rarely asked for
     avatars = Avatars(storage)
     avatars.folder(avatars.find(task.spec["avatar"])[0])  # fetched once, not by all processes at the same time
     duration_s = task.spec["duration_s"]
+    processes = worth(settings.job_processes or max(1, most // slots), duration_s)
     film = Film(video, _scene(task, settings, storage, processes), metadata(task.id), rate=SOUND_RATE,
                 duration_s=duration_s, processes=processes)  # fmt: skip
     pace = Pace(report, max(1, round(duration_s * film.fps)))

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -49,6 +50,9 @@ def run(service: str, work: Callable[[Task, Report], dict[str, Any]]) -> int:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         result = work(Task(**task), lambda progress: _send(channel, {"progress": progress}))
+    except BrokenExecutor:  # a helper was killed, for memory most likely: the runner lets it be tried again
+        logger.exception("a process of the job died", extra={"fields": {"job": task["id"]}})
+        return 2
     except Exception as error:  # noqa: BLE001 - any failure must reach the job's row
         answer = to_service_error(error)
         if isinstance(answer, errors.Internal):

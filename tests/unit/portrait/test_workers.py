@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from portrait import workers
+from portrait.errors import RecordingError
 from portrait.workers import Workers, most_workers
 
 LONGEST_S = 60
@@ -55,6 +57,20 @@ def test_closing_ends_what_is_under_way() -> None:
         sleeping = some.submit(time.sleep, 600)
     assert sleeping.done()
     assert not _alive(process)
+
+
+def test_closing_does_not_wait_for_the_rest_of_large_results() -> None:
+    for _ in range(4):
+        with Workers(2) as some:
+            some.submit(bytes, 1).result()
+            for _ in range(4):
+                some.submit(bytes, 60_000_000)
+            time.sleep(0.1)  # until some of them are on their way
+
+
+def test_errors_about_recordings_keep_their_words_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(RecordingError("TOO_SHORT", "It is too short.", {"seconds": "3"})))
+    assert (error.reason, str(error), error.values) == ("TOO_SHORT", "It is too short.", {"seconds": "3"})
 
 
 def test_no_process_outlives_one_that_was_killed() -> None:
