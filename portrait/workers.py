@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -70,11 +71,12 @@ class Workers:
             end, self._line = context.Pipe(duplex=False)
             threads = max(1, torch.get_num_threads() // count)
             self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(end, threads, begin))
-            threading.Thread(target=self._start, args=(self._pool,), daemon=True).start()
+            self._starter = threading.Thread(target=self._start, args=(self._pool,), daemon=True)
+            self._starter.start()
 
     def _start(self, pool: ProcessPoolExecutor) -> None:
         """Have all processes begin while we go on: the pool starts one only when something is asked for."""
-        with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+        with contextlib.suppress(BrokenProcessPool):  # whoever asks for something is told
             for _ in range(self.count):
                 pool.submit(int)
 
@@ -106,6 +108,7 @@ class Workers:
     def close(self) -> None:
         """End the processes, whatever they do."""
         if self._pool is not None:
+            self._starter.join()
             self._line.close()
             # A process that ends in the middle of a large result leaves half of it. Whoever reads on would wait for the
             # rest for ever, for as long as we hold the writing end ourselves.
