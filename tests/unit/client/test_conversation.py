@@ -257,7 +257,8 @@ def test_another_thread_may_interrupt(talk, rooms) -> None:
     assert rooms.painter.ended.wait(LONGEST_S)
 
 
-def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
+def _cancelled_before_it_is_spoken(talk, rooms) -> threading.Thread:
+    """Who reads a reply that was cancelled while its voice was being asked for."""
     rooms.speaker.go.clear()
     reply = talk.reply("Hi")
     reader = threading.Thread(target=lambda: list(reply))
@@ -265,20 +266,18 @@ def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
     while not rooms.speaker.configs:
         time.sleep(0.01)
     reply.cancel()
+    return reader
+
+
+def test_a_call_that_is_being_opened_is_ended_too(talk, rooms) -> None:
+    reader = _cancelled_before_it_is_spoken(talk, rooms)
     assert rooms.speaker.ended.wait(LONGEST_S), "the voice was not told"
     reader.join(LONGEST_S)
     assert not reader.is_alive()
 
 
 def test_what_is_cancelled_before_it_is_spoken_is_not_brought_to_the_renderer(talk, rooms) -> None:
-    rooms.speaker.go.clear()
-    reply = talk.reply("Hi")
-    reader = threading.Thread(target=lambda: list(reply))
-    reader.start()
-    while not rooms.speaker.configs:
-        time.sleep(0.01)
-    reply.cancel()
-    reader.join(LONGEST_S)
+    _cancelled_before_it_is_spoken(talk, rooms).join(LONGEST_S)
     rooms.speaker.go.set()
     assert isinstance(list(talk.reply("Again"))[-1], Done)
     assert (rooms.painter.call_count, [config.sample_rate_hertz for config in rooms.painter.configs]) == (1, [1000])
