@@ -87,7 +87,6 @@ class EchoCanceller:
         """A reply begins to be played, as far as anybody knows."""
         with self._lock:
             self._sound, self._position, self._end = sound, 0, round(UNREPORTED_S * RATE)
-            self._is_paused = False
             self._jump()
 
     def played(self, seconds: float) -> None:
@@ -108,11 +107,11 @@ class EchoCanceller:
         self._bound.break_off()
 
     def pause(self) -> None:
-        """The client has been told that somebody speaks, and plays nothing until it is told otherwise."""
+        """Somebody speaks, and the client, which has been told, plays nothing meanwhile, nor a reply that begins."""
         self._is_paused = True
 
     def resume(self) -> None:
-        """It plays on."""
+        """Who spoke has ended: it plays on."""
         self._is_paused = False
 
     def stop(self) -> None:

@@ -253,8 +253,9 @@ class LiveTalk:
             return
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
+            self._echo.resume()
         if is_undecided:
-            self._resume()
+            self._tell(Resumed())
         if self._is_language_new or (error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf):
             return  # it was open for long enough
         if not self._is_deaf:
@@ -307,10 +308,6 @@ class LiveTalk:
             self._echo.pause()
         self._tell(Hearing(start_s))
 
-    def _resume(self) -> None:
-        self._echo.resume()
-        self._tell(Resumed())
-
     def _guess(self, text: str) -> None:
         with self._lock:
             self._guessed = text
@@ -329,8 +326,9 @@ class LiveTalk:
         """An utterance has ended: answer it, unless it says nothing that wants an answer."""
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
+            self._echo.resume()
             if is_undecided and (not text or is_back_channel(text)):
-                self._resume()
+                self._tell(Resumed())
             elif text:
                 self._answer(Transcript(text, end_s), endpoint_s)
 

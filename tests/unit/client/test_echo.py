@@ -156,6 +156,16 @@ def test_who_was_heard_once_is_heard_in_full_while_the_reply_is_paused(reply, qu
     assert canceller.clean(pcm) == pcm
 
 
+def test_a_reply_that_begins_while_somebody_speaks_does_not_silence_them(reply, question):
+    canceller, pcm = EchoCanceller(), (question / 8)[: len(question) // 160 * 160].astype("<i2").tobytes()
+    canceller.pause()
+    canceller.play(reply)
+    assert canceller.clean(pcm) == pcm
+    canceller.resume()
+    canceller.played(0.5)
+    assert canceller.clean(pcm) != pcm
+
+
 def test_nothing_is_changed_while_nothing_is_played(question):
     canceller, pcm = EchoCanceller(), question.astype("<i2").tobytes()
     clean = b"".join(canceller.clean(pcm[at : at + 700]) for at in range(0, len(pcm), 700))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,19 @@ def _resume(task: child.Task, report: child.Report) -> dict[str, Any]:
     os._exit(9)
 
 
+def _lose_a_helper(task: child.Task, report: child.Report) -> dict[str, Any]:
+    checkpoint = task.work_folder / "checkpoint"
+    if checkpoint.exists():
+        return {"resumed": True}
+    checkpoint.write_text("here")
+    with ProcessPoolExecutor(1) as pool:
+        pool.submit(os._exit, 9).result()
+    return {}
+
+
 _BEHAVIOURS = {
     "succeed": _succeed, "fail": _fail, "break": _break, "crash": _crash, "hang": _hang, "resume": _resume,
+    "lose a helper": _lose_a_helper,
 }  # fmt: skip
 
 if __name__ == "__main__":

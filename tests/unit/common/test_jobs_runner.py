@@ -122,9 +122,10 @@ def test_a_job_that_crashes_again_and_again_is_given_up(store: JobStore, setting
     assert job.attempt == runner.MAX_ATTEMPTS + 1
 
 
-def test_a_job_that_died_goes_on_in_the_same_work_folder(store: JobStore, settings: ServiceSettings) -> None:
+@pytest.mark.parametrize("do", ["resume", "lose a helper"])
+def test_a_job_that_died_goes_on_in_the_same_work_folder(store: JobStore, settings: ServiceSettings, do: str) -> None:
     async def scenario() -> Job:
-        job = store.create("training", {"do": "resume"})
+        job = store.create("training", {"do": do})
         async with running(store, settings):
             return await until(store, job, ended)
 
