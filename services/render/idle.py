@@ -78,14 +78,18 @@ class IdleLoops:
         return name, f"{FOLDER}/{name}/idle-{digest}.mp4"
 
     async def _draw(self, name: str, key: str) -> None:
-        async with contextlib.aclosing(in_thread(self._film(name, key))) as pictures:
-            is_more = True
-            while is_more:
+        async with contextlib.aclosing(in_thread(self._film(name, key))) as steps:
+            is_drawing = await anext(steps)
+            while is_drawing:
                 async with self._turns.alone():  # whoever watches a reply needs the processor more
-                    is_more = await anext(pictures, False)
+                    is_drawing = await anext(steps)
+            await anext(steps, None)
 
     def _film(self, name: str, key: str) -> Generator[bool, None, None]:
-        """Draw the loop picture by picture and store it; nothing is stored if the engine draws none."""
+        """Load the avatar, draw the loop picture by picture, store it; tells after each step whether drawing follows.
+
+        Nothing is stored if the engine draws none.
+        """
         settings = self._settings
         performer = self._cast.performer(name, 0, settings.device)
         width, height, fps = performer.width, performer.height, performer.fps
@@ -95,9 +99,11 @@ class IdleLoops:
             video = Format(width, height, fps, settings.idle_crf, settings.file_preset, settings.threads)
             movie = MovieFile(path, video, metadata(name), has_sound=False)
             try:
+                yield True
                 for picture in performer.idle():
                     movie.show(draw(picture, 0.0))
                     yield True
+                yield False
                 if movie.frame_count:
                     movie.close()
                     self._avatars.find(name)  # or what was forgotten meanwhile would come back
