@@ -12,18 +12,15 @@ import cv2
 import numpy as np
 from scipy.interpolate import griddata
 
-from portrait.geometry import Floats, carried, similarities
+from portrait.geometry import Floats, similarities
 from portrait.jumps import MARGIN
-from portrait.slit import Slit, below
+from portrait.lids import shut
 from portrait.tracking import STABLE, interocular
 from portrait.video import FRAME_RATE, Frame
 from portrait.walk import Footage
-from portrait.warping import Field, bend, turned
+from portrait.warping import turned
 
-UPPER_LIDS = ((33, 246, 161, 160, 159, 158, 157, 173, 133), (362, 398, 384, 385, 386, 387, 388, 466, 263))
-LOWER_LIDS = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (362, 382, 381, 380, 374, 373, 390, 249, 263))
-BROWS = ((70, 63, 105, 66, 107, 46, 53, 52, 65, 55), (300, 293, 334, 296, 336, 276, 283, 282, 295, 285))
-SHUT = (0.0, 0.45, 0.95)
+SHUT = (0.0, 0.45, 1.0)
 """How far the eyes are shut in each picture of a blink."""
 BLINK = (1, 2, 2, 1)
 """Which of those a blink shows, a frame each: 160 ms, the same backwards."""
@@ -66,55 +63,6 @@ def blinks(count: int, rng: np.random.Generator) -> list[int]:
         shown[at : at + len(BLINK)] = BLINK
         at += round(rng.uniform(*BLINK_EVERY_S) * FRAME_RATE)
     return shown
-
-
-def shut(picture: Frame, points: Floats, amount: float) -> Frame:
-    """The photo with both eyes shut by an amount, 0 to 1; `points` (478, 2) are its mesh points in pixels."""
-    if not amount:
-        return picture
-    for upper, lower, brow in zip(UPPER_LIDS, LOWER_LIDS, BROWS, strict=True):
-        picture = _shut_eye(picture, points, (upper, lower, brow), amount)
-    return picture
-
-
-def _shut_eye(picture: Frame, points: Floats, eye: tuple[tuple[int, ...], ...], amount: float) -> Frame:
-    iod = float(interocular(points[None])[0])
-    side = round(1.1 * iod)
-    matrix = _eye_crop(points, eye, side)
-    upper, lower, brow = (_mapped(points[list(row)], matrix) for row in eye)
-    meet = 0.15 * upper + 0.85 * lower
-    up, down = amount * (meet - upper), amount * (meet - lower)
-    ring = np.concatenate([[[x, y] for x in np.linspace(0, side, 6)] for y in (0, side)]).astype(np.float32)
-    sides = np.array([[x, y] for x in (0, side) for y in np.linspace(0, side, 6)[1:-1]], np.float32)
-    still = np.concatenate([brow, ring, sides])
-    step = max(2, round(iod / 30))
-    fields = tuple(Field(edge, still, side, step).inverse(moves) for edge, moves in ((upper, up), (lower, down)))
-    slit = Slit(upper + up, lower + down)
-    bent = bend(picture, matrix, (fields[0], fields[1]), step, below(slit, side))
-    return _with_eyeball(bent, picture, matrix, slit, side)
-
-
-def _eye_crop(points: Floats, eye: tuple[tuple[int, ...], ...], side: int) -> Floats:
-    """(2, 3) into a square about the eye in which its corners lie level."""
-    left, right = points[eye[0][0]], points[eye[0][-1]]
-    along = (right - left) / np.linalg.norm(right - left)
-    turn = np.array([[along[0], along[1]], [-along[1], along[0]]])
-    middle = np.array([side / 2, 0.55 * side]) - turn @ ((left + right) / 2)
-    return np.concatenate([turn, middle[:, None]], axis=1).astype(np.float32)
-
-
-def _mapped(points: Floats, matrix: Floats) -> Floats:
-    return (points[:, :2] @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
-
-
-def _with_eyeball(bent: Frame, picture: Frame, matrix: Floats, slit: Slit, side: int) -> Frame:
-    """What still shows of the eye stays where it is: lids move over it."""
-    upper, lower = slit.heights(side)
-    y = np.arange(side, dtype=np.float32)[:, None]
-    open_here = np.clip((y - upper) / 1.5, 0, 1) * np.clip((lower - y) / 1.5, 0, 1) * np.clip((lower - upper) / 3, 0, 1)
-    height, width = picture.shape[:2]
-    alpha = carried(open_here.astype(np.float32), matrix, (width, height))
-    return cv2.blendLinear(picture, bent, alpha, 1 - alpha)
 
 
 class Head:

@@ -1,4 +1,4 @@
-"""Lips and eyelids are slits: skin above and below moves on its own, and between the edges something else shows."""
+"""Lips are a slit: skin above and below moves on its own, and between the edges something else shows."""
 
 from __future__ import annotations
 
