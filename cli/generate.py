@@ -49,7 +49,9 @@ def generate(avatar: str, audio: Path | None, text: str | None, output: Path, **
     with contextlib.ExitStack() as open_files:
         file = open_files.enter_context(audio.open("rb")) if audio else None
         how["pitch_semitones"] = how.pop("pitch")
-        job = generation.generate(services, avatar=avatar, audio=file, text=text or "", **how)
+        job = generation.generate(
+            services, avatar=avatar, audio=file, file_name=audio.name if audio else "", text=text or "", **how
+        )
     try:
         job = progress.follow(services, job)
     finally:

@@ -30,6 +30,7 @@ SUPPLY_TIMEOUT_S = 3600
 PAUSES_S = (1.0, 4.0, 15.0, 30.0)  # between attempts to reach a service that is away
 WAITS_FOR_SPEECH, NOT_WAITING = "input", "NOT_WAITING"
 Say = Callable[[], speech.Speech]
+TITLE_CHARACTERS = 80
 SUBTITLES = ("none", "vtt", "burn")
 
 
@@ -38,6 +39,7 @@ def generate(
     *,
     avatar: str,
     audio: BinaryIO | None = None,
+    file_name: str = "",
     text: str = "",
     voice: str = "",
     language: str = "",
@@ -55,7 +57,7 @@ def generate(
     Speech from text, and recognition for subtitles, go on in the background after this returns.
 
     Args:
-        audio: a recording in any container, which may be read twice; or
+        audio: a recording in any container, which may be read twice, and the `file_name` that its owner gave it; or
         text: what to say, in `voice` (empty for the engine's own).
         subtitles: "none", "vtt" (a file) or "burn" (in the picture, and a file).
         mouth_amplitude: how far the mouth moves, 0.5 to 1.5.
@@ -72,6 +74,7 @@ def generate(
         burn_subtitles=subtitles == "burn",
         device=device,
         expression=render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion),
+        title=file_name if audio else _beginning(text),
     )
     job = _create(services, request)
     if job.is_final or job.stage != WAITS_FOR_SPEECH:
@@ -101,6 +104,12 @@ def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, with_s
         return _persist(lambda: _supply(services, _file_requests(job.id, audio)))
     background.start(_bring, services, job.id, work)
     return job
+
+
+def _beginning(text: str) -> str:
+    """The first words of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_CHARACTERS else f"{line[: TITLE_CHARACTERS - 1].rstrip()}…"
 
 
 def _check(audio: BinaryIO | None, text: str, subtitles: str) -> None:

@@ -53,6 +53,7 @@ class Job:
     loss: float | None = None
     preview: int = 0
     device: str = ""
+    title: str = ""  # how what a video says begins, or the name of its recording
     warnings: tuple[dict[str, Any], ...] = ()  # of a recording that is not ideal; told once, to who brought it
 
     @property
@@ -72,6 +73,7 @@ class Job:
             "error": self.error,
             "result": self.result,
             "subject": self.subject,
+            "title": self.title,
             "created_at": self.created_s,
             "device": self.device,
             "queue": self.queue,
@@ -111,7 +113,7 @@ def from_generation(generation: render_pb2.Generation) -> Job:
             "subtitles_url": f"{base}/subtitles" if has_subtitles else None,
             "duration_s": generation.duration.ToTimedelta().total_seconds(),
         }
-    return _job(generation.job, generation.avatar, result)
+    return _job(generation.job, generation.avatar, result, generation.title)
 
 
 def problem(error: job_pb2.Error) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def problem(error: job_pb2.Error) -> dict[str, Any]:
     }
 
 
-def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None) -> Job:
+def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None, title: str = "") -> Job:
     return Job(
         id=job.id,
         kind=kind_of(job.id),
@@ -142,6 +144,7 @@ def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None) -> Job:
         loss=job.loss if job.HasField("loss") else None,
         preview=job.preview_index,
         device=job.device,
+        title=title,
     )
 
 

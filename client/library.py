@@ -142,7 +142,12 @@ def _info_or_none(services: Services, name: str) -> dict[str, Any] | None:
         engine["personas"] = [_persona(persona) for persona in reply.personas]
     if name == "train":
         engine["engines"] = [_train_engine(one) for one in reply.engines]
-    system = {"version": reply.info.version, "engine": engine["name"], "hardware": _hardware(reply.info.hardware)}
+    system = {
+        "version": reply.info.version,
+        "engine": engine["name"],
+        "devices": list(reply.info.devices),
+        "hardware": _hardware(reply.info.hardware),
+    }
     return {"engine": engine, "system": system}
 
 

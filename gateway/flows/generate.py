@@ -39,6 +39,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
         services(),
         avatar=avatar,
         audio=audio.stream if audio else None,
+        file_name=audio.filename or "" if audio else "",
         text=text,
         voice=fields.text("voice"),
         subtitles=fields.choice("subtitles", generation.SUBTITLES, "none"),

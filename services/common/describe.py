@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from types import ModuleType
@@ -12,8 +13,8 @@ from services.common import hardware
 from services.common.engine import EngineInfo, available
 
 
-def service_info(engine: EngineInfo, engines: ModuleType) -> info_pb2.ServiceInfo:
-    """The service's version, its engine, the engines it could have, and its machine."""
+def service_info(engine: EngineInfo, engines: ModuleType, devices: Sequence[str] = ()) -> info_pb2.ServiceInfo:
+    """The service's version, its engine, the engines it could have, its machine, and the devices of its jobs."""
     machine = asdict(hardware.look())
     gpus = [info_pb2.Gpu(**gpu) for gpu in machine.pop("gpus")]
     return info_pb2.ServiceInfo(
@@ -21,6 +22,7 @@ def service_info(engine: EngineInfo, engines: ModuleType) -> info_pb2.ServiceInf
         engine=engine_info(engine),
         available_engines=available(engines),
         hardware=info_pb2.Hardware(**machine, gpus=gpus),
+        devices=devices,
     )
 
 

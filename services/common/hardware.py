@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -70,16 +71,16 @@ def _gpu(index: int) -> Gpu:
     return Gpu(f"cuda:{index}", pynvml.nvmlDeviceGetName(handle), int(memory.total), int(memory.free))
 
 
-def devices() -> list[str]:
-    """Names of the devices a job may ask for, the fastest first."""
-    return [gpu.device for gpu in gpus()] + ["cpu"]
+def devices(allowed: Sequence[str] = ()) -> list[str]:
+    """Names of the devices a job may ask for, the fastest first: those that a setting allows, or all there are."""
+    return list(allowed) or [gpu.device for gpu in gpus()] + ["cpu"]
 
 
-def check_device(device: str, field: str = "device") -> None:
+def check_device(device: str, allowed: Sequence[str] = (), field: str = "device") -> None:
     """Raises:
-    InvalidInput: a device was asked for that this machine does not have.
+    InvalidInput: a device was asked for that no job runs on here.
     """
-    if device and device not in devices():
-        names = ", ".join(devices())
+    if device and device not in devices(allowed):
+        names = ", ".join(devices(allowed))
         message = f"There is no device of that name here; choose one of: {names}."
         raise InvalidInput(message, reason="NO_DEVICE", field=field, values={"devices": names})

@@ -36,6 +36,7 @@ KIND = "generation"
 FOLDER, MANIFEST = "generations", "manifest.json"
 VIDEO, SUBTITLES, INPUT, CLOSURES = "video.mp4", "subtitles.vtt", "input", "closures.json"
 CHECK_RATE = 16_000
+MAX_TITLE = 120
 CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
 FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
 
@@ -62,7 +63,7 @@ class Generations:
             InvalidInput: the size, the device or the expression is none that can be had.
         """
         avatar, _ = self._avatars.find(request.avatar)
-        hardware.check_device(request.device)
+        hardware.check_device(request.device, self._settings.job_devices)
         check_size(request.size, self._settings.max_size)
         expression = expression_of(request.expression)
         spec = {
@@ -70,6 +71,7 @@ class Generations:
             "size": request.size,
             "burn_subtitles": request.burn_subtitles,
             "device": request.device,
+            "title": request.title.strip()[:MAX_TITLE],
             "expression": dataclasses.asdict(expression),
         }
         job = self._store.create(KIND, spec, device=request.device, request_id=request.request_id, waiting=True)
@@ -146,7 +148,9 @@ class Generations:
 
     def describe(self, job: Job) -> render_pb2.Generation:
         """A job as a message."""
-        generation = render_pb2.Generation(job=calls.message(self._store, job), avatar=job.spec["avatar"])
+        generation = render_pb2.Generation(
+            job=calls.message(self._store, job), avatar=job.spec["avatar"], title=job.spec.get("title", "")
+        )
         if job.state is State.SUCCEEDED and job.result:
             names = job.result["files"]
             generation.files.extend(kind for kind, name in FILES.items() if name in names)

@@ -60,7 +60,7 @@ def _film(
     task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage, speech: Path, video: Path
 ) -> int:
     most = most_workers(choose(task.device or "auto"))
-    devices = settings.job_devices or hardware.devices()
+    devices = hardware.devices(settings.job_devices)
     slots = max(1, sum(device != "cpu" for device in devices))  # beside GPUs, the processors are rarely asked for
     avatars = Avatars(storage)
     avatars.folder(avatars.find(task.spec["avatar"])[0])  # fetched once, not by all processes at the same time

@@ -59,7 +59,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._avatars = Avatars(self._storage)
         self._cast = Cast(self._avatars, settings)
         self._generations = Generations(self._store, self._storage, self._avatars, settings)
-        devices = settings.job_devices or hardware.devices()
+        devices = hardware.devices(settings.job_devices)
         self._runner = LocalRunner(
             self._store, KIND, "services.render.job", devices, settings, settings.input_timeout_seconds
         )
@@ -96,8 +96,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._store.close()
 
     async def GetInfo(self, request: render_pb2.GetInfoRequest, context: object) -> render_pb2.GetInfoResponse:
-        engine = self._cast.engine(self._settings.engine)
-        return render_pb2.GetInfoResponse(info=service_info(engine.info(), engines))
+        engine, devices = self._cast.engine(self._settings.engine), hardware.devices(self._settings.job_devices)
+        return render_pb2.GetInfoResponse(info=service_info(engine.info(), engines, devices))
 
     # Avatars
 

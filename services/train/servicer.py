@@ -48,7 +48,7 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self._store = JobStore(settings.database_url)
         self._recordings = Recordings(self._storage)
         self._trainings = Trainings(self._store, self._storage, self._recordings, settings)
-        devices = settings.devices or hardware.devices()
+        devices = hardware.devices(settings.devices)
         self._runner = LocalRunner(self._store, KIND, "services.train.job", devices, settings)
         self._checks = asyncio.Semaphore(settings.max_checks)
         self._expiring: asyncio.Task | None = None
@@ -84,7 +84,8 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
             )
             for engine in self._engines.values()
         ]
-        info = service_info(self._engines[self._settings.engine].info(), engines)
+        devices = hardware.devices(self._settings.devices)
+        info = service_info(self._engines[self._settings.engine].info(), engines, devices)
         return train_pb2.GetInfoResponse(info=info, engines=described)
 
     async def UploadRecording(

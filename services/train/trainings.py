@@ -65,7 +65,7 @@ class Trainings:
         if not given_by:
             message = "Name the person shown, who must have agreed to this avatar."
             raise InvalidInput(message, reason="CONSENT_MISSING", field="consent")
-        hardware.check_device(request.device)
+        hardware.check_device(request.device, self._settings.devices)
         recording = self._recordings.find(request.recording_id)
         self._check_kind(recording, engine)
         self._check_space(recording["duration_s"])

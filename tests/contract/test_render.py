@@ -26,6 +26,7 @@ from services.common.jobs.store import JobStore, State
 from services.common.server import Server
 from services.common.storage import Storage
 from services.render import servicer
+from services.render.generations import MAX_TITLE
 from services.render.servicer import RenderServicer
 from services.render.settings import RenderSettings
 
@@ -429,6 +430,18 @@ def test_info_names_engine_and_machine(call: Call) -> None:
     assert info.engine.name == "portrait"
     assert "portrait" in info.available_engines
     assert info.hardware.cpu_count > 0
+    assert info.devices[-1] == "cpu"
+
+
+def test_only_devices_that_jobs_run_on_are_told_and_can_be_asked_for(call: Call) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        info = (await stub.GetInfo(render_pb2.GetInfoRequest())).info
+        return list(info.devices), await refused(create(stub, device="cpu")), await create(stub, device="cuda:7")
+
+    devices, answer, job = call(work, job_devices=["cuda:7"])
+    assert devices == ["cuda:7"]
+    assert answer == (INVALID, "NO_DEVICE", "device"), "a job that nobody would ever begin"
+    assert job.job.id
 
 
 # Videos
@@ -569,6 +582,19 @@ def test_cancelled_before_and_while_it_runs(call: Call, settings: RenderSettings
     assert conflict[0] is grpc.StatusCode.FAILED_PRECONDITION
     assert busy == (grpc.StatusCode.FAILED_PRECONDITION, "AVATAR_IN_USE", "name")
     assert not list(settings.work_folder.glob("generation-*"))
+
+
+def test_a_title_is_kept_with_the_job_and_told_to_no_log(call: Call, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    async def work(stub: Stub) -> list[str]:
+        await create(stub, title="  A private matter  ")
+        await create(stub, title="x" * 1000)
+        listed = await stub.ListGenerations(render_pb2.ListGenerationsRequest())
+        return [generation.title for generation in listed.generations]
+
+    assert call(work) == ["x" * MAX_TITLE, "A private matter"]
+    assert "private" not in caplog.text
 
 
 def test_unknown_jobs_and_things_that_cannot_be_had(call: Call, settings: RenderSettings) -> None:

@@ -123,6 +123,15 @@ def test_info_describes_every_engine_without_loading_any(call: Call) -> None:
     assert "draft" in quality.choices
     assert quality.help
     assert "device" not in [parameter.name for parameter in engine.parameters]
+    assert reply.info.devices[-1] == "cpu"
+
+
+def test_only_devices_that_trainings_run_on_can_be_asked_for(call: Call, recording_id: str) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        devices = (await stub.GetInfo(train_pb2.GetInfoRequest())).info.devices
+        return list(devices), await refused(stub.CreateTraining(wanted(recording_id, device="cpu")))
+
+    assert call(work, devices=["cuda:7"]) == (["cuda:7"], (INVALID, "NO_DEVICE", "device"))
 
 
 def test_a_clip_becomes_an_avatar(

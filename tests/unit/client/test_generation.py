@@ -55,6 +55,17 @@ def test_a_file_is_brought_as_it_is(rooms) -> None:
     assert b"".join(message.data for message in rooms.painter.supplied) == data
 
 
+def test_a_video_is_told_by_its_first_words_or_its_recording(rooms) -> None:
+    for text in ("Good\n morning. ", "word " * 40, "很长的话" * 40):
+        generation.generate(rooms.services, avatar="Ann", text=text)
+    generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"abc"), file_name="talk.wav")
+    background.finish()
+    short, words, chinese, recording = [request.title for request in rooms.painter.created]
+    assert (short, recording) == ("Good morning.", "talk.wav")
+    assert words == "word " * 15 + "word…"
+    assert chinese == ("很长的话" * 20)[:79] + "…"
+
+
 def test_how_lively_the_avatar_is_goes_along(rooms) -> None:
     generation.generate(rooms.services, avatar="Ann", text="Hello.", mouth_amplitude=1.25, head_motion=0.0)
     background.finish()
