@@ -1,15 +1,24 @@
-"""Markdown → passages that can be spoken."""
+"""Markdown → passages that can be spoken.
+
+Below a heading, a comment `<!-- also: opening times; when do you close? -->` holds other ways to ask for what follows;
+it is searched and never spoken. `## Heading {#name}` names a section, as in Pandoc.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.llm.language import language_of
 
-_DROPPED = re.compile(r"```.*?```|~~~.*?~~~|<!--.*?-->|!\[[^\]]*\]\([^)]*\)|^\|.*$|^[-*_]{3,}\s*$", re.S | re.M)
-_HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*\s*$")
+_DROPPED = re.compile(
+    r"```.*?```|~~~.*?~~~|<!--(?!\s*also:).*?-->|!\[[^\]]*\]\([^)]*\)|^\|.*$|^[-*_]{3,}\s*$", re.S | re.M
+)
+_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*(?:\{#([\w-]+)\})?\s*$")
+_ALSO = re.compile(r"<!--\s*also:(.*?)-->", re.S)
+_QUESTIONS = re.compile(r"[?？]+")
+_PHRASES = re.compile(r"[?？;；,，、]+")
 _BULLET = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+|^\s*>\s?")
 _LINK = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKS = re.compile(r"\*\*|__|~~|(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)|`|<[a-zA-Z/][^>]*>")
@@ -24,6 +33,14 @@ class Passage:
     heading: str
     sentences: tuple[str, ...]
     language: str
+    also: tuple[str, ...] = ()  # other ways to ask for it
+    section: str = ""  # the heading's name, if it has one
+    title: str = ""  # of the document: its heading of the first level
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """All the ways to ask for it; a heading may ask in several, one question after the other."""
+        return (*_parts(_QUESTIONS, self.heading), *self.also)
 
     @property
     def text(self) -> str:
@@ -33,16 +50,19 @@ class Passage:
 
 def passages(markdown: str) -> Iterator[Passage]:
     """Split a document at headings and blank lines. Code, tables and pictures are left out: nobody can say them."""
-    heading, block = "", []
-    for line in [*_DROPPED.sub("", markdown.replace("\r\n", "\n")).split("\n"), ""]:
-        title = _HEADING.match(line)
-        if line.strip() and not title:
+    about, block = Passage("", (), ""), []
+    text = _ALSO.sub(_on_one_line, _DROPPED.sub("", markdown.replace("\r\n", "\n")))
+    for line in [*text.split("\n"), ""]:
+        title, also = _HEADING.match(line), _ALSO.match(line)
+        if line.strip() and not title and not also:
             block.append(line)
             continue
-        yield from _passages(heading, block)
+        yield from _passages(about, block)
         block = []
         if title:
-            heading = _plain(title.group(1))
+            about = _headed(about, *title.groups())
+        elif also:
+            about = replace(about, also=about.also + _parts(_PHRASES, also.group(1)))
 
 
 def sentences(text: str) -> list[str]:
@@ -50,20 +70,36 @@ def sentences(text: str) -> list[str]:
     return [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
 
 
-def _passages(heading: str, block: list[str]) -> Iterator[Passage]:
+def _headed(before: Passage, level: str, heading: str, name: str | None) -> Passage:
+    """An empty passage under the next heading."""
+    heading = _plain(heading)
+    return Passage(heading, (), "", section=name or "", title=heading if level == "#" else before.title)
+
+
+def _passages(about: Passage, block: list[str]) -> Iterator[Passage]:
     spoken = [sentence for paragraph in _paragraphs(block) for sentence in sentences(_plain(paragraph))]
     chunk: list[str] = []
     for sentence in spoken:
         if chunk and sum(map(len, chunk)) + len(sentence) > _LONGEST:
-            yield _passage(heading, chunk)
+            yield _filled(about, chunk)
             chunk = []
         chunk.append(sentence)
     if chunk:
-        yield _passage(heading, chunk)
+        yield _filled(about, chunk)
 
 
-def _passage(heading: str, spoken: list[str]) -> Passage:
-    return Passage(heading, tuple(spoken), language_of(" ".join([heading, *spoken])) or "en")
+def _filled(about: Passage, spoken: list[str]) -> Passage:
+    language = language_of(" ".join([about.heading, *spoken])) or "en"
+    return replace(about, sentences=tuple(spoken), language=language)
+
+
+def _parts(ends: re.Pattern[str], text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in ends.split(text) if re.search(r"\w", part))
+
+
+def _on_one_line(also: re.Match[str]) -> str:
+    """A comment as lines of its own, so that what is beside it stays a line too."""
+    return f"\n<!-- also:{' '.join(also.group(1).split())} -->\n"
 
 
 def _paragraphs(block: list[str]) -> Iterator[str]:

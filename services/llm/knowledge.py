@@ -6,30 +6,68 @@ no dictionary and finds names that no dictionary has.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.llm import stopwords
 from services.llm.documents import Passage
 
-_HEADING_WEIGHT = 3.0
+_TABLES = {"passages": "heading, also, body", "sentences": "body", "questions": "body"}
+_WEIGHTS = "3.0, 2.0, 1.0"  # of a passage's heading, the other ways to ask for it, and what it says
+_ALIKE = 2.0  # how much more a passage counts whose question is the very one that is asked
+_SAME_TITLE = 1.6  # how much more it counts in a follow-up if it is of the document that was talked about
+_ENOUGH = 0.5  # of a query's information must be in a passage, else it does not answer it
+_SURE = 0.7  # of coverage and likeness together
+_SAME = 0.47  # likeness from which two questions are the same
+_ALIKE_SPELT = 0.85  # share of letters in common, below which a word is another word
 _MOST_SENTENCES = 1000  # of one passage, far more than it can have
 _UNIT = re.compile(r"[㐀-鿿豈-﫿]+|[^\W_㐀-鿿豈-﫿]+(?:[.'’][^\W_㐀-鿿豈-﫿]+)*")
+_WORD = re.compile(r"[a-z]{5,}", re.I)  # one that may be misspelt; shorter ones are like too many others
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 
 
 @dataclass(frozen=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        text: the question as it was asked.
+        terms: what it is about, each with its weight; 1 for a word.
+        context: terms of what was said before that it leans on, with theirs.
+        title: of the document that it goes on about, if any.
+    """
+
+    text: str
+    terms: Mapping[str, float]
+    context: Mapping[str, float] = field(default_factory=dict)
+    title: str = ""
+
+
+@dataclass(frozen=True)
 class Found:
-    """A passage, how well it fits, and how much of the question it covers (0 to 1, by the weight of its words)."""
+    """A passage and how well it answers a query.
+
+    Attributes:
+        covered: the terms of the query that it holds.
+        coverage: their share of the query's information, 0 to 1.
+        likeness: of the query and the nearest of the passage's own questions, 0 to 1.
+    """
 
     passage: Passage
     score: float
     covered: frozenset[str]
     coverage: float
+    likeness: float
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is about what is asked at all."""
+        return (self.coverage >= _ENOUGH and self.coverage + self.likeness >= _SURE) or self.likeness >= _SAME
 
 
 class Vocabulary:
@@ -42,6 +80,7 @@ class Vocabulary:
     def __init__(self, synonyms: Iterable[Sequence[str]] = ()) -> None:
         canonical = {word.lower(): group[0].lower() for group in synonyms for word in group}
         self._canonical = canonical
+        self.words = tuple(canonical)
         words = sorted(canonical, key=len, reverse=True)
         bounded = [f"(?<![a-z]){re.escape(w)}(?:e?s)?(?![a-z])" if w.isascii() else re.escape(w) for w in words]
         self._synonym = re.compile("|".join(bounded)) if words else None
@@ -50,6 +89,7 @@ class Vocabulary:
         """Terms that carry meaning, in order of appearance, each once."""
         found = self.all_terms(stopwords.PHRASES.sub(" ", self._unified(text)))
         found = [term for term in dict.fromkeys(found) if term not in stopwords.WORDS]
+        found = [term for term in found if not stopwords.LIGHT.issuperset(term)]
         # A single Chinese character is mostly what is left of a phrase; it counts only when it is all there is.
         return [term for term in found if not (len(term) == 1 and _HAN.match(term))] or found
 
@@ -79,56 +119,68 @@ class Knowledge:
     """The searchable passages of one persona in one language. Safe to use from several threads."""
 
     def __init__(self, passages: Sequence[Passage], vocabulary: Vocabulary) -> None:
-        self._passages = list(passages)
+        self.passages = tuple(passages)
         self._vocabulary = vocabulary
         self._lock = threading.Lock()
-        questions = [(part, row) for row, one in enumerate(self._passages) for part in _questions(one.heading)]
-        self._rows = {_normalised(part): row for part, row in reversed(questions)}
-        self._questions = [(row, len(vocabulary.terms(part))) for part, row in questions]
+        asked = [(question, row) for row, one in enumerate(self.passages) for question in one.questions]
+        self._rows = {_normalised(question): row for question, row in reversed(asked)}
+        self._titles = {sentence: one.title for one in self.passages for sentence in one.sentences}
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        self._database.execute("CREATE VIRTUAL TABLE passages USING fts5(heading, body, tokenize='porter unicode61')")
-        self._database.execute("CREATE VIRTUAL TABLE sentences USING fts5(body, tokenize='porter unicode61')")
-        self._database.execute("CREATE VIRTUAL TABLE questions USING fts5(body, tokenize='porter unicode61')")
+        for table, columns in _TABLES.items():
+            self._database.execute(f"CREATE VIRTUAL TABLE {table} USING fts5({columns}, tokenize='porter unicode61')")
         with self._database:
-            for row, passage in enumerate(self._passages):
+            for row, passage in enumerate(self.passages):
                 self._insert(row, passage)
-            rows = [(number, self._indexed(part)) for number, (part, _) in enumerate(questions)]
+            rows = [(number, self._indexed(question)) for number, (question, _) in enumerate(asked)]
             self._database.executemany("INSERT INTO questions(rowid, body) VALUES (?, ?)", rows)
+        self._spellings = self._by_initial()
+        self._asked = [(row, 0.0) for _, row in asked]
+        self._asked = [(row, self._mass(question)) for question, row in asked]
 
     def __len__(self) -> int:
-        return len(self._passages)
+        return len(self.passages)
 
-    def terms(self, text: str) -> list[str]:
-        """The terms of a text that carry meaning, each once."""
-        return self._vocabulary.terms(text)
+    def terms(self, text: str) -> dict[str, float]:
+        """The terms of a text that carry meaning, slips of the pen put right, with their weights."""
+        found = dict.fromkeys(self._vocabulary.terms(self._spelt(text)), 1.0)
+        pairs = [term for term in found if len(term) == 2 and _HAN.match(term)]
+        strange = [pair for pair in pairs if not self._hits("passages", pair)]
+        known = set("".join(pair for pair in pairs if pair not in strange))
+        for pair in strange:
+            # It may be the end of one word and the beginning of the next: strange is what is in no known word.
+            del found[pair]
+            found.update(dict.fromkeys(set(pair) - known - stopwords.LIGHT, 0.5))
+        return found
 
     def answer_to(self, question: str) -> Passage | None:
-        """The passage whose heading asks this very question."""
+        """The passage that says it answers this very question."""
         row = self._rows.get(_normalised(question))
-        return None if row is None else self._passages[row]
+        return None if row is None else self.passages[row]
 
-    def search(self, weights: Mapping[str, float], limit: int = 3) -> list[Found]:
-        """Passages that fit the terms best.
-
-        Args:
-            weights: terms and how much each matters; coverage counts only those of full weight (1).
-        """
-        hits = {term: self._hits("passages", term) for term in weights}
-        idf = {term: self._idf(len(rows)) for term, rows in hits.items()}
-        asked = {term for term, weight in weights.items() if weight >= 1} or set(weights)
-        mass = sum(idf[term] for term in asked) or 1.0
-        alike = self._alike(weights)
+    def search(self, query: Query, limit: int = 3) -> list[Found]:
+        """Passages that fit a query, the best first."""
+        terms = {**query.context, **query.terms}
+        hits = {term: self._hits("passages", term) for term in terms}
+        mass = {term: weight * self._idf(term) for term, weight in query.terms.items()}
+        likeness = self._likeness(query.text)
         found = []
-        for row, passage in enumerate(self._passages):
-            covered = frozenset(term for term in weights if row in hits[term])
-            score = sum(weights[term] * hits[term][row] for term in covered) * (1 + 2 * alike.get(row, 0.0))
-            if covered:
-                found.append(Found(passage, score, covered, sum(idf[term] for term in covered & asked) / mass))
-        return sorted(found, key=lambda one: (one.coverage >= 0.5, one.score), reverse=True)[:limit]
+        for row in likeness.keys() | {row for rows in hits.values() for row in rows}:
+            covered = frozenset(term for term in terms if row in hits[term])
+            coverage = sum(mass.get(term, 0.0) for term in covered) / (sum(mass.values()) or 1.0)
+            like = likeness.get(row, 0.0)
+            score = sum(terms[term] * hits[term][row] for term in covered) * (1 + _ALIKE * like) + like
+            if query.title and self.passages[row].title == query.title:
+                score *= _SAME_TITLE
+            found.append(Found(self.passages[row], score, covered, coverage, like))
+        return sorted(found, key=lambda one: (one.answers, one.score), reverse=True)[:limit]
+
+    def title_of(self, spoken: Iterable[str]) -> str:
+        """The title of the document that the first of some sentences is from, if one is from any."""
+        return next((self._titles[sentence] for sentence in spoken if sentence in self._titles), "")
 
     def excerpt(self, passage: Passage, terms: Collection[str], count: int) -> list[str]:
         """The `count` neighbouring sentences of a passage that say most about the terms."""
-        number = self._passages.index(passage)
+        number = self.passages.index(passage)
         # A word of the heading is about the whole passage and does not tell its sentences apart.
         telling = [term for term in terms if number not in self._hits("passages", term, "heading : ")] or terms
         scores = [0.0] * len(passage.sentences)
@@ -140,22 +192,28 @@ class Knowledge:
         best = max(starts, key=lambda start: sum(scores[start : start + count]))
         return list(passage.sentences[best : best + count])
 
-    def _alike(self, weights: Mapping[str, float]) -> dict[int, float]:
-        """How much the best heading of each passage asks the same (Jaccard index of the terms, 0 to 1)."""
+    def _likeness(self, text: str) -> dict[int, float]:
+        """How much the nearest question of each passage is the same (Jaccard index weighted by IDF, 0 to 1).
+
+        Here little words count too: often they alone tell what is asked about a thing.
+        """
+        mass = 0.0
         shared: dict[int, float] = {}
-        for term, weight in weights.items():
-            for number in self._hits("questions", term):
+        for term in dict.fromkeys(self._vocabulary.all_terms(self._spelt(text))):
+            numbers = self._hits("questions", term)
+            weight = self._rarity(len(numbers))
+            mass += weight
+            for number in numbers:
                 shared[number] = shared.get(number, 0.0) + weight
-        alike: dict[int, float] = {}
+        likeness: dict[int, float] = {}
         for number, common in shared.items():
-            row, terms = self._questions[number]
-            index = common / max(common, sum(weights.values()) + terms - common)
-            alike[row] = max(alike.get(row, 0.0), index)
-        return alike
+            row, other = self._asked[number]
+            likeness[row] = max(likeness.get(row, 0.0), common / (mass + other - common))
+        return likeness
 
     def _insert(self, row: int, passage: Passage) -> None:
-        heading, body = self._indexed(passage.heading), self._indexed(passage.text)
-        self._database.execute("INSERT INTO passages(rowid, heading, body) VALUES (?, ?, ?)", (row, heading, body))
+        fields = [row, *(self._indexed(text) for text in (passage.heading, " . ".join(passage.also), passage.text))]
+        self._database.execute("INSERT INTO passages(rowid, heading, also, body) VALUES (?, ?, ?, ?)", fields)
         self._database.executemany(
             "INSERT INTO sentences(rowid, body) VALUES (?, ?)",
             [(row * _MOST_SENTENCES + i, self._indexed(sentence)) for i, sentence in enumerate(passage.sentences)],
@@ -166,20 +224,43 @@ class Knowledge:
 
     def _hits(self, table: str, term: str, column: str = "") -> dict[int, float]:
         """Rows that hold the term, with their BM25. It is a sum over terms, so one term at a time loses nothing."""
-        rank = f"bm25({table}, {_HEADING_WEIGHT}, 1.0)" if table == "passages" else f"bm25({table})"
+        rank = f"bm25({table}, {_WEIGHTS})" if table == "passages" else f"bm25({table})"
         phrase = f'{column}"{term}"'
         with self._lock:
             rows = self._database.execute(f"SELECT rowid, -{rank} FROM {table} WHERE {table} MATCH ?", (phrase,))
             return dict(rows.fetchall())
 
-    def _idf(self, rows: int) -> float:
-        rows = max(rows, 1)  # a word that no document holds weighs no more than the rarest that one does
-        return math.log(1 + (len(self._passages) - rows + 0.5) / (rows + 0.5))
+    def _idf(self, term: str) -> float:
+        """What a term tells: much if few passages have it, most if none does, for that is what is asked about."""
+        rows = len(self._hits("passages", term))
+        return math.log(1 + (len(self.passages) - rows + 0.5) / (rows + 0.5))
 
+    def _rarity(self, numbers: int) -> float:
+        return math.log(1 + (len(self._asked) - numbers + 0.5) / (numbers + 0.5))
 
-def _questions(heading: str) -> list[str]:
-    """A heading may ask the same thing in several ways, one question after the other."""
-    return [part for part in re.split(r"[?？]", heading) if _normalised(part)]
+    def _mass(self, question: str) -> float:
+        terms = set(self._vocabulary.all_terms(question))
+        return sum(self._rarity(len(self._hits("questions", term))) for term in terms)
+
+    def _by_initial(self) -> dict[str, list[str]]:
+        """The words of the documents and their synonyms, by their first letter."""
+        texts = [text for one in self.passages for text in (one.heading, *one.also, one.text)]
+        words = {word for text in [*texts, *self._vocabulary.words] for word in _WORD.findall(text.lower())}
+        found: dict[str, list[str]] = {}
+        for word in sorted(words - stopwords.WORDS):
+            found.setdefault(word[0], []).append(word)
+        return found
+
+    def _spelt(self, text: str) -> str:
+        """The text, its words that no passage has replaced by those that they are most likely slips for."""
+        return _WORD.sub(lambda match: self._nearest(match.group().lower()), text)
+
+    def _nearest(self, word: str) -> str:
+        spellings = self._spellings.get(word[0], [])
+        if word in stopwords.WORDS or any(self._hits("passages", term) for term in self._vocabulary.all_terms(word)):
+            return word
+        like = difflib.get_close_matches(word, spellings, 1, _ALIKE_SPELT)
+        return like[0] if like else word
 
 
 def _normalised(question: str) -> str:
