@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import ThreadWorker
 
 from client.services import Services
 from client.settings import ClientSettings
 from gateway import logs
 from gateway.app import create_app
-from gateway.context import KEY
 from gateway.settings import GatewaySettings
-
-
-class Worker(ThreadWorker):
-    """Says goodbye to those who talk live before it ends, so that they come again instead of waiting."""
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        """SIGTERM. Not much may be done in a signal handler, so a thread does it."""
-        if self.alive and self.booted:
-            threading.Thread(target=self.wsgi.extensions[KEY].chats.close).start()
-        super().handle_exit(sig, frame)
+from gateway.worker import BUSY, MOST_IDLE, Worker
 
 
 class Server(BaseApplication):
     """Gunicorn with one process, because chats live in its memory, and a thread per request."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._settings = settings
+        self.settings = settings
         super().__init__()
 
     def load_config(self) -> None:
-        settings = self._settings
+        settings = self.settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         options: dict[str, Any] = {
             "bind": f"{host}:{settings.port}",
             "workers": 1,
             "worker_class": Worker,
             "threads": settings.threads,
+            "worker_connections": settings.threads + MOST_IDLE + BUSY,
             "timeout": 0,  # no request is too long: trainings are waited for and events streamed
             "graceful_timeout": 5,
             "keepalive": 30,
@@ -54,8 +43,8 @@ class Server(BaseApplication):
 
     def load(self) -> Flask:
         """Runs in the worker, after the fork: gRPC channels must not cross one."""
-        logs.configure(self._settings.log_level)
-        return create_app(self._settings, Services(ClientSettings()))
+        logs.configure(self.settings.log_level)
+        return create_app(self.settings, Services(ClientSettings()))
 
 
 def main() -> None:

@@ -12,15 +12,18 @@ from typing import IO, Any
 from flask import Flask, Request
 
 from client.services import Services
-from gateway import auth, errors, i18n, logs
+from gateway import auth, errors, i18n, logs, private
 from gateway.archive import Archive
 from gateway.chats import Chats
 from gateway.context import KEY, Context
 from gateway.flows import chat, docs, generate, home, jobs, live, metrics, older, session, speech, train, voices
+from gateway.guesses import Guesses
 from gateway.live import MAX_MESSAGE_BYTES
 from gateway.metrics import Metrics
+from gateway.proxies import TrustedProxies
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
+from gateway.sign_ins import SignIns
 from gateway.sweeping import delete_older_than, sweep_forever
 from gateway.watches import Watches
 
@@ -36,13 +39,18 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     """The gateway for the given services. Uploads and chats live under `settings.data_folder`."""
     app = Flask(__name__)
     folder = settings.data_folder.resolve()
+    private.make_folder(folder)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
     app.request_class = _request_spooling_to(folder / "uploads")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
     app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": PING_S, "max_message_size": MAX_MESSAGE_BYTES}
     archive = Archive(folder / "conversations", settings.chat_keep_days)
     chats = Chats(settings, folder / "chats", archive, services)
     recordings = Recordings(folder / "audios", settings.keep_hours)
-    app.extensions[KEY] = Context(settings, services, chats, Watches(services), recordings, Metrics(chats))
+    sign_ins = SignIns(folder / "sign_ins.json", settings.token.get_secret_value(), settings.sign_in_days)
+    app.extensions[KEY] = Context(
+        settings, services, chats, Watches(services), recordings, Metrics(chats), sign_ins, Guesses()
+    )
     sweep_forever(chats.sweep, recordings.sweep, partial(delete_older_than, folder / older.VIDEOS, settings.keep_hours))
     logs.log_requests(app)
     errors.handle_errors(app)
@@ -80,4 +88,5 @@ def _words() -> dict[str, Any]:
         "languages": i18n.LANGUAGES,
         "catalogue": i18n.catalogue(language),
         "version": version("visavis"),
+        "is_signed_in": auth.is_signed_in(),
     }

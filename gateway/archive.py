@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from gateway import private
 from gateway.refusal import Refusal
 from gateway.sweeping import delete_older_than
 
@@ -21,7 +21,7 @@ class Archive:
 
     def __init__(self, folder: Path, days: float) -> None:
         self._folder, self._days = folder, days
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.make_folder(folder)
 
     @property
     def is_used(self) -> bool:
@@ -32,13 +32,7 @@ class Archive:
         """Store a conversation; readers see the old one or the new one, never half."""
         if not self.is_used:
             return
-        partial = self._folder / f"{chat_id}.partial"
-        try:
-            with open(partial, "w", encoding="utf-8", opener=_open_privately) as file:
-                json.dump(told, file, ensure_ascii=False)
-            partial.replace(self._path(chat_id))
-        finally:
-            partial.unlink(missing_ok=True)
+        private.write(self._path(chat_id), json.dumps(told, ensure_ascii=False))
 
     def read(self, chat_id: str) -> dict[str, Any] | None:
         """A stored conversation; None if there is none of that id, or no longer.
@@ -68,7 +62,3 @@ class Archive:
 
     def _path(self, chat_id: str) -> Path:
         return self._folder / f"{chat_id}.json"
-
-
-def _open_privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -9,9 +9,11 @@ from flask import current_app
 
 from client.services import Services
 from gateway.chats import Chats
+from gateway.guesses import Guesses
 from gateway.metrics import Metrics
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
+from gateway.sign_ins import SignIns
 from gateway.watches import Watches
 
 KEY = "visavis"
@@ -27,6 +29,8 @@ class Context:
     watches: Watches
     recordings: Recordings
     metrics: Metrics
+    sign_ins: SignIns
+    guesses: Guesses
 
 
 def context() -> Context:

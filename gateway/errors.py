@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import Any
 
 import grpc
 from flask import Flask, Response, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from wsproto.utilities import RemoteProtocolError
 
 from client.errors import CallError, from_failure
@@ -53,6 +54,12 @@ def status_of(error: CallError | Refusal) -> int:
     return HTTP_STATUS.get(error.code, 500)
 
 
+def headers_of(error: CallError | Refusal) -> dict[str, str]:
+    """What the answer's headers say of it."""
+    seconds = error.retry_after_s if isinstance(error, Refusal) else 0
+    return {"Retry-After": str(seconds)} if seconds else {}
+
+
 def body_of(error: CallError | Refusal) -> dict[str, Any]:
     """The error as callers see it, in the language of this request."""
     reason, message, values = error.reason, error.message, error.values
@@ -78,11 +85,11 @@ def handle_errors(app: Flask) -> None:
 
     @app.errorhandler(CallError)
     @app.errorhandler(Refusal)
-    def refused(error: CallError | Refusal) -> tuple[Response | str, int]:
-        return _answer(body_of(error), status_of(error))
+    def refused(error: CallError | Refusal) -> tuple[Response | str, int, dict[str, str]]:
+        return *_answer(body_of(error), status_of(error)), headers_of(error)
 
     @app.errorhandler(RemoteProtocolError)
-    def no_handshake(_: RemoteProtocolError) -> tuple[Response | str, int]:
+    def no_handshake(_: RemoteProtocolError) -> tuple[Response | str, int, dict[str, str]]:
         text = "This is no WebSocket handshake of version 13. Let a WebSocket library open the connection."
         return refused(Refusal(text, reason="HANDSHAKE_WRONG"))
 
@@ -93,6 +100,11 @@ def handle_errors(app: Flask) -> None:
         text = f"This is larger than {limit}. Cut or compress it."
         message = i18n.error_text("FILE_TOO_LARGE", text, {"max": limit})
         return _answer({"code": "FILE_TOO_LARGE", "message": message, "field": None}, 413)
+
+    @app.errorhandler(ClientDisconnected)
+    def stalled(_: ClientDisconnected) -> tuple[Response | str, int, dict[str, str]]:
+        text = "The rest of this never came. Send it again."
+        return refused(Refusal(text, reason="REQUEST_INCOMPLETE", status=408))
 
     @app.errorhandler(HTTPException)
     def plain(error: HTTPException) -> tuple[Response | str, int] | HTTPException:
@@ -125,5 +137,6 @@ def _drain() -> None:
     """Read on for a while, so that the sender sees the answer instead of a broken connection."""
     until = time.monotonic() + DRAIN_S
     body = request.environ["wsgi.input"]
-    while time.monotonic() < until and body.read(2**20):
-        pass
+    with contextlib.suppress(OSError):  # it sends no more
+        while time.monotonic() < until and body.read(2**20):
+            pass

@@ -7,8 +7,15 @@ class Refusal(Exception):
     """A request that the gateway itself refuses."""
 
     def __init__(
-        self, message: str, *, reason: str, field: str = "", status: int = 400, values: dict[str, str] | None = None
+        self,
+        message: str,
+        *,
+        reason: str,
+        field: str = "",
+        status: int = 400,
+        values: dict[str, str] | None = None,
+        retry_after_s: int = 0,
     ) -> None:
         super().__init__(message)
         self.message, self.reason, self.field, self.status = message, reason, field, status
-        self.values = values or {}
+        self.values, self.retry_after_s = values or {}, retry_after_s

@@ -5,15 +5,24 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.proxies import Network, networks
+
+LEAST_TOKEN = 16
+MAKE_ONE = 'This makes one: python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
 class GatewaySettings(BaseSettings):
     """Where the gateway listens, who may come in, and what it keeps for how long."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GATEWAY_", use_attribute_docstrings=True, extra="ignore", populate_by_name=True
+        env_prefix="GATEWAY_",
+        use_attribute_docstrings=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     host: str = "127.0.0.1"
@@ -26,7 +35,15 @@ class GatewaySettings(BaseSettings):
     """In a container: the host's address that its port is published on; empty when callers reach `host` itself."""
 
     token: SecretStr = SecretStr("")
-    """Secret that callers send as `Authorization: Bearer …` and people type into the sign-in page."""
+    """Secret of at least 16 characters that callers send as `Authorization: Bearer …` and people type into the sign-in
+    page. `python -c "import secrets; print(secrets.token_urlsafe(32))"` makes one. Another token ends every sign-in."""
+
+    sign_in_days: float = 30
+    """Days after which somebody who signed in has to sign in again."""
+
+    trusted_proxies: str = ""
+    """Addresses or networks of reverse proxies, with commas between them, of which `X-Forwarded-For` and
+    `X-Forwarded-Proto` are believed: without it all their callers are one address, and cookies are not `Secure`."""
 
     data_folder: Path = Path("data/gateway")
     """Folder for uploads on their way, conversations, media of running chats and files of the older form routes."""
@@ -61,6 +78,12 @@ class GatewaySettings(BaseSettings):
     threads: int = 64
     """Requests served at once; each open event stream counts as one."""
 
+    head_seconds: float = 10
+    """Seconds in which a request's headers must be in, and a small body; a connection that takes longer is closed."""
+
+    stall_seconds: float = 60
+    """Seconds without a byte after which an upload, or an answer that nobody takes, is given up."""
+
     log_level: str = Field("INFO", validation_alias="VISAVIS_LOG_LEVEL")
     """Least level that is logged."""
 
@@ -79,11 +102,33 @@ class GatewaySettings(BaseSettings):
         """Largest upload in bytes."""
         return self.max_upload_mb * 2**20
 
+    @property
+    def proxies(self) -> list[Network]:
+        """The reverse proxies that are believed."""
+        return networks(self.trusted_proxies)
+
+    @field_validator("token")
+    @classmethod
+    def _is_long(cls, token: SecretStr) -> SecretStr:
+        if 0 < len(token.get_secret_value()) < LEAST_TOKEN:
+            raise ValueError(f"GATEWAY_TOKEN is too short: give at least {LEAST_TOKEN} characters. {MAKE_ONE}")
+        return token
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str) -> str:
+        try:
+            networks(proxies)
+        except ValueError:
+            example = "127.0.0.1, 10.0.0.0/8"
+            raise ValueError(f"GATEWAY_TRUSTED_PROXIES is a list of addresses or networks, as in {example}.") from None
+        return proxies
+
     @model_validator(mode="after")
     def _closed_by_default(self) -> GatewaySettings:
         if not self.is_loopback and not self.token.get_secret_value():
             host = self.published_host or self.host
-            raise ValueError(f"The gateway on {host} is open to others: set GATEWAY_TOKEN to a long random secret.")
+            raise ValueError(f"The gateway on {host} is open to others: set GATEWAY_TOKEN. {MAKE_ONE}")
         return self
 
 

@@ -1,35 +1,46 @@
-"""Signing in with the gateway's token, and choosing a language."""
+"""Signing in with the gateway's token and out again, and choosing a language."""
 
 from __future__ import annotations
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from gateway import auth, i18n
+from gateway import auth, errors, i18n
+from gateway.paths import ours_or_home
+from gateway.refusal import Refusal
 
 blueprint = Blueprint("session", __name__)
 
 
-@blueprint.route("/sign-in", methods=["GET", "POST"])
-def sign_in() -> Response | str | tuple[str, int]:
-    if request.method == "GET":
-        return render_template("sign_in.html", wrong=False)
-    if not auth.token_matches(request.form.get("token", "")):
-        return render_template("sign_in.html", wrong=True), 401
-    response = redirect(_local(request.form.get("next", "")))
-    auth.set_cookie(response, auth.SIGN_IN_COOKIE, auth.sign_in_value())
+@blueprint.get("/sign-in")
+def sign_in_page() -> str:
+    return render_template("sign_in.html")
+
+
+@blueprint.post("/sign-in")
+def sign_in() -> Response | tuple[str, int] | tuple[str, int, dict[str, str]]:
+    try:
+        is_right = auth.token_is_right(request.form.get("token", ""))
+    except Refusal as refusal:
+        told = render_template("sign_in.html", error=errors.body_of(refusal)["message"])
+        return told, refusal.status, errors.headers_of(refusal)
+    if not is_right:
+        return render_template("sign_in.html", error=i18n.word("sign_in.wrong")), 401
+    response = redirect(ours_or_home(request.form.get("next", "")))
+    auth.sign_in(response)
+    return response
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> Response:
+    response = redirect(url_for("session.sign_in_page"))
+    auth.sign_out(response)
     return response
 
 
 @blueprint.get("/language/<name>")
 def language(name: str) -> Response:
-    response = redirect(_local(request.args.get("next", "")))
+    response = redirect(ours_or_home(request.args.get("next", "")))
     if name in i18n.LANGUAGES:
         auth.set_cookie(response, i18n.COOKIE, name)
     return response
-
-
-def _local(path: str) -> str:
-    """The path, unless it leads to another site."""
-    is_local = path.startswith("/") and not path.startswith("//") and "\\" not in path
-    return path if is_local else url_for("home.page")

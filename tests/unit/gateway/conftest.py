@@ -15,6 +15,7 @@ from gateway.app import create_app
 from gateway.settings import GatewaySettings
 
 NOBODY = "127.0.0.1:1"
+TOKEN = "open sesame, open sesame"
 
 
 @pytest.fixture
@@ -26,6 +27,12 @@ def make_gateway(tmp_path: Path) -> Callable[..., Flask]:
         return create_app(GatewaySettings(data_folder=tmp_path, token=SecretStr(token), **settings), services)
 
     return make
+
+
+@pytest.fixture
+def closed(make_gateway: Callable[..., Flask]) -> Flask:
+    """A gateway with a token."""
+    return make_gateway(token=TOKEN)
 
 
 @pytest.fixture

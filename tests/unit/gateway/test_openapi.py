@@ -15,7 +15,8 @@ from gateway.errors import FIELDS
 from gateway.flows.docs import document
 
 DOCUMENT = document()
-PAGES = {"/", "/train", "/generate", "/chat", "/voices", "/jobs", "/sign-in", "/language/{name}", "/static/{filename}"}
+PAGES = {"/", "/train", "/generate", "/chat", "/voices", "/jobs"}
+PAGES |= {"/sign-in", "/sign-out", "/language/{name}", "/static/{filename}"}
 METHODS = {"GET", "POST", "PATCH", "DELETE"}
 
 

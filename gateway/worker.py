@@ -1,0 +1,185 @@
+"""Gunicorn's worker with threads, made so that nobody holds a thread by sending or taking too slowly.
+
+A thread gets a request when all that it would wait for without knowing the sender is there: the head, a small body with
+it (a sign-in), and room for the answer. Until then the connection waits in the poller, for a limited time.
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from gunicorn import util
+from gunicorn.http.message import Request
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from gateway.context import KEY
+
+SMALL_BODY_BYTES = 4096
+MAX_HEAD_BYTES = 64 * 1024
+READ_BYTES = 64 * 1024
+ANSWER_BYTES = 208 * 1024  # the most that Linux grants; "writable" means that a third of it is free
+MOST_IDLE = 384
+"""Connections that wait; one more takes the place of the one that waits longest."""
+BUSY = 64
+"""Connections whose requests wait for a thread, beyond which no more are accepted."""
+LINGER_S = 2.0
+"""A connection is kept for so long after our last word, so that it is read before anything is cut off."""
+LINGER_BYTES = 2**20
+DRAIN_S = 0.05
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?:\r\n|$)", re.IGNORECASE)
+
+
+class Worker(ThreadWorker):
+    """Serves `app.settings`' gateway. Relies on how gunicorn's own worker is made: its version is pinned."""
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """SIGTERM: say goodbye to those who talk live, so that they come again instead of waiting.
+
+        Not much may be done in a signal handler, so a thread does it.
+        """
+        if self.alive and self.booted:
+            threading.Thread(target=self.wsgi.extensions[KEY].chats.close).start()
+        super().handle_exit(sig, frame)
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection, at the cost of the one that waits longest when too many do."""
+        super().accept(listener)
+        if len(self.pending_conns) + len(self.keepalived_conns) > MOST_IDLE:
+            # Not closed here: it may have an event in this turn of the loop, which closes it at its end.
+            (self.pending_conns or self.keepalived_conns)[0].timeout = 0
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Await a request; a thread gets it when it is whole."""
+        if not conn.initialized:
+            _limit(conn.sock, self.app.settings.stall_seconds)
+            conn.init()
+        conn.sock.setblocking(False)
+        self._await(conn, self.app.settings.head_seconds, selectors.EVENT_READ, self._read)
+        if is_whole(conn.parser.unreader.buf.getvalue()):  # it came with the one before
+            self._await_room(conn)
+
+    def _read(self, conn: TConn, sock: socket.socket) -> None:
+        data = _received(sock)
+        if data is None:
+            return
+        if not data:
+            self._drop(conn)
+            return
+        came = conn.parser.unreader.buf
+        came.seek(0, 2)
+        came.write(data)
+        if is_whole(came.getvalue()):
+            self._await_room(conn)
+        elif came.tell() > MAX_HEAD_BYTES:
+            util.write_error(sock, 431, "Request Header Fields Too Large", "The headers are too large.")
+            self._forget(conn)
+            self._linger(conn)
+
+    def _await_room(self, conn: TConn) -> None:
+        self.poller.modify(conn.sock, selectors.EVENT_WRITE, partial(self._begin, conn))
+
+    def _begin(self, conn: TConn, _sock: socket.socket) -> None:
+        self._forget(conn)
+        super().enqueue_req(conn)
+
+    def handle_request(self, req: Request, conn: TConn) -> bool:
+        """In a thread: answer a request."""
+        try:
+            return super().handle_request(req, conn)
+        except TimeoutError:  # the other end has gone, or takes nothing
+            return False
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether another request may come; a body that nobody wanted is not waited for."""
+        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + DRAIN_S)
+
+    def finish_request(self, conn: TConn, done: Future) -> None:
+        """Keep the connection for the next request, or hang up without blocking the loop."""
+        if not done.cancelled() and not done.exception() and done.result():
+            super().finish_request(conn, done)
+        elif _is_websocket(conn):
+            self.nr_conns -= 1
+            conn.close()  # its goodbye has been read, and a thread of its own closes it too
+        else:
+            self._linger(conn)
+
+    def _linger(self, conn: TConn) -> None:
+        """Read on for a while: a connection that is closed with anything unread loses what was sent last."""
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+        except OSError:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        conn.unwanted = 0  # bytes
+        self._await(conn, LINGER_S, selectors.EVENT_READ, self._discard)
+
+    def _discard(self, conn: TConn, sock: socket.socket) -> None:
+        data = _received(sock)
+        conn.unwanted += len(data or b"")
+        if data == b"" or conn.unwanted > LINGER_BYTES:
+            self._drop(conn)
+
+    def _await(self, conn: TConn, seconds: float, event: int, happens: Callable[[TConn, socket.socket], None]) -> None:
+        conn.timeout = time.monotonic() + seconds
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, event, partial(happens, conn))
+
+    def _forget(self, conn: TConn) -> None:
+        self.poller.unregister(conn.sock)
+        self.pending_conns.remove(conn)
+
+    def _drop(self, conn: TConn) -> None:
+        self._forget(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Close the connections that waited too long. They wait for different times, so each is looked at."""
+        now = time.monotonic()
+        for conn in [conn for conn in self.pending_conns if conn.timeout <= now]:
+            self._drop(conn)
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether the head of a request is there, and the body too if it is small."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = CONTENT_LENGTH.search(head)
+    is_small = length is not None and int(length[1]) <= SMALL_BODY_BYTES
+    return bool(end) and (not is_small or len(body) >= int(length[1]))
+
+
+def _limit(sock: socket.socket, seconds: float) -> None:
+    """Give up on a blocking read to which nothing comes, and on an answer that nobody takes, after so many seconds.
+
+    By options of the socket: Python's own time limit would cut what is sent slowly, and send half a WebSocket's frame.
+    """
+    whole = int(seconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", whole, int((seconds - whole) * 1e6)))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ANSWER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
+def _received(sock: socket.socket) -> bytes | None:
+    """What has come; None if nothing has, empty if nothing will."""
+    try:
+        return sock.recv(READ_BYTES)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _is_websocket(conn: TConn) -> bool:
+    request = conn.parser.mesg
+    return request is not None and any(name == "UPGRADE" for name, _ in request.headers)
