@@ -33,6 +33,11 @@ QUIET_S = 3.0
 """After a recording, nothing more is expected when nothing has happened for so long …"""
 UNDECIDED_S = 30.0
 """… or for so long, if the last that happened was that the avatar heard somebody."""
+ONLY_RECORDINGS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "wav,w64,aiff,caf,au,flac,mp3,aac,ac3,amr,ogg,mov,matroska,avi,asf,flv,mpeg,mpegts",
+}
+"""What FFmpeg may open: no addresses, no playlists that name other files."""
 
 
 @click.command()
@@ -84,7 +89,7 @@ def _pcm(path: Path) -> bytes:
     import av  # takes a moment, and only recordings need it
 
     try:
-        with av.open(str(path)) as file:
+        with av.open(str(path), options=ONLY_RECORDINGS) as file:
             resampler = av.AudioResampler("s16", "mono", RATE)
             frames = itertools.chain(file.decode(audio=0), [None])
             pieces = [bytes(one.planes[0])[: 2 * one.samples] for frame in frames for one in resampler.resample(frame)]

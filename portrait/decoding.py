@@ -145,13 +145,13 @@ def _timed(
     container: av.container.InputContainer, stream: av.AudioStream, rate: int
 ) -> Iterator[tuple[float | None, NDArray[np.float32]]]:
     """(Second of the first sample, or None where it just follows, samples)."""
-    resampler, expected = av.AudioResampler(format="fltp", rate=rate), None
+    resampler, expected = av.AudioResampler(format="flt", rate=rate), None
     for frame in _decoded(container, stream):
         seconds, count = frame.time, frame.samples / frame.sample_rate
         jumped = seconds is not None and (expected is None or abs(seconds - expected) > SLIP_S)
         if jumped and expected is not None:
             yield from ((None, _mono(block)) for block in resampler.resample(None))
-            resampler = av.AudioResampler(format="fltp", rate=rate)
+            resampler = av.AudioResampler(format="flt", rate=rate)
         expected = (seconds if jumped else expected or 0.0) + count  # type: ignore[operator]
         frame.pts = None
         for block in resampler.resample(frame):
@@ -163,6 +163,6 @@ def _timed(
 
 def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
     """The mean of the channels; the loudest alone where they cancel each other out (one is wired the wrong way)."""
-    channels = frame.to_ndarray().astype(np.float32, copy=False)
+    channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
     mean, energy = channels.mean(axis=0), np.square(channels).sum(axis=1)
     return channels[energy.argmax()] if np.square(mean).sum() < CANCELLED * energy.max() else mean

@@ -21,6 +21,7 @@ from portrait import decoding
 from portrait.cadence import Cadence
 from portrait.decoding import Still
 from portrait.errors import RecordingError
+from portrait.media import open_media
 
 FRAME_RATE = 25
 SAMPLE_RATE = 16_000
@@ -50,7 +51,7 @@ class Recording:
 
 def _open(path: Path) -> av.container.InputContainer:
     try:
-        return av.open(str(path))
+        return open_media(path)
     except (FFmpegError, OSError) as error:
         raise RecordingError("not-media", "This file could not be read as a video.") from error
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import IO
 
 import grpc
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
@@ -18,11 +16,12 @@ from services.asr.engine import SAMPLE_RATE, AsrEngine, Word
 from services.asr.settings import AsrSettings
 from services.asr.subtitles import joined, to_srt, to_webvtt
 from services.asr.transcription import Interim, LiveEvent, LiveTranscription, Utterance, transcribe
-from services.common.audio import decode_blocks, to_pcm, too_long
+from services.common.conversion import Converter, read_wav
 from services.common.describe import service_info
+from services.common.disk import forget_leftovers
 from services.common.engine import import_engine
 from services.common.errors import InvalidInput
-from services.common.files import receive_file
+from services.common.files import UPLOADS, receive_file, upload_folder
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.streams import in_thread
@@ -30,6 +29,7 @@ from services.common.times import duration
 
 RATES_HERTZ = range(8000, 48_001)
 HANGOVERS_MS = range(100, 5001)
+CONVERSIONS = 2  # recordings that are decoded at the same moment
 
 
 class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
@@ -40,11 +40,13 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     def __init__(self, settings: AsrSettings) -> None:
         self._settings = settings
         self._engine: AsrEngine = import_engine(engines, settings.engine)(settings)
+        self._converter = Converter(CONVERSIONS)
 
     def register(self, server: grpc.aio.Server) -> None:
         asr_pb2_grpc.add_AsrServiceServicer_to_server(self, server)
 
     def load(self) -> None:
+        forget_leftovers(self._settings.work_folder, UPLOADS)
         self._engine.load()
 
     async def close(self) -> None:
@@ -58,12 +60,14 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     ) -> asr_pb2.TranscribeResponse:
         config, messages = await open_stream(request_iterator)
         language = await asyncio.to_thread(self._language, config.language)
-        with tempfile.TemporaryFile() as recording:
-            await receive_file(messages, recording, self._settings.max_upload_bytes, "data")
-            recording.seek(0)
+        with upload_folder(self._settings.work_folder) as folder:
+            recording, wav = folder / "recording", folder / "sound.wav"
+            with recording.open("wb") as file:
+                await receive_file(messages, file, self._settings.max_upload_bytes, "data")
+            longest_s = self._settings.max_recording_seconds
+            sound = await self._converter.convert(recording, wav, SAMPLE_RATE, max_seconds=longest_s, field="data")
             endpointer = self._endpointer(self._settings.file_hangover_ms)
-            blocks = _Blocks(recording, self._settings.max_recording_seconds)
-            found = in_thread(transcribe(self._engine, config.language, blocks, endpointer))
+            found = in_thread(transcribe(self._engine, config.language, read_wav(wav), endpointer))
             async with aclosing(found) as utterances:
                 said = [utterance async for utterance in utterances if utterance.text]
         words = [word for utterance in said for word in utterance.words or (_as_word(utterance),)]
@@ -73,7 +77,7 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             webvtt=to_webvtt(words),
             srt=to_srt(words),
             language=language,
-            duration=duration(blocks.seconds),
+            duration=duration(sound.seconds),
         )
 
     async def StreamingRecognize(
@@ -117,21 +121,6 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             max_speech_ms=self._settings.max_utterance_ms,
             aggressiveness=self._settings.vad_aggressiveness,
         )
-
-
-class _Blocks:
-    """The sound of a file as 16 kHz PCM; `seconds` tells how much there was."""
-
-    def __init__(self, recording: IO[bytes], max_seconds: int) -> None:
-        self._recording, self._max_seconds = recording, max_seconds
-        self.seconds = 0.0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in decode_blocks(self._recording, SAMPLE_RATE, "data"):
-            self.seconds += len(block) / SAMPLE_RATE
-            if self.seconds > self._max_seconds:
-                raise too_long(self._max_seconds, "data")
-            yield to_pcm(block)
 
 
 def _rate(config: asr_pb2.StreamingRecognizeConfig) -> int:

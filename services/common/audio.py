@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,14 +11,11 @@ import av
 import numpy as np
 
 from services.common.errors import InvalidInput
-
-with warnings.catch_warnings():
-    # pydub looks for an ffmpeg program, which WAV does not need, and imports audioop, which is there until Python 3.13.
-    warnings.simplefilter("ignore")
-    from pydub import AudioSegment
+from services.common.media import open_media
 
 FULL_SCALE = 32_768
 CANCELLED = 0.05  # of the louder channel's energy
+SAMPLE_RATES = range(4000, 768_001)  # Hz, of files; at a rate of 1 Hz a few bytes would be hours of sound
 SILENCE_PEAK = 10 ** (-50 / 20)  # of full scale; what never gets louder cannot be heard
 
 
@@ -66,18 +61,18 @@ def _joined(frames: list[av.AudioFrame]) -> np.ndarray:
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames] or [np.zeros(0, np.float32)])
 
 
-def decode_blocks(source: str | Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[np.ndarray]:
+def decode_blocks(source: Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[np.ndarray]:
     """The sound of any audio or video file as float32 mono blocks at `rate` Hz, in bounded memory.
 
     Raises:
         InvalidInput: not a media file, empty, truncated beyond use, or without sound.
     """
     try:
-        with av.open(source if not isinstance(source, Path) else str(source)) as container:
+        with open_media(source) as container:
             if not container.streams.audio:
                 message = "This file has no sound. Record it again with a microphone."
                 raise InvalidInput(message, reason="NO_AUDIO", field=field)
-            resampler = av.AudioResampler("fltp", None, rate)
+            resampler = av.AudioResampler("flt", None, rate)
             decoded = False
             for block in _frames(container, resampler):
                 decoded = True
@@ -96,6 +91,8 @@ def _frames(container: av.container.InputContainer, resampler: av.AudioResampler
         except av.error.InvalidDataError:
             continue  # a damaged packet in the middle of a recording costs only itself
         for frame in frames:
+            if frame.sample_rate not in SAMPLE_RATES:
+                raise av.error.InvalidDataError(0, "sample rate")
             yield from map(_mono, resampler.resample(frame))
     yield from map(_mono, resampler.resample(None))
 
@@ -103,12 +100,12 @@ def _frames(container: av.container.InputContainer, resampler: av.AudioResampler
 def _mono(frame: av.AudioFrame) -> np.ndarray:
     # The mean, not FFmpeg's own mix-down: that makes the same voice on both channels 3 dB louder, and clips it.
     # Where one channel is wired the wrong way round they cancel each other: then the louder one alone.
-    channels = frame.to_ndarray()
+    channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
     mean, energy = channels.mean(axis=0), np.square(channels).sum(axis=1)
     return channels[energy.argmax()] if np.square(mean).sum() < CANCELLED * energy.max() else mean
 
 
-def decode(source: str | Path | IO[bytes], rate: int, *, field: str = "audio", max_seconds: float = 3600) -> np.ndarray:
+def decode(source: Path | IO[bytes], rate: int, *, field: str = "audio", max_seconds: float = 3600) -> np.ndarray:
     """The sound of a file as one float32 mono array at `rate` Hz.
 
     Raises:
@@ -123,14 +120,6 @@ def decode(source: str | Path | IO[bytes], rate: int, *, field: str = "audio", m
     return np.concatenate(blocks)
 
 
-def check_audible(samples: np.ndarray, field: str = "audio") -> None:
-    """Raises:
-    InvalidInput: there is nothing to hear (peak below -50 dB of full scale).
-    """
-    if not len(samples) or np.abs(samples).max() < SILENCE_PEAK:
-        raise silent(field)
-
-
 def silent(field: str = "audio") -> InvalidInput:
     """The error for a recording in which nothing can be heard."""
     message = "This recording is silent. Check the microphone and record it again."
@@ -142,9 +131,3 @@ def too_long(max_seconds: float, field: str = "audio") -> InvalidInput:
     limit = f"{max_seconds / 60:g}"
     message = f"This recording is longer than {limit} minutes. Cut it and try again."
     return InvalidInput(message, reason="TOO_LONG", field=field, values={"max_minutes": limit})
-
-
-def wav_bytes(samples: np.ndarray, rate: int) -> bytes:
-    """Float samples as a 16-bit WAV file."""
-    segment = AudioSegment(to_pcm(samples), sample_width=2, frame_rate=rate, channels=1)
-    return segment.export(io.BytesIO(), format="wav").getvalue()

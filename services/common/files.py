@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 from visavis.common.v1 import media_pb2
@@ -11,6 +14,9 @@ from visavis.common.v1 import media_pb2
 from services.common.errors import InvalidInput
 from services.common.storage import Storage
 from services.common.streams import in_thread
+
+UPLOADS = "upload-*"
+"""Folders of uploads; those that a killed service left behind are told by it."""
 
 
 async def send_file(storage: Storage, key: str, request: Any, reply: type, file_name: str) -> AsyncIterator[Any]:
@@ -21,6 +27,14 @@ async def send_file(storage: Storage, key: str, request: Any, reply: type, file_
     offset, limit = getattr(request, "offset_bytes", 0), getattr(request, "limit_bytes", 0)
     async for data in in_thread(storage.chunks(key, offset, limit)):
         yield reply(data=data)
+
+
+@contextlib.contextmanager
+def upload_folder(work_folder: Path) -> Iterator[Path]:
+    """A folder for an upload and what is made of it, which vanishes with the call."""
+    work_folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work_folder, prefix=UPLOADS.rstrip("*")) as folder:
+        yield Path(folder)
 
 
 async def receive_file(messages: AsyncIterator[Any], target: IO[bytes], max_bytes: int, field: str) -> int:

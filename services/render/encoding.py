@@ -19,6 +19,8 @@ import numpy as np
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from services.common.media import open_media
+
 SOUND_RATE = 48_000
 SOUND_BIT_RATE = 96_000
 REC_709 = 1  # ITU-T H.273: primaries and transfer of BT.709
@@ -158,7 +160,7 @@ class Splice(_Muxer):
 
     def append(self, piece: Path, samples: np.ndarray) -> None:
         """Add a piece, as MovieFile writes them, without coding it anew, and float32 mono sound at 48 kHz."""
-        with av.open(str(piece)) as container:
+        with open_media(piece) as container:
             source = container.streams.video[0]
             if not self.frame_count:
                 self._begin(self._container.add_stream_from_template(source), source.average_rate)

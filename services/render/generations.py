@@ -20,7 +20,8 @@ from visavis.common.v1 import job_pb2
 from visavis.render.v1 import render_pb2
 
 from services.common import hardware
-from services.common.audio import SILENCE_PEAK, decode_blocks, silent, too_long
+from services.common.audio import SILENCE_PEAK, silent
+from services.common.conversion import Sound
 from services.common.errors import Conflict, NotFound
 from services.common.jobs import calls
 from services.common.jobs.store import Job, JobStore, State
@@ -35,7 +36,6 @@ from services.render.settings import RenderSettings
 KIND = "generation"
 FOLDER, MANIFEST = "generations", "manifest.json"
 VIDEO, SUBTITLES, INPUT, CLOSURES = "video.mp4", "subtitles.vtt", "input", "closures.json"
-CHECK_RATE = 16_000
 MAX_TITLE = 120
 CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
 FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
@@ -100,15 +100,17 @@ class Generations:
         if not self._store.update(job.id, only=(State.WAITING,), heartbeat_at=time.time()):
             self.waiting(job.id)
 
-    def supply(self, job: Job, speech: Path, sample_rate: int, extras: Extras) -> Job:
-        """Check the speech, keep it, and let the job begin.
+    def supply(self, job: Job, speech: Path, sound: Sound, extras: Extras) -> Job:
+        """Keep the speech, and let the job begin.
 
         Raises:
-            InvalidInput: it cannot be read, is silent or too long.
+            InvalidInput: it is silent, or what comes with it cannot be read.
             Conflict: the job does not wait for it any more.
         """
         subtitles, closures = extras.subtitles, extras.closures
-        duration_s = self._check(speech, sample_rate, subtitles)
+        webvtt.parse(subtitles or "WEBVTT")
+        if sound.peak < SILENCE_PEAK:
+            raise silent()
         self.waiting(job.id)  # a repeated request may have brought it meanwhile
         folder = f"{FOLDER}/{job.id}"
         self._storage.put_file(speech, f"{folder}/{INPUT}")
@@ -116,7 +118,7 @@ class Generations:
             self._storage.write(f"{folder}/{SUBTITLES}", subtitles.encode())
         if closures:
             self._storage.write(f"{folder}/{CLOSURES}", json.dumps(closures).encode())
-        spec = job.spec | {"duration_s": duration_s, "subtitles": bool(subtitles), "closures": bool(closures)}
+        spec = job.spec | {"duration_s": sound.seconds, "subtitles": bool(subtitles), "closures": bool(closures)}
         if not self._store.update(job.id, only=(State.WAITING,), state=State.QUEUED, spec=spec, stage=""):
             if self._store.get(job.id).state in CAME_TO_NOTHING:  # else what lies there is the job's
                 self._storage.delete_folder(folder)
@@ -127,20 +129,6 @@ class Generations:
         """End a job whose speech cannot be brought; one that does not wait for it stays as it is."""
         self._store.finish(job.id, State.FAILED, only=(State.WAITING,), error=error)
         return self._store.get(job.id)
-
-    def _check(self, speech: Path, sample_rate: int, subtitles: str) -> float:
-        """The speech's seconds. Raw PCM becomes a WAV file in its place."""
-        webvtt.parse(subtitles or "WEBVTT")
-        if sample_rate:
-            _wrap_pcm(speech, sample_rate)
-        count, peak, longest = 0, 0.0, self._settings.max_speech_seconds
-        for block in decode_blocks(speech, CHECK_RATE):
-            count, peak = count + len(block), max(peak, float(abs(block).max(initial=0)))
-            if count > longest * CHECK_RATE:
-                raise too_long(longest)
-        if peak < SILENCE_PEAK:
-            raise silent()
-        return count / CHECK_RATE
 
     def list(self, limit: int) -> list[render_pb2.Generation]:
         """The latest ones, newest first."""
@@ -217,7 +205,8 @@ def error_from(message: job_pb2.Error) -> dict[str, Any]:
     }
 
 
-def _wrap_pcm(speech: Path, sample_rate: int) -> None:
+def wrap_pcm(speech: Path, sample_rate: int) -> None:
+    """Make a WAV file of a file of raw PCM, in its place."""
     with tempfile.NamedTemporaryFile(dir=speech.parent, delete=False) as file, wave.open(file, "wb") as out:
         out.setparams((1, 2, sample_rate, 0, "NONE", ""))
         with speech.open("rb") as pcm:

@@ -15,6 +15,7 @@ from visavis.render.v1 import render_pb2, render_pb2_grpc
 
 from services.common import hardware
 from services.common.audio import from_pcm
+from services.common.conversion import Converter
 from services.common.describe import service_info
 from services.common.disk import forget_leftovers, require_space
 from services.common.errors import Busy, Conflict, InvalidInput, ServiceError
@@ -35,7 +36,7 @@ from services.render.cast import Cast
 from services.render.closures import ToldClosures
 from services.render.encoding import Fragment
 from services.render.expression import expression_of
-from services.render.generations import KIND, Extras, Generations, error_from
+from services.render.generations import KIND, Extras, Generations, error_from, wrap_pcm
 from services.render.idle import IdleLoops
 from services.render.live import LiveReply
 from services.render.settings import RenderSettings
@@ -45,6 +46,7 @@ LIST_LIMIT = 100
 TOUCH_EVERY_S = 1.0
 EXPIRE_EVERY_S = 600.0
 RATES = range(8000, 48_001)
+CHECK_RATE = 16_000  # at which speech is heard before its job begins
 
 
 class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
@@ -59,6 +61,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self._avatars = Avatars(self._storage)
         self._cast = Cast(self._avatars, settings)
         self._generations = Generations(self._store, self._storage, self._avatars, settings)
+        self._converter = Converter()
         devices = hardware.devices(settings.job_devices)
         self._runner = LocalRunner(
             self._store, KIND, "services.render.job", devices, settings, settings.input_timeout_seconds
@@ -218,7 +221,11 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
                 extras, error = await self._receive(messages, file, rate, job)
             if error:
                 return await asyncio.to_thread(self._generations.fail, job, error)
-            return await asyncio.to_thread(self._generations.supply, job, speech, rate, extras)
+            if rate:
+                await asyncio.to_thread(wrap_pcm, speech, rate)
+            heard, longest_s = speech.with_name("heard.wav"), self._settings.max_speech_seconds
+            sound = await self._converter.convert(speech, heard, CHECK_RATE, max_seconds=longest_s)
+            return await asyncio.to_thread(self._generations.supply, job, speech, sound, extras)
 
     async def _receive(
         self, messages: AsyncIterator[Any], file: IO[bytes], rate: int, job: Job

@@ -12,6 +12,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from portrait.decoding import Still, pictures
+from portrait.media import open_media
 
 LOOKS = 60  # frames looked at, at most
 LOOKS_PER_S = 1.5
@@ -59,7 +60,7 @@ def outline(path: Path) -> Outline:
         NotMedia: it is none.
     """
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             return _outline(container)
     except (FFmpegError, ValueError, OSError) as error:
         raise NotMedia(is_cut=_begins_like_media(path)) from error
@@ -68,7 +69,7 @@ def outline(path: Path) -> Outline:
 def _outline(container: av.container.InputContainer) -> Outline:
     has_sound = bool(container.streams.audio)
     stream = container.streams.best("video")
-    if stream is None or not stream.codec_context.width or _is_still(container, stream):
+    if stream is None or not stream.codec_context.width or _is_still(stream):
         return Outline(0, 0, 0.0, 0.0, 0.0, False, has_sound, ())
     seconds, keyframes = _times(container, stream)
     span = seconds[-1] - seconds[0] if len(seconds) > 1 else 0.0
@@ -77,10 +78,10 @@ def _outline(container: av.container.InputContainer) -> Outline:
         float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
     )
     container.seek(0)
+    size = stream.codec_context.width, stream.codec_context.height  # before decoding, which may forget it
     first = next(pictures(container, stream), None)
     length = span + (1 / fps if fps else 0.0)
     if first is None:
-        size = stream.codec_context.width, stream.codec_context.height
         return Outline(*size, fps, length, declared, True, has_sound, tuple(keyframes))
     still = first[1]
     return Outline(
@@ -89,10 +90,9 @@ def _outline(container: av.container.InputContainer) -> Outline:
     )  # fmt: skip
 
 
-def _is_still(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
-    """A picture file, or the cover of a song."""
-    name = container.format.name
-    return name == "image2" or name.endswith("_pipe") or bool(stream.disposition & Disposition.attached_pic)
+def _is_still(stream: av.VideoStream) -> bool:
+    """The cover of a song."""
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _times(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[float], list[float]]:
@@ -122,7 +122,7 @@ def looks(path: Path, about: Outline) -> Iterator[Look]:
     count = max(8, min(LOOKS, round(about.duration_s * LOOKS_PER_S)))
     step = about.duration_s / count
     wanted = [_snapped((i + 0.5) * step, about.keyframes_s, step / 3) for i in range(count)]
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         stream = container.streams.best("video")
         stream.thread_type = "AUTO"
         yield from _at(container, stream, wanted, about.keyframes_s)

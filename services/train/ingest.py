@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from portrait.framing import rivals
+from portrait.media import MOST_PIXELS
 from portrait.still import is_photo
 from portrait.tracking import Face, Tracker
 from portrait.video import heard
@@ -25,6 +26,7 @@ from services.train.hearing import Sound, listen
 from services.train.settings import TrainSettings
 
 FIELD = "video"
+MOST_BYTES = 4 * 2**30  # of memory; what is not in the file must not be made of it
 SLACK_S = 0.3  # a recording of "ten seconds" may lack a few frames
 COMPLETE_SHARE = 0.9  # of the declared length that must be there
 MISSING_SHARE = 0.5  # of the looks that may show no face; training leaves such moments out
@@ -114,6 +116,10 @@ def _check_bounds(about: Outline, settings: TrainSettings) -> None:
         size, least = f"{about.width}×{about.height}", str(settings.min_side)
         message = f"This video is only {size} pixels; each side needs at least {least}. Record it larger."
         raise _refusal("RESOLUTION_TOO_LOW", message, size=size, min=least)
+    if about.width * about.height > MOST_PIXELS:
+        size = f"{about.width}×{about.height}"
+        message = f"This video is {size} pixels, more than 8K. Export it smaller, 1920×1080 for example."
+        raise _refusal("RESOLUTION_TOO_HIGH", message, size=size)
     if not about.has_sound:
         raise _refusal("NO_AUDIO", "This video has no sound. Record it again with a microphone.")
 
@@ -256,4 +262,4 @@ def work(task: child.Task, _report: child.Report) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(child.run("train", work))
+    sys.exit(child.run("train", work, most_bytes=MOST_BYTES))

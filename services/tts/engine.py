@@ -75,7 +75,7 @@ class TtsEngine(ABC):
         """Analyse a reference recording and leave in `folder` whatever `synthesize` needs to sound like it.
 
         Args:
-            reference: float32 mono speech, silence trimmed, level normalised.
+            reference: float32 mono speech, at most five minutes, silence trimmed, level normalised.
             transcript: what is said in it, or empty.
             folder: an existing, empty folder; no pickles.
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 from visavis.common.v1 import media_pb2
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
-from services.common.audio import to_pcm
+from services.common.audio import SILENCE_PEAK, silent, to_pcm
+from services.common.conversion import Converter
 from services.common.describe import service_info
+from services.common.disk import forget_leftovers
 from services.common.engine import import_engine
 from services.common.errors import InvalidInput
-from services.common.files import receive_file, send_file
+from services.common.files import UPLOADS, receive_file, send_file, upload_folder
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
@@ -25,8 +30,9 @@ from services.tts import engines
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.sentences import SentenceSplitter, language_of
 from services.tts.settings import TtsSettings
-from services.tts.voices import Voice, Voices
+from services.tts.voices import REFERENCE, REFERENCE_RATE, Voice, Voices
 
+T = TypeVar("T")
 PIECE_BYTES = 32 * 1024
 
 
@@ -40,15 +46,20 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         self._engine: TtsEngine = import_engine(engines, settings.engine)(settings)
         storage = Storage(settings.storage_url, settings.work_folder / "cache")
         self._storage = storage
-        self._voices = Voices(storage, self._engine, settings.max_reference_minutes)
+        self._voices = Voices(storage, self._engine)
+        self._converter = Converter()
+        # One voice is learnt at a time, beside the threads that all other calls share.
+        self._learning = ThreadPoolExecutor(1, "voices")
 
     def register(self, server: grpc.aio.Server) -> None:
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self, server)
 
     def load(self) -> None:
+        forget_leftovers(self._settings.work_folder, UPLOADS)
         self._engine.load()
 
     async def close(self) -> None:
+        self._learning.shutdown(wait=False, cancel_futures=True)
         self._engine.close()
 
     async def GetInfo(self, request: tts_pb2.GetInfoRequest, context: object) -> tts_pb2.GetInfoResponse:
@@ -58,7 +69,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         self, request_iterator: AsyncIterator[tts_pb2.StreamingSynthesizeRequest], context: object
     ) -> AsyncIterator[tts_pb2.StreamingSynthesizeResponse]:
         config, messages = await open_stream(request_iterator)
-        voice = await asyncio.to_thread(self._voices.folder, config.voice) if config.voice else None
+        voice = await self._voice(config.voice) if config.voice else None
         prosody = _prosody(config)
         self._engine.check_language(config.language)
         rate = self._engine.sample_rate
@@ -96,17 +107,40 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         for sentence in splitter.flush():
             yield sentence
 
+    async def _voice(self, name: str) -> Path:
+        """What the engine knows of a voice; it learns it now if it never has."""
+        return await asyncio.to_thread(self._voices.analysed, name) or await self._in_turn(self._voices.analyse, name)
+
+    async def _in_turn(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._learning, work, *arguments)
+
     async def CreateVoice(
         self, request_iterator: AsyncIterator[tts_pb2.CreateVoiceRequest], context: object
     ) -> tts_pb2.CreateVoiceResponse:
         config, messages = await open_stream(request_iterator)
-        with tempfile.TemporaryFile() as recording:
-            await receive_file(messages, recording, self._settings.max_reference_bytes, "audio")
-            recording.seek(0)
-            voice = await asyncio.to_thread(
-                self._voices.create, recording, config.name, config.transcript, config.consent.given_by
-            )
+        with upload_folder(self._settings.work_folder) as folder:
+            recording = folder / "recording"
+            with recording.open("wb") as file:
+                await receive_file(messages, file, self._settings.max_reference_bytes, "audio")
+            voice = await self._registered(config, recording)
         return tts_pb2.CreateVoiceResponse(voice=_message(voice))
+
+    async def _registered(self, config: tts_pb2.VoiceConfig, recording: Path) -> Voice:
+        digest = await self._in_turn(_sha256, recording)
+        consent_by = config.consent.given_by
+        if existing := await asyncio.to_thread(self._voices.existing, config.name, consent_by, digest):
+            return existing
+        folder = recording.with_name("voice")
+        folder.mkdir()
+        longest_s = self._settings.max_reference_minutes * 60
+        sound = await self._converter.convert(recording, folder / REFERENCE, REFERENCE_RATE, max_seconds=longest_s)
+        if sound.peak < SILENCE_PEAK:
+            raise silent()
+        register = partial(
+            self._voices.register, folder, name=config.name, seconds=sound.seconds, transcript=config.transcript,
+            consent_by=consent_by, digest=digest,
+        )  # fmt: skip
+        return await self._in_turn(register)
 
     async def ListVoices(self, request: tts_pb2.ListVoicesRequest, context: object) -> tts_pb2.ListVoicesResponse:
         voices = await asyncio.to_thread(self._voices.list)
@@ -128,6 +162,11 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
     async def DeleteVoice(self, request: tts_pb2.DeleteVoiceRequest, context: object) -> tts_pb2.DeleteVoiceResponse:
         await asyncio.to_thread(self._voices.delete, request.name)
         return tts_pb2.DeleteVoiceResponse()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _prosody(config: tts_pb2.SynthesisConfig) -> Prosody:

@@ -6,28 +6,27 @@ for each engine that has analysed it. An engine that meets a voice for the first
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import logging
 import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass, replace
+from itertools import dropwhile, islice
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from services.common import audio
+from services.common.conversion import read_wav
 from services.common.errors import AlreadyExists, InvalidInput, NotFound
 from services.common.names import checked_name
 from services.common.storage import Storage
 from services.tts.engine import TtsEngine
 
 logger = logging.getLogger(__name__)
-REFERENCE_RATE = 24_000
+REFERENCE, REFERENCE_RATE = "reference.wav", 24_000
 TARGET_RMS = 10 ** (-23 / 20)
+LONGEST_LEARNT_S = 300  # from where something can be heard; engines need no more, and memory is bounded by it
 _SILENCE_DB = 40  # quieter than the loudest moment by so much counts as silence at the ends
 _MANIFEST = "voice.json"
 _MARKER = "analysed.json"
@@ -50,9 +49,8 @@ class Voice:
 class Voices:
     """Registers, lists, analyses and forgets voices."""
 
-    def __init__(self, storage: Storage, engine: TtsEngine, max_minutes: float) -> None:
-        self._storage, self._engine, self._max_minutes = storage, engine, max_minutes
-        self._analysing = threading.Lock()
+    def __init__(self, storage: Storage, engine: TtsEngine) -> None:
+        self._storage, self._engine = storage, engine
 
     def get(self, name: str) -> Voice:
         """Raises:
@@ -76,68 +74,78 @@ class Voices:
                 logger.warning("a voice's manifest cannot be read")
         return voices
 
-    def create(self, recording: BinaryIO, name: str, transcript: str, consent_by: str) -> Voice:
-        """Register a voice; the same recording under the same name is answered with the voice that exists.
+    def existing(self, name: str, consent_by: str, digest: str) -> Voice | None:
+        """The voice that was made of this recording under this name, if it was.
+
+        Args:
+            digest: SHA-256 of the recording, in hexadecimal digits.
 
         Raises:
-            InvalidInput: the name, the consent or the recording will not do.
+            InvalidInput: the name or the consent will not do.
             AlreadyExists: another recording has the name.
         """
         name = checked_name(name)
         if not consent_by.strip():
             message = "Say who allowed the use of this voice."
             raise InvalidInput(message, reason="CONSENT_MISSING", field="consent")
-        digest = hashlib.file_digest(recording, "sha256").hexdigest()
-        existing = self._existing(name)
-        if existing and existing.recording_sha256 == digest:
-            return existing
-        if existing:
-            message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
-            raise AlreadyExists(message, reason="VOICE_EXISTS", field="name", values={"name": name})
-        recording.seek(0)
-        samples = audio.decode(recording, REFERENCE_RATE, max_seconds=self._max_minutes * 60)
-        audio.check_audible(samples)
-        now = time.time()
-        voice = Voice(
-            name, self._engine.info().name, len(samples) / REFERENCE_RATE, transcript, consent_by, now, now, digest
-        )
-        self._store(voice, samples)
-        return voice
-
-    def _existing(self, name: str) -> Voice | None:
         try:
-            return self.get(name)
+            existing = self.get(name)
         except NotFound:
             return None
+        if existing.recording_sha256 == digest:
+            return existing
+        message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
+        raise AlreadyExists(message, reason="VOICE_EXISTS", field="name", values={"name": name})
 
-    def _store(self, voice: Voice, samples: np.ndarray) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            self._analyse(samples, voice.transcript, Path(folder) / voice.engine)
-            (Path(folder) / "reference.wav").write_bytes(audio.wav_bytes(samples, REFERENCE_RATE))
-            (Path(folder) / _MANIFEST).write_text(json.dumps(asdict(voice), ensure_ascii=False))
-            self._storage.put_folder(Path(folder), self._key(voice.name), _MANIFEST)
+    def register(
+        self, folder: Path, *, name: str, seconds: float, transcript: str, consent_by: str, digest: str
+    ) -> Voice:
+        """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long.
 
-    def _analyse(self, samples: np.ndarray, transcript: str, folder: Path) -> None:
+        Raises:
+            InvalidInput, AlreadyExists: as `existing`, or nothing can be learnt from the recording.
+        """
+        if existing := self.existing(name, consent_by, digest):
+            return existing
+        now, engine = time.time(), self._engine.info().name
+        voice = Voice(checked_name(name), engine, seconds, transcript, consent_by, now, now, digest)
+        self._analyse(folder / REFERENCE, transcript, folder / engine)
+        (folder / _MANIFEST).write_text(json.dumps(asdict(voice), ensure_ascii=False))
+        self._storage.put_folder(folder, self._key(voice.name), _MANIFEST)
+        return voice
+
+    def _analyse(self, reference: Path, transcript: str, folder: Path) -> None:
         folder.mkdir()
-        self._engine.enrol(_prepared(samples), REFERENCE_RATE, transcript, folder)
+        self._engine.enrol(_prepared(_beginning(reference)), REFERENCE_RATE, transcript, folder)
         (folder / _MARKER).write_text("{}")
 
-    def folder(self, name: str) -> Path:
-        """The engine's own local folder of a voice, analysed now if it never was."""
+    def analysed(self, name: str) -> Path | None:
+        """The engine's own local folder of a voice, if the engine has ever analysed it.
+
+        Raises:
+            NotFound: there is no such voice.
+        """
+        self.get(name)
+        key = self._engine_key(name)
+        return self._storage.local_folder(key, _MARKER) if self._storage.exists(f"{key}/{_MARKER}") else None
+
+    def analyse(self, name: str) -> Path:
+        """The same folder; the engine analyses the voice now if it never has, which may take seconds."""
         voice = self.get(name)
-        key = f"{self._key(name)}/{self._engine.info().name}"
-        with self._analysing:
-            if not self._storage.exists(f"{key}/{_MARKER}"):
-                samples = audio.decode(io.BytesIO(self._storage.read(self.reference(name))), REFERENCE_RATE)
-                with tempfile.TemporaryDirectory() as folder:
-                    self._analyse(samples, voice.transcript, Path(folder) / "voice")
-                    self._storage.put_folder(Path(folder) / "voice", key, _MARKER)
-            return self._storage.local_folder(key, _MARKER)
+        if not self.analysed(name):
+            reference = self._storage.local_file(self.reference(name))
+            with tempfile.TemporaryDirectory() as folder:
+                self._analyse(reference, voice.transcript, Path(folder) / "voice")
+                self._storage.put_folder(Path(folder) / "voice", self._engine_key(name), _MARKER)
+        return self._storage.local_folder(self._engine_key(name), _MARKER)
+
+    def _engine_key(self, name: str) -> str:
+        return f"{self._key(name)}/{self._engine.info().name}"
 
     def reference(self, name: str) -> str:
         """Storage key of a voice's reference recording."""
         self.get(name)
-        return f"{self._key(name)}/reference.wav"
+        return f"{self._key(name)}/{REFERENCE}"
 
     def set_transcript(self, name: str, transcript: str) -> Voice:
         """Note what is said in the reference recording."""
@@ -154,6 +162,13 @@ class Voices:
     @staticmethod
     def _key(name: str) -> str:
         return f"voices/{checked_name(name, 'voice')}"
+
+
+def _beginning(reference: Path) -> np.ndarray:
+    """As much of a recording as engines learn from: float32 at `REFERENCE_RATE`."""
+    seconds = (audio.from_pcm(pcm) for pcm in read_wav(reference))
+    heard = dropwhile(lambda second: np.abs(second).max() < audio.SILENCE_PEAK, seconds)
+    return np.concatenate(list(islice(heard, LONGEST_LEARNT_S)))
 
 
 def _prepared(samples: np.ndarray) -> np.ndarray:

@@ -23,11 +23,11 @@ Config, Message = asr_pb2.StreamingRecognizeConfig, asr_pb2.StreamingRecognizeRe
 
 
 @pytest.fixture
-def call(serving):
+def call(serving, tmp_path):
     """Run one coroutine function with a stub of a fresh service."""
 
     def run(work, **changes):
-        settings = AsrSettings(port=0, **changes)
+        settings = AsrSettings(port=0, work_folder=tmp_path, **changes)
 
         async def serve():
             async with serving(AsrServicer(settings), settings) as channel:

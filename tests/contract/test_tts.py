@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
@@ -22,6 +23,7 @@ from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 from services.common.audio import from_pcm, to_pcm
 from services.common.server import Server
 from services.tts import espeak_ng
+from services.tts.engines import espeak
 from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
 
@@ -30,6 +32,7 @@ Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
 Register = tts_pb2.CreateVoiceRequest
 Call = Callable[..., Any]
 NAME = "Ada 测试"
+SESSION = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n"
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 TEXT = "Some call me nature, others call me mother nature. I have been here for over four and a half billion years."
 
@@ -259,6 +262,7 @@ def test_a_voice_is_registered_once_spoken_in_read_and_forgotten(call: Call, per
         (register(b"") + register(b""), (INVALID, "CONFIG_ONCE", "config")),
         (register(b""), (INVALID, "FILE_EMPTY", "audio")),
         (register(b"no sound at all" * 99), (INVALID, "UNREADABLE_MEDIA", "audio")),
+        (register(SESSION), (INVALID, "UNREADABLE_MEDIA", "audio")),
         (register(wav(np.zeros(96_000, np.float32), 24_000)), (INVALID, "SILENT", "audio")),
         (register(bytes(1_600_000)), (INVALID, "FILE_TOO_LARGE", "audio")),
         (register(b"12", name=""), (INVALID, "NAME_EMPTY", "name")),
@@ -274,6 +278,31 @@ def test_voices_that_cannot_be_made_are_refused_and_not_kept(
         return answer, len((await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices)
 
     assert call(work, max_reference_bytes=1_500_000) == (expected, 0)
+
+
+def test_voices_being_learnt_hold_nobody_else_up(call: Call, person: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than a server has threads."""
+    learning, go_on = threading.Event(), threading.Event()
+
+    def enrol(*_: Any) -> None:
+        learning.set()
+        go_on.wait(120)
+
+    monkeypatch.setattr(espeak.Engine, "enrol", enrol)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        uploads = [asyncio.ensure_future(stub.CreateVoice(register(person, name=f"Voice {n}"))) for n in range(40)]
+        try:
+            assert await asyncio.to_thread(learning.wait, 120)
+            listed = await stub.ListVoices(tts_pb2.ListVoicesRequest(), timeout=30)
+            said = [reply async for reply in stub.StreamingSynthesize(say("Hello."), timeout=30)]
+        finally:
+            go_on.set()
+            for upload in uploads:
+                upload.cancel()
+        return len(listed.voices), said[-1].HasField("audio")
+
+    assert call(work) == (0, True)
 
 
 def test_one_unreadable_voice_does_not_hide_the_others(call: Call, settings: TtsSettings, person: bytes) -> None:

@@ -7,9 +7,11 @@ or `{"error": {...}}`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -40,9 +42,11 @@ class Task:
 Report = Callable[[dict[str, Any]], None]
 
 
-def run(service: str, work: Callable[[Task, Report], dict[str, Any]]) -> int:
-    """Run `work` as this process's job; returns the exit status."""
+def run(service: str, work: Callable[[Task, Report], dict[str, Any]], *, most_bytes: int = 0) -> int:
+    """Run `work` as this process's job, with at most `most_bytes` of memory (0: any); returns the exit status."""
     channel = _claim_stdout()
+    if most_bytes:
+        _limit_memory(most_bytes)
     logs.configure(service, "INFO")
     signal.signal(signal.SIGTERM, _unwind)
     task = json.loads(sys.stdin.readline())
@@ -73,6 +77,11 @@ def _claim_stdout() -> TextIO:
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return channel
+
+
+def _limit_memory(most_bytes: int) -> None:
+    with contextlib.suppress(ValueError, OSError):  # a stricter limit is in force, or the system knows none
+        resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
 
 
 def _send(channel: TextIO, message: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,16 @@ def test_damaged_and_huge_photos_are_named(tmp_path: Path) -> None:
         with pytest.raises(RecordingError) as caught:
             read(tmp_path / name)
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("side", [9000, 60_000, 2**31 - 1])
+def test_absurd_pictures_are_refused_by_their_header(tmp_path: Path, side: int) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))  # nothing like so many: whoever decoded them would call the picture damaged
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels))
+    with pytest.raises(RecordingError) as caught:
+        read(tmp_path / "huge.png")
+    assert caught.value.reason == "photo-too-large"

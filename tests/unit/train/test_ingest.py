@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import wave
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -225,6 +227,28 @@ def test_pixels_that_are_not_square_and_high_dynamic_range(tmp_path: Path) -> No
     about = footage.outline(path)
     assert (about.width, about.height, about.is_hdr, about.is_interlaced) == (427, 240, True, False)
     assert next(footage.looks(path, about)).picture.shape == (240, 427, 3)
+
+
+def test_a_video_larger_than_8k_is_refused_by_its_header(film: Any, pictures: Any, speech: Any) -> None:
+    path = film(pictures[:3], speech[:48_000], name="video.webm", codec="libvpx", audio_codec="libopus", fps=0.2)
+    data = bytearray(path.read_bytes())
+    side = (15_000).to_bytes(2)
+    for mark in (b"\xb0\x82\x01\x00", b"\xba\x82\x01\x00"):  # Matroska's PixelWidth and PixelHeight, 256
+        at = data.index(mark)
+        data[at + 2 : at + 4] = side
+    for at in find_all(data, b"\x9d\x01\x2a"):  # VP8's key frames
+        data[at + 3 : at + 7] = 2 * side[::-1]
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    error = refusal(path)
+    assert (error.reason, error.values) == ("RESOLUTION_TOO_HIGH", {"size": "15000×15000"})
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; a picture has 340 MB
+
+
+def find_all(data: bytes, mark: bytes) -> Iterator[int]:
+    at = -1
+    while (at := data.find(mark, at + 1)) >= 0:
+        yield at
 
 
 def test_real_recordings_pass(shared_data: Path) -> None:

@@ -1,0 +1,62 @@
+"""Voices in storage: what an engine gets to learn from."""
+
+from __future__ import annotations
+
+import tracemalloc
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.common.audio import to_pcm
+from services.common.storage import Storage
+from services.tts.engines.espeak import Engine
+from services.tts.settings import TtsSettings
+from services.tts.voices import LONGEST_LEARNT_S, REFERENCE, REFERENCE_RATE, Voices
+
+HALF_HOUR_S = 29 * 60
+
+
+class Listener(Engine):
+    """Keeps what it was given to learn from."""
+
+    def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
+        self.reference = reference
+
+
+@pytest.fixture
+def engine() -> Listener:
+    return Listener(TtsSettings())
+
+
+@pytest.fixture
+def voices(engine: Listener, tmp_path: Path) -> Voices:
+    return Voices(Storage((tmp_path / "storage").as_uri(), tmp_path / "cache"), engine)
+
+
+def recording(folder: Path, silent_s: int, loud_s: int) -> Path:
+    folder.mkdir()
+    noise = to_pcm(np.random.default_rng(0).normal(0, 0.1, REFERENCE_RATE).astype(np.float32))
+    with wave.open(str(folder / REFERENCE), "wb") as file:
+        file.setparams((1, 2, REFERENCE_RATE, 0, "NONE", ""))
+        for second in range(silent_s + loud_s):
+            file.writeframes(bytes(len(noise)) if second < silent_s else noise)
+    return folder
+
+
+def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Listener, tmp_path: Path) -> None:
+    """Its first ten minutes are silent: what is heard after them counts."""
+    folder = recording(tmp_path / "voice", 600, HALF_HOUR_S - 600)
+    tracemalloc.start()
+    try:
+        made = voices.register(
+            folder, name="Ada", seconds=HALF_HOUR_S, transcript="", consent_by="Ada L.", digest="0"
+        )  # fmt: skip
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 250e6  # the whole of it would be 170 MB as samples alone, and three times that on its way
+    assert len(engine.reference) == pytest.approx(LONGEST_LEARNT_S * REFERENCE_RATE, rel=0.01)
+    assert made.duration_s == HALF_HOUR_S
+    assert voices.list() == [made]
