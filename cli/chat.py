@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 from rich.console import Console
 
-from cli.generate import HEAD_HELP, MOUTH_HELP, VOICE_HELP
+from cli.generate import HEAD_HELP, MOUTH_HELP, PITCH_HELP, RATE_HELP, VOICE_HELP
 from cli.screen import connect, console, explain
 from cli.videos import next_video
 from client import cast, library
@@ -32,6 +32,8 @@ _MARKS = {
 @click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
+@click.option("--rate", type=float, default=1.0, show_default=True, help=RATE_HELP)
+@click.option("--pitch", type=float, default=0.0, show_default=True, help=PITCH_HELP)
 @click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)
 @click.option("--head-motion", type=float, default=1.0, show_default=True, help=HEAD_HELP)
 @click.option(
@@ -41,12 +43,12 @@ _MARKS = {
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save each reply's MP4 in."
 )
-def chat(audio: Path | None, output: Path | None, mouth_amplitude: float, head_motion: float, **wanted: str) -> None:
+def chat(audio: Path | None, output: Path | None, pitch: float, **wanted: Any) -> None:
     """Talk with an avatar: type a line, read and save its reply. Ctrl-C cuts a reply short, Ctrl-D leaves."""
     services, screen = connect(), console()
     wanted["avatar"] = wanted["avatar"] or only(library.avatars(services))["name"]
-    chosen = cast.known(services, wanted)
-    conversation = Conversation(services, **chosen, mouth_amplitude=mouth_amplitude, head_motion=head_motion)
+    chosen = cast.known(services, {name: wanted.pop(name) for name in cast.NAMES})
+    conversation = Conversation(services, **chosen, pitch_semitones=pitch, **wanted)
     shown = _Replies(screen, output)
     if audio:
         with audio.open("rb") as file:

@@ -16,6 +16,8 @@ from client.speech import STANDARD_VOICE
 
 MOUTH_HELP = "How far the mouth moves, 0.5 to 1.5."
 VOICE_HELP = f"A registered voice; the avatar's own unless given, {STANDARD_VOICE} for the engine's."
+RATE_HELP = "Speaking rate, 0.5 to 2."
+PITCH_HELP = "Semitones to raise the voice by, -12 to 12."
 HEAD_HELP = "How much the head moves, 0 (as when idle) to 1 (all that was filmed)."
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -26,8 +28,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--text", help="What to say; '-' reads it from standard input.")
 @click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--language", default="", help="Language of the speech, e.g. en.")
-@click.option("--rate", type=float, default=1.0, show_default=True, help="Speaking rate of the text.")
-@click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones to raise the text's voice by.")
+@click.option("--rate", type=float, default=1.0, show_default=True, help=RATE_HELP)
+@click.option("--pitch", type=float, default=0.0, show_default=True, help=PITCH_HELP)
 @click.option("--subtitles", type=click.Choice(generation.SUBTITLES), default="none", show_default=True)
 @click.option("--size", type=int, default=0, help="Height and width in pixels; the avatar's own unless given.")
 @click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)

@@ -15,7 +15,7 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from cli.chat import lines, only
-from cli.generate import VOICE_HELP
+from cli.generate import PITCH_HELP, RATE_HELP, VOICE_HELP
 from cli.local.programs import reachable
 from cli.screen import console
 from cli.settings import LocalSettings
@@ -46,6 +46,8 @@ ONLY_RECORDINGS = {
 @click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
+@click.option("--rate", type=float, default=1.0, show_default=True, help=RATE_HELP)
+@click.option("--pitch", type=float, default=0.0, show_default=True, help=PITCH_HELP)
 @click.option(
     "--audio", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Send this recording as a microphone would, instead of typing, and leave after the last reply.",
@@ -53,7 +55,7 @@ ONLY_RECORDINGS = {
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save each reply's MP4 in."
 )
-def talk(gateway: str | None, avatar: str, audio: Path | None, output: Path | None, **wanted: str) -> None:
+def talk(gateway: str | None, avatar: str, audio: Path | None, output: Path | None, **wanted: Any) -> None:
     """Talk live with an avatar, through the gateway: each reply is shown as it comes, and speech may interrupt it.
 
     Of a reply that is cut short, the avatar remembers what a player would have played by then.
@@ -64,7 +66,7 @@ def talk(gateway: str | None, avatar: str, audio: Path | None, output: Path | No
     url = gateway or f"http://{reachable(settings.gateway_host)}:{settings.gateway_port}"
     door = Gateway(url, settings.gateway_token.get_secret_value())
     avatar = avatar or only(door.avatars())["name"]
-    chat = door.create_chat(avatar=avatar, **wanted)
+    chat = door.create_chat(avatar=avatar, pitch_semitones=wanted.pop("pitch"), **wanted)
     try:
         with contextlib.closing(_connect(door, chat)) as socket:
             going = _Talk(socket, screen, output, avatar)

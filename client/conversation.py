@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
 import grpc
@@ -32,6 +32,7 @@ STREAM_TIMEOUT_S = 1800
 MESSAGES_KEPT = 60
 """Messages before the newest that the dialogue service is told; the conversation itself holds more."""
 MESSAGES_HELD = 2000
+_CAST = ("avatar", "voice", "persona", "language")
 _EXPRESSION = ("mouth_amplitude", "head_motion")
 _TIMED = ("text", "start_s", "end_s")
 TEXT_QUEUE_LENGTH = 4096
@@ -121,6 +122,26 @@ class Done:
     next_frame_index: int = 0
 
 
+@dataclass(frozen=True)
+class Message:
+    """Something that was said, as it is stored. All but the first three fields are of answers."""
+
+    role: str
+    """`user` or `assistant`."""
+    text: str
+    """Of an answer, what was heard of it: only that is told to the dialogue."""
+    at: float
+    """Seconds since 1970."""
+    avatar: str = ""
+    """Who gave the answer …"""
+    voice: str = ""
+    """… and in which voice; empty for the engine's own."""
+    unheard: str = ""
+    """What had been written beyond `text` when the answer was stopped."""
+    is_stopped: bool = False
+    """Whether it ended before its end."""
+
+
 Event = Delta | Sentence | Words | MediaType | Media | Apology | Done
 
 
@@ -138,12 +159,15 @@ class Conversation:
         size: int = 0,
         mouth_amplitude: float = 1.0,
         head_motion: float = 1.0,
+        rate: float = 1.0,
+        pitch_semitones: float = 0.0,
     ) -> None:
         self._services = services
         self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
-        self.size = size
+        self.size, self.rate, self.pitch_semitones = size, rate, pitch_semitones
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
         self.messages: list[dict[str, Any]] = []
+        """What was said, each with the fields of a `Message`."""
         self.next_frame_index = 0  # of the avatar's idle loop, so that one reply goes on where the last one ended
         self._resting: tuple[int, float] | None = None  # a frame of the idle loop, and when it was shown
         self.on_reply: Callable[[Reply], object] = lambda reply: None
@@ -154,10 +178,17 @@ class Conversation:
 
     @classmethod
     def from_dict(cls, services: Services, told: dict[str, Any]) -> Conversation:
-        """Go on with a conversation from what `as_dict` told of it."""
-        options = {name: told[name] for name in ("avatar", "voice", "persona", "language", "size", *_EXPRESSION)}
+        """Go on with a conversation from what `as_dict` told of it, which may have been long ago.
+
+        An answer that does not tell who gave it is taken for one of the avatar's that spoke last.
+        """
+        options = {name: told[name] for name in (*_CAST, "size", *_EXPRESSION)}
+        options |= {name: told[name] for name in speech.PROSODY if name in told}
         conversation = cls(services, **options)
-        conversation.messages = list(told["messages"])
+        speaker = {name: told[name] for name in ("avatar", "voice")}
+        for message in told["messages"]:
+            known = speaker | message if message["role"] == "assistant" else message
+            conversation.messages.append(asdict(Message(**known)))
         return conversation
 
     def as_dict(self) -> dict[str, Any]:
@@ -168,12 +199,13 @@ class Conversation:
             "persona": self.persona,
             "language": self.language,
             "size": self.size,
+            **{name: getattr(self, name) for name in speech.PROSODY},
             **{name: round(getattr(self.expression, name), 4) for name in _EXPRESSION},
             "messages": list(self.messages),
         }
 
-    def use(self, **chosen: str) -> None:
-        """Go on with another `avatar`, `voice`, `persona` or `language` from the next reply on.
+    def use(self, *, rate: float | None = None, pitch_semitones: float | None = None, **chosen: str) -> None:
+        """Go on with another `avatar`, `voice`, `persona`, `language`, rate or pitch from the next reply on.
 
         What is not named stays; but another avatar speaks in its own voice unless one is named. An empty voice is the
         avatar's own, if it has one, and `speech.STANDARD_VOICE` the engine's; an empty persona or language is the
@@ -187,6 +219,8 @@ class Conversation:
             self.next_frame_index, self._resting = 0, None
         for name, value in chosen.items():
             setattr(self, name, value)
+        self.rate = self.rate if rate is None else rate
+        self.pitch_semitones = self.pitch_semitones if pitch_semitones is None else pitch_semitones
         self.on_change()
 
     def listen(self, audio: BinaryIO) -> str:
@@ -227,25 +261,40 @@ class Conversation:
         return frame + round((time.monotonic() - at + LEAD_S) * IDLE_FPS)
 
     def heard(self, seconds: float) -> None:
-        """The user heard only so much of the last reply: forget the rest of it."""
+        """The user heard only so much of the last reply: the dialogue is not told the rest of it."""
         if self._last:
-            self.remember(self._last, self._last.text_until(seconds))
+            self.remember(self._last, seconds)
 
-    def remember(self, reply: Reply, text: str) -> None:
-        """Note what of a reply was said; one that another has followed has been noted already."""
+    def remember(self, reply: Reply, seconds: float | None = None) -> None:
+        """Note what of a reply was heard: all of it, or so many seconds.
+
+        A reply that another has followed has been noted already.
+        """
         if reply is not self._last:
             return
         if self.messages and self.messages[-1]["role"] == "assistant":
             self.messages.pop()
-        if text:
-            self._note("assistant", text)
+        heard, unheard = reply.parted(seconds)
+        if heard or unheard:
+            is_stopped = bool(unheard) or not reply.is_complete
+            giver = {"avatar": reply.avatar, "voice": reply.voice}
+            self._note("assistant", heard, **giver, unheard=unheard, is_stopped=is_stopped)
         if reply.avatar == self.avatar:
             self.next_frame_index = reply.next_frame_index
             self._resting = None
         self.on_change()
 
-    def _note(self, role: str, text: str) -> None:
-        self.messages.append({"role": role, "text": text, "at": round(time.time(), 3)})
+    def take_back(self, reply: Reply) -> None:
+        """Forget a reply that has ended, and what it answers: the user had not said all of it."""
+        if reply is not self._last:
+            return
+        self._last = None
+        while self.messages and self.messages.pop()["role"] == "assistant":
+            pass
+        self.on_change()
+
+    def _note(self, role: str, text: str, **more: Any) -> None:
+        self.messages.append(asdict(Message(role, text, round(time.time(), 3), **more)))
 
 
 @dataclass
@@ -276,8 +325,9 @@ class Reply:
         on_sound: Callable[[int, bytes], object] | None = None,
     ) -> None:
         self._talk, self._listened, self._on_sound = conversation, listened, on_sound
-        self.avatar, self._voice = conversation.avatar, conversation.voice
+        self.avatar, self.voice = conversation.avatar, conversation.voice
         self._persona, self._language = conversation.persona, conversation.language
+        self._prosody = {name: getattr(conversation, name) for name in speech.PROSODY}
         self._services = conversation._services
         self._cancelled = threading.Event()
         self._text = Hop(self._cancelled, TEXT_QUEUE_LENGTH)
@@ -287,7 +337,7 @@ class Reply:
         self._words_told: dict[int, int] = {}  # how many of each sentence
         self._fps = 25.0
         self._sent_s = 0.0
-        self._is_complete = False
+        self.is_complete = False  # whether all of it has been sent
         self._asked = conversation.messages[-1]["text"]
         self._written = self._apology = ""
         self._timeline = _Timeline()
@@ -313,8 +363,8 @@ class Reply:
             raise
         finally:
             self.cancel()
-            if not self._is_complete:
-                self._talk.remember(self, self.sent_text())
+            if not self.is_complete:
+                self._talk.remember(self, self._sent_s)
             self._talk.on_reply(self)
 
     def _run_calls(self) -> Iterator[Event]:
@@ -326,8 +376,8 @@ class Reply:
             if isinstance(event, Media):
                 self._sent_s = (event.frame_index + event.frame_count) / self._fps
             if isinstance(event, Done):  # remembered before anybody can go on with the talk
-                self._is_complete = True
-                self._talk.remember(self, self.sent_text())
+                self.is_complete = True
+                self._talk.remember(self)
             yield event
 
     def cancel(self) -> None:
@@ -346,7 +396,7 @@ class Reply:
     def outcome(self) -> str:
         """How it ended: "done", "interrupted" before all of it was sent, "timed_out" or "failed"."""
         if self._error is None:
-            return "done" if self._is_complete else "interrupted"
+            return "done" if self.is_complete else "interrupted"
         return "timed_out" if self._error.code == grpc.StatusCode.DEADLINE_EXCEEDED else "failed"
 
     @property
@@ -375,16 +425,24 @@ class Reply:
             last = min(int(seconds * self._fps), len(self._idle_frames) - 1)
             self.next_frame_index = self._idle_frames[last] + 1
 
-    def sent_text(self) -> str:
-        """What has been sent to the user as sound."""
-        if self._is_complete:
-            return self._written.removesuffix(self._apology).strip()
-        return self.text_until(self._sent_s)
+    def parted(self, seconds: float | None = None) -> tuple[str, str]:
+        """What was written of it: what begins to be heard before a position, None for its end, and the rest.
 
-    def text_until(self, seconds: float) -> str:
-        """The words that begin before a position in the reply. An apology is none of them."""
-        heard = [sentence.until(seconds) for sentence in self._sentences if sentence.text not in self._apology]
-        return " ".join(filter(None, heard))
+        An apology is neither.
+        """
+        written = self._written.removesuffix(self._apology)
+        end = len(written) if seconds is None else self._end_of_heard(written, seconds)
+        return written[:end].strip(), written[end:].strip()
+
+    def _end_of_heard(self, written: str, seconds: float) -> int:
+        end = 0
+        for sentence in list(self._sentences):
+            heard = "" if sentence.text in self._apology else sentence.until(seconds)
+            if not heard:
+                break
+            begin = written.find(sentence.text, end)
+            end = max(begin, end) + len(heard)  # a voice that spells it otherwise goes on where the last sentence ended
+        return end
 
     def _run(self, stage: Callable[[], None]) -> None:
         if self._cancelled.is_set():
@@ -427,6 +485,7 @@ class Reply:
                 role=llm_pb2.ROLE_USER if message["role"] == "user" else llm_pb2.ROLE_ASSISTANT, text=message["text"]
             )
             for message in talk.messages[-MESSAGES_KEPT - 1 :]
+            if message["text"]  # of some answers nothing was heard
         ]
         request = llm_pb2.ReplyRequest(messages=messages, persona=self._persona, language=self._language)
         with translate():
@@ -450,7 +509,7 @@ class Reply:
         self._put_text(words)
 
     def _speak(self) -> None:
-        spoken = speech.say(self._services, self._text, voice=self._voice, language=self._language)
+        spoken = speech.say(self._services, self._text, voice=self.voice, language=self._language, **self._prosody)
         self._register(spoken.close)
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)

@@ -24,7 +24,7 @@ class Gateway:
         """All avatars."""
         return self._ask("GET", "/avatars")["avatars"]
 
-    def create_chat(self, **wanted: str) -> str:
+    def create_chat(self, **wanted: str | float) -> str:
         """Begin a chat with an avatar; its id.
 
         Raises:
@@ -36,7 +36,7 @@ class Gateway:
         """End a chat and forget what was said in it."""
         self._ask("DELETE", f"/chats/{chat}")
 
-    def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, fields: dict[str, str | float] | None = None) -> dict[str, Any]:
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         body = json.dumps(fields).encode() if fields else None
         if body:

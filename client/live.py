@@ -14,7 +14,8 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -35,6 +36,10 @@ DECIDE_S = 0.6
 """Speech that lasts longer is no back-channel, even if no word of it has been recognised yet …"""
 LISTENING_S = 1.2
 """… or longer than this, if only back-channels have been recognised of it."""
+BREATH_S = 1.0
+"""Who speaks on within this time has only drawn breath …"""
+HARDLY_HEARD_S = 0.5
+"""… if no more than this was heard of the answer by then."""
 RETRY_S = 1.0
 JOIN_S = 5.0
 LISTEN_TIMEOUT_S = 3600
@@ -45,6 +50,7 @@ BACK_CHANNELS = frozenset(
 _HAN_BACK_CHANNELS = re.compile("(?:嗯|哦|噢|啊|好的?|对的?|是的?|行|没错|明白了?|知道了){1,4}")
 _WORD = re.compile(r"[\w']+")
 _BETWEEN_HAN = re.compile(r"(?<=[\u3400-\u9fff])\W+(?=[\u3400-\u9fff])")
+_HAN_MEETS_HAN = re.compile(r"[\u3000-\u9fff\uff00-\uff60]{2}")
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
@@ -68,6 +74,8 @@ class Transcript:
 
     text: str
     end_s: float | None = None
+    goes_on: bool = False
+    """It begins with the transcript before, and takes the place of it and of its reply: the user had drawn breath."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,10 @@ class Interrupted:
     heard_s: float
     next_frame_index: int = 0
     """Where the idle loop goes on: most like the last picture that was shown."""
+    heard: str = ""
+    """What was written of it: what was heard …"""
+    unheard: str = ""
+    """… and the rest."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,8 @@ class Using:
     voice: str
     persona: str
     language: str
+    rate: float
+    pitch_semitones: float
 
 
 LiveEvent = Hearing | Interim | Transcript | Told | Resumed | Interrupted | Failed | Using
@@ -122,9 +136,10 @@ def is_back_channel(text: str) -> bool:
 
 @dataclass(eq=False)
 class _Turn:
-    """A reply being made and played."""
+    """A reply being made and played, and what it answers."""
 
     number: int
+    asked: Transcript
     reply: Reply
     sound: Sound
     played_s: float = 0.0
@@ -137,6 +152,11 @@ class _Turn:
     @property
     def is_over(self) -> bool:
         return self.cancelled.is_set() or (self.is_sent and (self.is_played or not self.sent_s))
+
+    def is_asked_until(self, start_s: float) -> bool:
+        """Whether the question still goes on with speech that begins now."""
+        end_s = self.asked.end_s
+        return end_s is not None and start_s - end_s <= BREATH_S and self.played_s <= HARDLY_HEARD_S
 
 
 class LiveTalk:
@@ -151,6 +171,8 @@ class LiveTalk:
         self._lock = threading.RLock()
         self._recognition: grpc.Call | None = None
         self._turn: _Turn | None = None
+        self._latest: _Turn | None = None  # also when it has been interrupted
+        self._gone_on: _Turn | None = None  # whose question goes on in what is being said
         self._count = 0
         self._is_deaf = False  # whether the user has been told that nobody hears
         self._is_language_new = False  # to the recognition that is open
@@ -186,7 +208,7 @@ class LiveTalk:
         with self._lock:
             self._answer(Transcript(text))
 
-    def use(self, chosen: dict[str, str]) -> None:
+    def use(self, chosen: dict[str, Any]) -> None:
         """Go on with others from the next reply on, as `Conversation.use`; a name that nobody has is `Failed`."""
         talk, before = self._talk, self._talk.language
         try:
@@ -194,7 +216,7 @@ class LiveTalk:
         except CallError as error:
             self._tell(Failed(error))
             return
-        self._tell(Using(talk.avatar, talk.voice, talk.persona, talk.language))
+        self._tell(Using(**{one.name: getattr(talk, one.name) for one in fields(Using)}))
         if talk.language != before:
             self._listen_anew()
 
@@ -304,6 +326,7 @@ class LiveTalk:
     def _onset(self, start_s: float) -> None:
         with self._lock:
             self._onset_s = start_s if self._turn and not self._turn.is_over else None
+            self._gone_on = self._latest if self._latest and self._latest.is_asked_until(start_s) else None
             self._guessed = ""
             self._echo.pause()
         self._tell(Hearing(start_s))
@@ -326,21 +349,28 @@ class LiveTalk:
         """An utterance has ended: answer it, unless it says nothing that wants an answer."""
         with self._lock:
             is_undecided, self._onset_s = self._onset_s is not None, None
+            gone_on, self._gone_on = self._gone_on, None
             self._echo.resume()
             if is_undecided and (not text or is_back_channel(text)):
                 self._tell(Resumed())
+            elif text and gone_on is self._latest is not None:
+                self._answer(Transcript(_joined(gone_on.asked.text, text), end_s, goes_on=True), endpoint_s)
             elif text:
                 self._answer(Transcript(text, end_s), endpoint_s)
+            elif self._guessed:
+                self._tell(Interim(""))
 
     def _answer(self, heard: Transcript, endpoint_s: float = 0.0) -> None:
         if self._closed.is_set():
             return  # the conversation may be somebody else's by now
         self._interrupt()
+        if heard.goes_on:
+            self._talk.take_back(self._latest.reply)
         self._tell(heard)
         self._count += 1
         sound = Sound()
         reply = self._talk.reply(heard.text, self._listened(heard, endpoint_s), sound.push)
-        turn = self._turn = _Turn(self._count, reply, sound)
+        turn = self._turn = self._latest = _Turn(self._count, heard, reply, sound)
         turn.thread = threading.Thread(target=request_id.kept(self._run), args=(turn,), daemon=True)
         turn.thread.start()
 
@@ -385,8 +415,14 @@ class LiveTalk:
         turn.thread.join(JOIN_S)
         turn.reply.break_off(turn.played_s)
         self._echo.stop()
-        self._talk.remember(turn.reply, turn.reply.text_until(turn.played_s))
-        self._tell(Interrupted(turn.number, turn.played_s, turn.reply.next_frame_index))
+        self._talk.remember(turn.reply, turn.played_s)
+        told = turn.reply.parted(turn.played_s)
+        self._tell(Interrupted(turn.number, turn.played_s, turn.reply.next_frame_index, *told))
+
+
+def _joined(first: str, second: str) -> str:
+    """Two pieces of one utterance; Chinese has no spaces between words."""
+    return first + ("" if _HAN_MEETS_HAN.fullmatch(first[-1:] + second[:1]) else " ") + second
 
 
 def _seconds(offset: Duration) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from client.services import Services
 SAY_TIMEOUT_S = 1800
 STANDARD_VOICE = ":standard"
 """The engine's own voice where an empty name means another, e.g. an avatar's. No voice can be registered as it."""
+PROSODY = {"rate": (0.5, 2.0), "pitch_semitones": (-12.0, 12.0)}
+"""How a text may be spoken, from and to."""
 TRANSCRIBE_TIMEOUT_S = 3600
 
 
@@ -34,7 +37,7 @@ class SpokenSentence:
     is_complete: bool = False  # no more words of it will come
 
     def until(self, seconds: float) -> str:
-        """What of it has begun to be heard at a position of the utterance."""
+        """How much of its text has begun to be heard at a position of the utterance."""
         if not self.words:
             return self.text if self.start_s < seconds else ""
         words = [word["text"] for word in self.words if word["start_s"] < seconds]
@@ -174,11 +177,12 @@ def _utterance(utterance: asr_pb2.Utterance) -> dict[str, Any]:
 
 
 def _beginning(text: str, words: list[str]) -> str:
-    """The text up to the last of its first words, as it is written: Chinese has no spaces between them."""
+    """The text up to the last of its first words, as it is written: Chinese has no spaces between them.
+
+    A word that is spoken otherwise than written, such as a number, is passed over.
+    """
     end = 0
     for word in words:
-        at = text.find(word, end)
-        if at < 0:  # spoken otherwise than written
-            return " ".join(words)
-        end = at + len(word)
+        if found := re.compile(re.escape(word), re.IGNORECASE).search(text, end):
+            end = found.end()
     return text[:end]

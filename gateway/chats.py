@@ -45,9 +45,10 @@ class Chat:
         stored: dict[str, Any] | None = None,
         greeting: str = "",
     ) -> None:
-        stored = stored or {"id": secrets.token_urlsafe(16), "greeting": greeting, "created_at": time.time()}
-        self.id, self.conversation = stored["id"], conversation
-        self._born = {name: stored[name] for name in ("id", "greeting", "created_at")}
+        born = {"id": secrets.token_urlsafe(16), "greeting": greeting, "greeted_by": conversation.avatar}
+        born |= {"created_at": time.time()}
+        self._born = {name: stored[name] for name in born} if stored else born
+        self.id, self.conversation = self._born["id"], conversation
         self._archive, self._saving, self._is_forgotten = archive, threading.Lock(), False
         self._folder = folder / self.id
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -308,7 +309,8 @@ class Chats:
         stored = self._archive.read(chat_id) if _ID.fullmatch(chat_id) else None
         if stored is None:
             raise _ended()
-        return stored
+        told = Conversation.from_dict(self._services, stored).as_dict()
+        return {"greeted_by": stored["avatar"]} | stored | told
 
     def _reopened(self, stored: dict[str, Any]) -> Chat:
         self._make_room()

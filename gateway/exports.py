@@ -39,16 +39,24 @@ def _text(told: dict[str, Any]) -> str:
 
 
 def _title(told: dict[str, Any]) -> str:
-    return i18n.word("history.title_of", name=told["avatar"], date=f"{_moment(told['created_at']):%Y-%m-%d}")
+    answering = [message["avatar"] for message in told["messages"] if message["avatar"]]
+    names = ", ".join(dict.fromkeys(answering or [told["avatar"]]))
+    return i18n.word("history.title_of", name=names, date=f"{_moment(told['created_at']):%Y-%m-%d}")
 
 
 def _lines(told: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Who said what when."""
     if told["greeting"]:
-        yield told["avatar"], _time(told["created_at"]), told["greeting"]
+        yield told["greeted_by"], _time(told["created_at"]), told["greeting"]
     for message in told["messages"]:
-        who = i18n.word("history.you") if message["role"] == "user" else told["avatar"]
-        yield who, _time(message["at"]), message["text"]
+        yield message["avatar"] or i18n.word("history.you"), _time(message["at"]), _words(message)
+
+
+def _words(message: dict[str, Any]) -> str:
+    """What was said; where an answer was stopped, and what was written of it but not heard."""
+    mark = i18n.word("history.unheard" if message["unheard"] else "chat.stopped")
+    parts = (message["text"], f"[{mark}]" if message["is_stopped"] else "", message["unheard"])
+    return " ".join(filter(None, parts))
 
 
 def _moment(at: float) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import struct
@@ -29,6 +30,7 @@ from client.live import (
     Using,
 )
 from client.microphone import TooFast
+from client.speech import PROSODY
 from gateway import errors
 from gateway.metrics import Metrics
 from gateway.refusal import Refusal
@@ -154,7 +156,7 @@ class Live:
             case {"type": "stop"}:
                 self._talk.stop()
             case {"type": "use"}:
-                self._use({name: message[name] for name in cast.NAMES if name in message})
+                self._use({name: message[name] for name in (*cast.NAMES, *PROSODY) if name in message})
             case {"type": "received", "reply": int(reply)}:
                 self._received(reply)
             case {"type": "played", "reply": int(reply), "seconds": float() | int() as seconds} if 0 <= seconds < DAY_S:
@@ -167,9 +169,11 @@ class Live:
                 raise Refusal(text, reason="NOT_UNDERSTOOD", field="type")
 
     def _use(self, chosen: dict[str, Any]) -> None:
-        if not chosen or not all(isinstance(name, str) for name in chosen.values()):
-            text = f'A message of "type" use names one or more of {", ".join(cast.NAMES)}, each by a text.'
-            raise Refusal(text, reason="NOT_UNDERSTOOD", field=next(iter(chosen), "type"))
+        wrong = [name for name, value in chosen.items() if not _is_choice(name, value)]
+        if wrong or not chosen:
+            numbers = " and ".join(f"{name} from {low:g} to {high:g}" for name, (low, high) in PROSODY.items())
+            text = f'A message of "type" use has one or more of {", ".join(cast.NAMES)} as texts, and {numbers}.'
+            raise Refusal(text, reason="NOT_UNDERSTOOD", field=next(iter(wrong), "type"))
         self._talk.use(chosen)
 
     def _received(self, reply: int) -> None:
@@ -229,6 +233,14 @@ def _error(error: CallError | Refusal, reply: int | None, *, is_final: bool) -> 
     return {"type": "error", "reply": reply, "error": errors.body_of(error), "is_final": is_final}
 
 
+def _is_choice(name: str, value: Any) -> bool:
+    """Whether a value is one that can be chosen under a name."""
+    if name not in PROSODY:
+        return isinstance(value, str)
+    low, high = PROSODY[name]
+    return type(value) in (int, float) and low <= value <= high
+
+
 def _parsed(message: str) -> dict[str, Any]:
     try:
         message.encode()  # half a surrogate pair would break whoever speaks or stores it
@@ -247,14 +259,16 @@ def _happened(event: LiveEvent) -> dict[str, Any]:
             return {"type": "hearing", "start_s": start_s}
         case Interim(text):
             return {"type": "interim", "text": text}
-        case Transcript(text, end_s):
-            return {"type": "transcript", "text": text, "end_s": end_s}
+        case Transcript(text, end_s, goes_on):
+            return {"type": "transcript", "text": text, "end_s": end_s, "goes_on": goes_on}
         case Resumed():
             return {"type": "resumed"}
-        case Interrupted(reply, heard_s, next_frame):
-            return {"type": "interrupted", "reply": reply, "heard_s": heard_s, "next_frame_index": next_frame}
+        case Interrupted():
+            told = dataclasses.asdict(event)
+            return {"type": "interrupted", "text": told.pop("heard"), **told}
         case Using():
-            return {"type": "using", **{name: getattr(event, name) or None for name in cast.NAMES}}
+            names = {name: getattr(event, name) or None for name in cast.NAMES}
+            return {"type": "using", **names, **{name: getattr(event, name) for name in PROSODY}}
     raise TypeError(event)
 
 

@@ -18,6 +18,7 @@ from gateway.chats import Chat
 from gateway.context import context, services
 from gateway.fields import Fields
 from gateway.flows.generate import expression
+from gateway.flows.speech import prosody
 from gateway.refusal import Refusal
 from gateway.replies import as_page_events
 
@@ -37,7 +38,7 @@ def create() -> tuple[Response, int]:
     fields = Fields()
     chosen = cast.known(services(), {"avatar": fields.required("avatar"), **fields.given(cast.NAMES)})
     size = int(fields.number("size", 0, 0, 1024))
-    conversation = Conversation(services(), **chosen, size=size, **expression(fields))
+    conversation = Conversation(services(), **chosen, size=size, **expression(fields), **prosody(fields))
     words = greeting(conversation.persona, conversation.language or i18n.language())
     chat = context().chats.create(conversation, words)
     return jsonify(_shown(chat.told())), 201
@@ -56,9 +57,9 @@ def one(chat_id: str) -> Response:
 
 @blueprint.patch("/api/v1/chats/<chat_id>")
 def change(chat_id: str) -> Response:
-    """Go on with another avatar, voice, persona or language, also where the one before has been deleted."""
-    chat = context().chats.get(chat_id)
-    chat.conversation.use(**Fields().given(cast.NAMES))
+    """Go on with another avatar, voice, persona or language, faster or higher; also where the one before is gone."""
+    chat, fields = context().chats.get(chat_id), Fields()
+    chat.conversation.use(**fields.given(cast.NAMES), **prosody(fields))
     return jsonify(_shown(chat.told()))
 
 
@@ -114,11 +115,12 @@ def delete(chat_id: str) -> Response:
 
 @blueprint.post("/api/v1/chats/<chat_id>/interrupt")
 def interrupt(chat_id: str) -> Response:
-    """Stop the running reply; `heard_s` says how many seconds of it were heard."""
+    """Stop the running reply; `heard_s` says how many seconds of it were heard. Answers with the conversation."""
     fields = Fields()
     heard_s = fields.number("heard_s", 0, 0, 3600) if fields.text("heard_s") else None
-    context().chats.get(chat_id).interrupt(heard_s)
-    return Response(status=204)
+    chat = context().chats.get(chat_id)
+    chat.interrupt(heard_s)
+    return jsonify(_shown(chat.told()))
 
 
 @blueprint.post("/api/v1/chats/<chat_id>/messages")

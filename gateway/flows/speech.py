@@ -28,8 +28,10 @@ def transcribe() -> Response:
 
 def how(fields: Fields) -> dict[str, str | float]:
     """How to speak: language, rate and pitch."""
-    return {
-        "language": fields.text("language"),
-        "rate": fields.number("rate", 1.0, 0.5, 2.0),
-        "pitch_semitones": fields.number("pitch_semitones", 0.0, -12.0, 12.0),
-    }
+    return {"language": fields.text("language"), **prosody(fields)}
+
+
+def prosody(fields: Fields) -> dict[str, float]:
+    """Rate and pitch, those of them that are given."""
+    given = {name: bounds for name, bounds in speech.PROSODY.items() if fields.text(name)}
+    return {name: fields.number(name, 0.0, *bounds) for name, bounds in given.items()}

@@ -306,12 +306,28 @@ def test_a_chat_remembers_and_hears(api: httpx.Client, chat: str, recording: byt
     assert stages["asr"] > 0 and stages["encode"] > 0 and "vad" not in stages
 
 
+def test_a_recording_in_a_language_that_nobody_recognises_is_refused_and_says_why(
+    api: httpx.Client, avatar: str, recording: bytes
+) -> None:
+    chat = api.post("/chats", json={"avatar": avatar, "language": "zh"}).json()["id"]
+    refused = api.post(f"/chats/{chat}/messages", files={"audio": ("said.wav", recording)})
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["field"]) == (501, "LANGUAGE_NOT_SUPPORTED", "language")
+    assert "ASR_ENGINE" in error["message"]
+    assert api.get(f"/chats/{chat}").json()["messages"] == []
+
+
 def test_interrupting_ends_a_reply_at_once(api: httpx.Client, chat: str) -> None:
     with api.stream("POST", f"{chat}/messages", json={"text": "How do I train an avatar?"}) as response:
         told = events(response)
         assert any(name == "media" for name, _ in told)
-        assert api.post(f"{chat}/interrupt", json={"heard_s": 0.5}).status_code == 204
+        stopped = api.post(f"{chat}/interrupt", json={"heard_s": 0.5}).raise_for_status().json()
         assert "done" not in [name for name, _ in told]
+    answer = stopped["messages"][-1]
+    assert answer["role"] == "assistant" and answer["is_stopped"] and answer["text"] and answer["unheard"]
+    assert answer["avatar"] == stopped["avatar"]
+    exported = api.get(f"{chat}/export?format=txt").text
+    assert f"{answer['text']} [stopped here; not heard:] {answer['unheard']}" in exported
     with api.stream("POST", f"{chat}/messages", json={"text": "Thank you."}) as response:
         assert list(events(response))[-1][0] == "done"
 

@@ -25,7 +25,7 @@ def gateway(rooms: Any, tmp_path: Path) -> FlaskClient:
     return create_app(GatewaySettings(data_folder=tmp_path), rooms.services).test_client()
 
 
-def begin(gateway: FlaskClient, **wanted: str) -> dict[str, Any]:
+def begin(gateway: FlaskClient, **wanted: object) -> dict[str, Any]:
     """A new chat with Bob."""
     answer = gateway.post("/api/v1/chats", json={"avatar": "Bob", **wanted})
     assert answer.status_code == 201, answer.json
@@ -55,3 +55,16 @@ def test_the_engines_own_voice_is_to_be_had_for_an_avatar_that_has_another(gatew
         assert gateway.patch(path, json={"voice": voice}).status_code == 200
         assert "event: done" in gateway.post(f"{path}/messages", json={"text": "Hi"}).text
     assert [config.voice for config in rooms.speaker.configs] == ["bob", ""]
+
+
+def test_rate_and_pitch_hold_from_the_next_answer_and_are_told(gateway: FlaskClient, rooms: Any) -> None:
+    chat = begin(gateway, rate=1.25)
+    assert (chat["rate"], chat["pitch_semitones"]) == (1.25, 0.0)
+    path = f"/api/v1/chats/{chat['id']}"
+    changed = gateway.patch(path, json={"pitch_semitones": -3}).json
+    assert (changed["rate"], changed["pitch_semitones"], changed["voice"]) == (1.25, -3.0, "bob")
+    assert "event: done" in gateway.post(f"{path}/messages", json={"text": "Hi"}).text
+    (config,) = rooms.speaker.configs
+    assert (config.rate, config.pitch_semitones) == (1.25, -3.0)
+    refused = gateway.patch(path, json={"rate": 5}).json["error"]
+    assert (refused["code"], refused["field"]) == ("NUMBER_OUT_OF_RANGE", "rate")

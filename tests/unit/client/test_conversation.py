@@ -222,11 +222,76 @@ def test_what_was_said_is_remembered(talk, rooms) -> None:
         (1.7, "Hello there. How are you?"),
     ],
 )
-def test_only_what_was_heard_is_remembered(talk, seconds: float, kept: str) -> None:
+def test_only_what_was_heard_is_remembered_and_the_rest_is_kept_as_unheard(
+    talk, rooms, seconds: float, kept: str
+) -> None:
     list(talk.reply("Hi"))
     talk.heard(seconds)
-    said = [message["text"] for message in talk.messages if message["role"] == "assistant"]
-    assert said == ([kept] if kept else [])
+    answer = talk.messages[1]
+    assert (answer["text"], answer["unheard"]) == (kept, REPLY.removeprefix(kept).strip())
+    assert answer["is_stopped"] is (kept != REPLY)
+    list(talk.reply("Go on"))
+    assert [message.text for message in rooms.writer.requests[1].messages] == list(filter(None, ["Hi", kept, "Go on"]))
+
+
+def test_what_was_written_of_a_reply_that_is_cut_off_is_kept_as_it_was_written(talk, rooms) -> None:
+    rooms.writer.deltas, rooms.writer.endless = ["你好。\n\n", "我在这里。"], True
+    events = talk.reply("Hi")
+    next(event for event in events if isinstance(event, Media))
+    events.close()
+    answer = talk.messages[1]
+    assert (answer["text"], answer["is_stopped"]) == ("你好。", True), "one fragment of it was sent"
+    assert ("我在这里。你好。\n\n" * 9999).startswith(answer["unheard"])
+
+
+def test_an_answer_knows_who_gave_it(talk, rooms) -> None:
+    rooms.painter.avatars, rooms.speaker.voices = ["Ann", "Bob"], {"bob": b""}
+    list(talk.reply("Hi"))
+    talk.use(avatar="Bob", voice="bob")
+    list(talk.reply("And you?"))
+    told = [(message["avatar"], message["voice"]) for message in talk.messages]
+    assert told == [("", ""), ("Ann", "ann"), ("", ""), ("Bob", "bob")]
+    talk.use(avatar="Ann")
+    assert Conversation.from_dict(rooms.services, talk.as_dict()).messages == talk.messages
+
+
+def test_a_conversation_stored_before_answers_knew_who_gave_them_is_still_read(rooms) -> None:
+    told = {"avatar": "Ann", "voice": "ann", "persona": "", "language": "", "size": 0}
+    told |= {"mouth_amplitude": 1.0, "head_motion": 1.0}
+    told["messages"] = [
+        {"role": "user", "text": "Hi", "at": 1.0},
+        {"role": "assistant", "text": "Hello", "at": 2.0},
+    ]
+    talk = Conversation.from_dict(rooms.services, told)
+    assert (talk.rate, talk.pitch_semitones) == (1.0, 0.0)
+    user, answer = talk.messages
+    assert (user["avatar"], answer["avatar"], answer["voice"]) == ("", "Ann", "ann")
+    assert (answer["unheard"], answer["is_stopped"]) == ("", False)
+
+
+def test_rate_and_pitch_hold_from_the_next_reply_on_and_are_stored(talk, rooms) -> None:
+    rooms.speaker.go.clear()
+    running = talk.reply("Hi")
+    next(iter(running))
+    talk.use(rate=1.5, pitch_semitones=-2.0)
+    rooms.speaker.go.set()
+    list(running)
+    after = Conversation.from_dict(rooms.services, talk.as_dict())
+    list(after.reply("And now?"))
+    after.use(rate=0.5)
+    assert [(one.rate, one.pitch_semitones) for one in rooms.speaker.configs] == [(1.0, 0.0), (1.5, -2.0)]
+    assert (after.rate, after.pitch_semitones) == (0.5, -2.0)
+
+
+def test_a_reply_and_its_question_are_taken_back(talk) -> None:
+    list(talk.reply("Hi"))
+    cut = talk.reply("What is")
+    next(event for event in cut if isinstance(event, Media))
+    cut.close()
+    talk.take_back(cut)
+    assert [message["text"] for message in talk.messages] == ["Hi", REPLY]
+    talk.heard(0.4)
+    assert talk.messages[1]["text"] == REPLY, "that was of the one taken back"
 
 
 def test_hearing_more_again_after_less(talk) -> None:

@@ -191,6 +191,19 @@ def test_who_reads_slowly_gets_everything(monkeypatch: pytest.MonkeyPatch) -> No
     assert came == sent
 
 
+def test_what_is_chosen_in_a_talk_is_told_and_nonsense_is_refused(app: Flask, rooms: Any, url: str) -> None:
+    conversation = Conversation(rooms.services, avatar="Ann")
+    with contextlib.closing(LiveSocket(url, app.extensions[KEY].chats.create(conversation).id)) as socket:
+        socket.send({"type": "use", "rate": 1.5, "pitch_semitones": -2})
+        told = (one for one in socket if isinstance(one, dict))
+        using = next(one for one in told if one["type"] == "using")
+        assert (using["avatar"], using["rate"], using["pitch_semitones"]) == ("Ann", 1.5, -2)
+        socket.send({"type": "use", "language": "en", "rate": 9})
+        error = next(one for one in told if one["type"] == "error")
+        assert error["is_final"] and (error["error"]["code"], error["error"]["field"]) == ("NOT_UNDERSTOOD", "rate")
+    assert (conversation.rate, conversation.language) == (1.5, "")
+
+
 class Told(LiveSocket):
     """A connection that notes what it tells of what was played."""
 

@@ -8,13 +8,14 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from client.conversation import Delta, Done, Event, Media, MediaType, Sentence
+from client.conversation import Delta, Done, Event, Media, MediaType, Message, Sentence
 from client.errors import CallError
 from gateway.archive import Archive
 from gateway.chats import Chat, Chats
@@ -33,6 +34,7 @@ SCRIPT = (
     Done("One. Two.", {"done": 1.0}),
 )
 CAST = {"avatar": "Ann", "voice": "", "persona": "", "language": "en", "size": 0}
+CAST |= {"rate": 1.0, "pitch_semitones": 0.0}
 CAST |= {"mouth_amplitude": 1.0, "head_motion": 0.5}
 WAIT_S = 60  # only ends what would hang
 
@@ -43,12 +45,13 @@ class ScriptedConversation:
     def __init__(self, script: tuple[Event | Exception, ...] = SCRIPT, pause_at: int | None = None) -> None:
         self._script, self._pause_at = script, pause_at
         self.go_on, self.interrupted = threading.Event(), threading.Event()
-        self.messages: list[dict[str, str]] = []
+        self.avatar = CAST["avatar"]
+        self.messages: list[dict[str, Any]] = []
         self.heard_s: list[float] = []
         self.on_change: Callable[[], object] = lambda: None
 
     def reply(self, text: str, listened: object = None) -> ScriptedReply:
-        self.messages.append({"role": "user", "text": text, "at": 1.0})
+        self.messages.append(asdict(Message("user", text, 1.0)))
         self.on_change()
         return ScriptedReply(self)
 
@@ -208,9 +211,21 @@ def test_a_chat_that_was_put_away_goes_on_where_it_was(tmp_path: Path) -> None:
     assert told == CAST | {
         "id": chat.id,
         "greeting": "Good day!",
+        "greeted_by": "Ann",
         "created_at": told["created_at"],
-        "messages": [{"role": "user", "text": "hi", "at": 1.0}],
+        "messages": [asdict(Message("user", "hi", 1.0))],
     }
+
+
+def test_a_chat_stored_before_answers_knew_who_gave_them_is_told_in_full(tmp_path: Path) -> None:
+    open_chats, chat_id = chats(tmp_path), "A" * 22
+    older = {name: CAST[name] for name in CAST if name not in ("rate", "pitch_semitones")}
+    older |= {"id": chat_id, "greeting": "Good day!", "created_at": 1.0}
+    older |= {"messages": [{"role": "assistant", "text": "Hello", "at": 2.0}]}
+    Archive(tmp_path / "conversations", 30).write(chat_id, older)
+    told = open_chats.told(chat_id)
+    assert told == older | CAST | {"greeted_by": "Ann", "messages": [asdict(Message("assistant", "Hello", 2.0, "Ann"))]}
+    assert open_chats.get(chat_id).told() == told
 
 
 def test_a_full_house_puts_away_whoever_rests_for_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
