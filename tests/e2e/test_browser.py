@@ -179,7 +179,7 @@ def test_the_standard_voice_can_be_chosen_for_an_avatar_that_has_its_own(
     page = open_page(f"/chat?avatar={trained}")
     sync_api.expect(page.locator("[data-send]")).to_be_enabled(timeout=WAIT_MS)
     assert page.input_value("[data-voices]") == trained
-    page.click("[data-settings] summary")
+    page.click("[data-open-settings]")
     with page.expect_response(lambda response: response.request.method == "PATCH") as changed:
         page.select_option("[data-voices]", label="Standard voice")
     assert changed.value.json()["voice"] is None

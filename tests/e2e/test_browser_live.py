@@ -92,9 +92,18 @@ def silence(tmp_path: Path) -> Path:
     return path
 
 
+LEVELS = """
+addEventListener("DOMContentLoaded", () => {
+  window.levels = [];
+  new MutationObserver(() => levels.push(document.querySelector("[data-level]").value))
+    .observe(document.querySelector("[data-level]"), { attributeFilter: ["value"] });
+});
+"""
+
+
 @pytest.fixture
 def page(open_page: Open, microphone: Path) -> Any:
-    return open_page(microphone)
+    return open_page(microphone, before=LEVELS)
 
 
 def keep(page: Any, name: str) -> None:
@@ -109,8 +118,12 @@ def start(page: Any) -> None:
 
 def test_a_spoken_question_is_answered(page: Any) -> None:
     start(page)
-    page.wait_for_selector(".message.user")
+    page.wait_for_selector(".message.interim")
+    keep(page, "live-interim")
+    page.wait_for_selector(".message.user:not(.interim)")
     assert len(page.inner_text(".message.user").split()) >= 3
+    assert page.locator(".message.interim").count() == 0
+    assert page.evaluate("levels.some((level) => level > 0.3)"), "the microphone's level moves"
     page.wait_for_selector(".stage.speaking")
     keep(page, "live-speaking")
     page.click("[data-hands-free]")
@@ -318,12 +331,14 @@ def test_two_browsers_do_not_mix(open_page: Open, stack: Any, tmp_path: Path) ->
         page.wait_for_selector(".stage.speaking")
         are_answered(page, events)
         chat = chat_of(page, stack)
-        said = [event["text"] for event in events if event["type"] == "transcript"]
+        transcripts = [event for event in events if event["type"] == "transcript"]
+        followed = [*transcripts[1:], {"goes_on": False}]
+        said = [one["text"] for one, next_one in zip(transcripts, followed, strict=True) if not next_one["goes_on"]]
         assert {event["chat"] for event in events if event["type"] == "ready"} == {chat["id"]}
         assert [message["text"] for message in chat["messages"] if message["role"] == "user"] == said
         assert page.locator(".message.user").all_inner_texts() == said
-        assert {event["reply"] for event in events if event["type"] == "video"} <= set(range(1, len(said) + 1))
-        last = "".join(e["text"] for e in events if e["type"] == "delta" and e["reply"] == len(said)).strip()
+        assert {event["reply"] for event in events if event["type"] == "video"} <= set(range(1, len(transcripts) + 1))
+        last = "".join(e["text"] for e in events if e["type"] == "delta" and e["reply"] == len(transcripts)).strip()
         assert page.locator(".message.avatar > span").last.inner_text() == last
     assert chat_of(pages[0], stack)["id"] != chat_of(pages[1], stack)["id"]
 
@@ -359,11 +374,11 @@ def test_another_avatar_goes_on_with_what_was_said(
     is_said(page, "Listening")
     first = chat_of(page, stack)["avatar"]
     answer = ask(page, "What is Visavis?")
-    page.click("[data-settings] summary")
+    page.click("[data-open-settings]")
     page.select_option("[data-avatar]", second_avatar)
     sync_api.expect(page.locator("[data-avatar-name]")).to_have_text(second_avatar, timeout=WAIT_MS)
     assert quote(second_avatar) in page.get_attribute("[data-idle]", "src")
-    page.click("[data-settings] summary")
+    page.keyboard.press("Escape")
     ask(page, "How do I train an avatar?")
     chat = chat_of(page, stack)
     assert chat["avatar"] == second_avatar
@@ -371,7 +386,7 @@ def test_another_avatar_goes_on_with_what_was_said(
 
     page.click("[data-hands-free]")
     is_said(page, "Ready")
-    page.click("[data-settings] summary")
+    page.click("[data-open-settings]")
     with page.expect_response(lambda response: response.request.method == "PATCH"):
         page.select_option("[data-avatar]", first)
     sync_api.expect(page.locator("[data-avatar-name]")).to_have_text(first, timeout=WAIT_MS)
@@ -430,9 +445,9 @@ def test_captions_follow_the_voice_and_the_loop_goes_on_where_the_answer_ended(
     (done,) = [event for event in told if event["type"] == "done"]
     ((at, length),) = page.evaluate("landed")
     assert at == pytest.approx((done["next_frame_index"] + 0.5) / 25 % length, abs=0.1)
-    page.click("[data-settings] summary")
+    page.click("[data-open-settings]")
     page.check("#timing")
-    page.click("[data-settings] summary")
+    page.keyboard.press("Escape")
     assert page.locator(".timing dt.total, .timing dt.held, .timing dt.shown, .timing dt.underruns").count() == 4
     keep(page, f"live-timing-{locale[:2]}-{size[0]}")
 

@@ -1,5 +1,5 @@
-// What the avatar says, in the list of messages: its text as it is written, how it ended and how long it took.
-import { $, el } from "./dom.js";
+// What is said, in the list of messages: an answer's text as it is written, how it ended and how long it took.
+import { $, $$, el } from "./dom.js";
 import { known, t } from "./words.js";
 
 export class Answer {
@@ -8,26 +8,27 @@ export class Answer {
   #heldS = 0;
   #underruns = 0;
 
-  /** `list` is where it is added once there are words. */
-  constructor(list) {
+  /** `list` is where it is added once there are words, `by` who gives it. */
+  constructor(list, by = "") {
     this.list = list;
+    this.by = by;
     this.message = null;
     this.isOver = false;
     this.isHeard = false;
   }
 
   write(words) {
-    this.message ??= addMessage(this.list, "avatar", "");
+    this.message ??= addMessage(this.list, "avatar", "", this.by);
     this.list.setAttribute("aria-busy", "true"); // read out once, when it is whole
-    this.message.firstChild.textContent += words;
+    wordsOf(this.message).textContent += words;
     this.#scroll();
   }
 
   /** All of it is there. */
   done({ text, latency, video_url }) {
     if (!this.message) this.write("");
-    this.message.firstChild.textContent = text;
-    if (video_url) this.#note(el("a", { href: `${video_url}?download`, textContent: t("chat.download") }));
+    wordsOf(this.message).textContent = text;
+    if (video_url) this.message.append(el("footer", {}, el("a", { href: `${video_url}?download`, textContent: t("chat.download") })));
     this.#latency = latency;
     this.#end();
     this.#showTiming();
@@ -53,10 +54,21 @@ export class Answer {
 
   /** It ends here, unless it was heard: somebody stopped it, or it broke off. */
   stop(words = t("chat.stopped")) {
-    if (this.message && !this.isHeard && !this.message.classList.contains("stopped")) {
-      this.message.classList.add("stopped");
-      this.#note(words);
-    }
+    if (this.message && !this.isHeard && !this.message.classList.contains("stopped")) mark(this.message, words);
+    this.#end();
+  }
+
+  /** So much was heard of what had been written when it was stopped. */
+  part({ text, unheard }) {
+    if (!this.message?.classList.contains("stopped")) return;
+    wordsOf(this.message).textContent = text;
+    grey(this.message, unheard);
+    this.#scroll();
+  }
+
+  /** As if it had never been. */
+  remove() {
+    this.message?.remove();
     this.#end();
   }
 
@@ -64,10 +76,6 @@ export class Answer {
     this.isOver = true;
     this.list.removeAttribute("aria-busy");
     this.#scroll();
-  }
-
-  #note(content) {
-    this.message.append(el("footer", {}, content));
   }
 
   #showTiming() {
@@ -88,9 +96,34 @@ export class Answer {
   }
 }
 
-export function addMessage(list, role, words) {
-  const message = el("li", { class: `message ${role}` }, el("span", { textContent: words }));
+const wordsOf = (message) => $("span", message);
+
+/** Say behind the words of an answer how it ended. */
+function mark(message, words) {
+  message.classList.add("stopped");
+  wordsOf(message).after(" ", el("em", { class: "ending", textContent: words }));
+}
+
+/** Show behind how an answer ended what was written of it, but not heard. */
+function grey(message, unheard) {
+  $(".unheard", message)?.remove();
+  if (unheard) $(".ending", message).after(" ", el("s", { class: "unheard", title: t("chat.unheard"), textContent: unheard }));
+}
+
+/** Add something that is said. Who gives an answer is told where it is another than the one before. */
+export function addMessage(list, role, words, by = "") {
+  const before = $$(".message.avatar", list).at(-1)?.dataset.by;
+  const name = by && by !== before ? [el("strong", { class: "by", textContent: by })] : [];
+  const message = el("li", { class: `message ${role}`, data: { by } }, ...name, el("span", { textContent: words }));
   list.append(message);
   list.scrollTop = list.scrollHeight;
   return message;
+}
+
+/** Add something that was said before, as the gateway tells it. */
+export function addStored(list, { role, text, avatar, unheard, is_stopped }) {
+  const message = addMessage(list, role === "user" ? "user" : "avatar", text, avatar);
+  if (!is_stopped) return;
+  mark(message, t("chat.stopped"));
+  grey(message, unheard);
 }

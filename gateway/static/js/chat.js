@@ -1,13 +1,14 @@
 // Chat: a face that listens, thinks and answers.
 import { events, get, networkError, patch, path, post, remove } from "./api.js";
-import { Answer, addMessage } from "./answer.js";
+import { Answer, addMessage, addStored } from "./answer.js";
 import { STANDARD_VOICE, listAvatars, listVoices, voiceOptions } from "./avatars.js";
-import { $, fillSelect, templateCopy } from "./dom.js";
+import { $, $$, fillSelect, templateCopy } from "./dom.js";
 import { History } from "./history.js";
 import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
 import { ReplyPlayer } from "./player.js";
 import { Recorder, microphoneProblem } from "./recorder.js";
+import { tell } from "./slider.js";
 import { Stage } from "./stage.js";
 import { t } from "./words.js";
 
@@ -21,13 +22,16 @@ const stopButton = $("[data-stop]");
 const sendButton = $("[data-send]");
 const errorLine = $("[data-form-error]");
 const timing = $("[data-timing]");
+const level = $("[data-level]");
 const choose = { avatar: $("[data-avatar]"), voice: $("[data-voices]"), persona: $("[data-persona]"), language: $("[data-language]") };
+const prosody = { rate: $("[data-rate]"), pitch_semitones: $("[data-pitch]") };
 const TAP_MS = 350;
 
 let avatars = [];
 let voices = [];
 let chatId = null;
-let cast = null; // avatar, voice, persona and language that the gateway knows of
+let ears = null; // the recogniser, as the gateway tells of it
+let cast = null; // avatar, voice, persona, language, rate and pitch that the gateway knows of
 let turn = null; // the answer that is on its way or being played
 let live = null; // the hands-free talk, while there is one
 
@@ -45,16 +49,18 @@ function addQuestion(words) {
 function setBusy(isBusy) {
   stopButton.hidden = !isBusy;
   sendButton.hidden = isBusy;
+  if (!isBusy && cast) showFace(cast.avatar); // of whom the next answer is
 }
+
+const isBusy = () => !stopButton.hidden;
 
 /** One question and its answer. */
 class Turn {
   constructor(body, question) {
     this.began = performance.now();
-    this.avatar = cast.avatar;
     this.abort = new AbortController();
     this.question = question;
-    this.answer = new Answer(messages);
+    this.answer = new Answer(messages, cast.avatar);
     stage.caption.reset();
     this.player = new ReplyPlayer(stage.video, {
       onShown: () => this.#shown(),
@@ -95,7 +101,7 @@ class Turn {
   }
 
   #done(data) {
-    if (this.avatar === stage.avatar) stage.goOnAt(data.next_frame_index);
+    stage.goOnAt(data.next_frame_index);
     this.answer.done(data);
     this.player.complete(data.video_url);
   }
@@ -132,7 +138,9 @@ class Turn {
     this.#rest();
     this.abort.abort();
     this.answer.stop();
-    await post(path("chats", chatId, "interrupt"), { heard_s: heard }).catch(() => {});
+    const response = await post(path("chats", chatId, "interrupt"), { heard_s: heard }).catch(() => null);
+    const last = (await response?.json())?.messages.at(-1);
+    if (last?.role === "assistant") this.answer.part(last);
   }
 }
 
@@ -152,20 +160,34 @@ async function sendText() {
 
 // Hands-free: the microphone stays open, and whoever speaks is listened to.
 function handsFree() {
+  let question = null;
   let answer = new Answer(messages);
+  let interim = null; // what is being said, as far as it is understood
+  const understand = (words) => {
+    if (words) interim ??= addMessage(messages, "user interim", "");
+    else interim = interim?.remove();
+    if (interim) interim.firstChild.textContent = words;
+    messages.scrollTop = messages.scrollHeight;
+  };
   return {
     ready: () => { showError(null); stage.say("listening"); },
     connecting: () => {
+      understand("");
       answer.stop(t("chat.broken_off"));
       setBusy(false);
       stage.say("connecting");
       showError({ message: t("chat.lost") });
     },
     hearing: () => { stage.listen(); stage.say("listening"); },
-    transcript: ({ text: words }) => {
-      addQuestion(words);
+    level: (value) => { level.value = value; },
+    interim: ({ text: words }) => understand(words),
+    transcript: ({ text: words, goes_on: goesOn }) => {
+      understand("");
+      if (goesOn) answer.remove();
+      if (goesOn) question?.remove();
+      question = addQuestion(words);
       showError(null);
-      answer = new Answer(messages);
+      answer = new Answer(messages, cast.avatar);
       stage.caption.reset();
       stage.say("thinking");
       setBusy(true);
@@ -175,8 +197,12 @@ function handsFree() {
     words: (words) => stage.caption.words(words),
     shown: (seconds, heldS) => { stage.speak(); answer.shown(seconds, heldS); },
     underrun: () => answer.stoodStill(),
-    resumed: () => (live?.isShown ? stage.speak() : stage.say("thinking")),
-    interrupted: () => { answer.stop(); setBusy(false); },
+    resumed: () => {
+      understand("");
+      if (live?.isShown) stage.speak();
+      else stage.say("thinking");
+    },
+    interrupted: (told) => { answer.stop(); answer.part(told); setBusy(false); },
     done: (told) => { answer.done(told); stage.goOnAt(told.next_frame_index); },
     heard: () => answer.heard(),
     rested: () => { stage.rest(); stage.say("listening"); setBusy(false); },
@@ -185,18 +211,20 @@ function handsFree() {
     apology: ({ error }) => showError(error),
     error: ({ reply, error }) => {
       showError(error);
-      if (!reply && error.field in choose) return showCast(cast); // what was chosen is not to be had
+      if (!reply && (error.field in choose || error.field in prosody)) return showCast(cast); // what was chosen is not to be had
       if (reply) answer.stop(t("chat.broken_off"));
       setBusy(false);
     },
     closed: () => {
       live = null;
+      understand("");
+      level.hidden = true;
       answer.stop();
       stage.rest();
       setBusy(false);
       handsFreeButton.setAttribute("aria-pressed", "false");
       handsFreeButton.classList.remove("recording");
-      talkButton.disabled = Boolean(microphoneProblem());
+      setEnabled(Boolean(chatId));
       stage.say("ready");
     },
   };
@@ -210,6 +238,8 @@ async function startHandsFree() {
   handsFreeButton.setAttribute("aria-pressed", "true");
   handsFreeButton.classList.add("recording");
   talkButton.disabled = true;
+  level.value = 0;
+  level.hidden = false;
   live = new LiveTalk(chatId, stage.video, stage.loop, handsFree());
   try {
     await live.start();
@@ -286,25 +316,38 @@ text.addEventListener("keydown", (event) => {
 });
 stopButton.addEventListener("click", () => (live ? live.stop() : turn?.stop()));
 
-/** Who talks, as the gateway says. */
+/** Who talks from the next answer on, as the gateway says. An answer that is on its way keeps its face and name. */
 function showCast(now) {
   cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? (name === "voice" ? STANDARD_VOICE : "")]));
-  showAvatar(cast.avatar);
+  showVoices(cast.avatar);
   for (const [name, value] of Object.entries(cast)) {
     if ([...choose[name].options].some((option) => option.value === value)) choose[name].value = value;
   }
+  for (const [name, slider] of Object.entries(prosody)) {
+    cast[name] = slider.value = now[name];
+    slider.dispatchEvent(new Event("input"));
+  }
+  if (chatId) setEnabled(true);
+  if (isBusy()) $("[data-from-next]").textContent = cast.avatar === stage.avatar ? "" : t("chat.from_next", { name: cast.avatar });
+  else showFace(cast.avatar);
 }
 
-function showAvatar(name) {
-  const avatar = avatars.find((one) => one.name === name) ?? { name, files: [] };
+const known = (name) => avatars.find((one) => one.name === name) ?? { name, files: [] };
+
+function showVoices(name) {
+  const { voice } = known(name);
+  fillSelect(choose.voice, voiceOptions(voices, voice), voice ?? STANDARD_VOICE);
+}
+
+function showFace(name) {
   $("[data-avatar-name]").textContent = name;
-  stage.show(avatar);
-  fillSelect(choose.voice, voiceOptions(voices, avatar.voice), avatar.voice ?? STANDARD_VOICE);
+  $("[data-from-next]").textContent = "";
+  stage.show(known(name));
 }
 
-/** Go on with another avatar, voice, persona or language; what was said stays. */
+/** Go on with another avatar, voice, persona or language, faster or higher; what was said stays. */
 async function change(name) {
-  const chosen = { [name]: choose[name].value };
+  const chosen = { [name]: name in prosody ? Number(prosody[name].value) : choose[name].value };
   if (!chatId) return startChat();
   if (live?.isReady) return live.use(chosen);
   try {
@@ -316,11 +359,31 @@ async function change(name) {
   }
 }
 
-const setEnabled = (isOn) => {
+const languageName = (tag) => new Intl.DisplayNames(document.documentElement.lang, { type: "language" }).of(tag);
+const primary = (tag) => tag.split("-")[0];
+
+/** Whether the recogniser knows a language; one that tells of none may know all. */
+const isHeard = (tag) => !ears?.languages.length || ears.languages.some((one) => primary(one) === primary(tag));
+
+/** Why who speaks would not be understood, in words; empty if nothing is known against it. */
+function hearingProblem() {
+  const language = choose.language.value;
+  if (!language || isHeard(language)) return microphoneProblem();
+  return microphoneProblem() || t("chat.not_heard", { engine: ears.name, known: heardLanguages(), language: languageName(language) });
+}
+
+const heardLanguages = () => ears.languages.map(languageName).join(", ");
+
+/** What else is good to know before speaking: who reads this page in a language may well speak it. */
+const hearingHint = () => (choose.language.value || isHeard(document.documentElement.lang) ? "" : t("chat.hears_only", { known: heardLanguages() }));
+
+function setEnabled(isOn) {
+  const problem = hearingProblem();
   text.disabled = sendButton.disabled = !isOn;
-  talkButton.disabled = !isOn || Boolean(microphoneProblem());
-  handsFreeButton.disabled = talkButton.disabled;
-};
+  talkButton.disabled = !isOn || Boolean(problem || live);
+  handsFreeButton.disabled = !isOn || Boolean(problem && !live); // a talk that goes on can be ended
+  $("[data-microphone-help]").textContent = problem || hearingHint();
+}
 
 /** Leave this chat for one that `fetched` brings: a new one, or an old one to go on with. */
 async function enter(fetched) {
@@ -336,8 +399,8 @@ async function enter(fetched) {
     past.begin(chat);
     messages.replaceChildren();
     showError(null);
-    if (chat.greeting) addMessage(messages, "avatar", chat.greeting);
-    for (const message of chat.messages) addMessage(messages, message.role === "user" ? "user" : "avatar", message.text);
+    if (chat.greeting) addMessage(messages, "avatar", chat.greeting, chat.greeted_by);
+    for (const message of chat.messages) addStored(messages, message);
     setEnabled(true);
     stage.say("ready");
   } catch (error) {
@@ -346,7 +409,8 @@ async function enter(fetched) {
 }
 
 async function startChat() {
-  const wanted = { avatar: choose.avatar.value, voice: choose.voice.value, persona: choose.persona.value, language: choose.language.value };
+  const controls = Object.entries({ ...choose, ...prosody });
+  const wanted = Object.fromEntries(controls.map(([name, control]) => [name, control.value]));
   await enter(async () => (await post(path("chats"), wanted)).json());
 }
 
@@ -369,10 +433,13 @@ async function load() {
     return;
   }
   voices = await listVoices().catch(() => []);
-  const personas = (await get(path("engines"))).llm?.personas ?? [];
+  const { asr, llm } = await get(path("engines"));
+  ears = asr ?? null;
+  const personas = llm?.personas ?? [];
   fillSelect(choose.avatar, avatars.map((avatar) => [avatar.name, avatar.name]), new URLSearchParams(location.search).get("avatar") ?? avatars[0].name);
   fillSelect(choose.persona, personas.map((persona) => [persona.name, persona.title]));
-  showAvatar(choose.avatar.value);
+  showVoices(choose.avatar.value);
+  showFace(choose.avatar.value);
   await resumeOrStart();
 }
 
@@ -385,13 +452,16 @@ async function resumeOrStart() {
   else await startChat();
 }
 
-for (const name of Object.keys(choose)) choose[name].addEventListener("change", () => change(name));
+for (const [name, control] of Object.entries({ ...choose, ...prosody })) control.addEventListener("change", () => change(name));
+for (const slider of Object.values(prosody)) tell(slider, $(`output[for=${slider.id}]`));
+for (const drawer of $$(".drawer")) drawer.addEventListener("click", ({ target }) => target === drawer && drawer.close()); // beside it
 timing.addEventListener("change", () => {
   messages.classList.toggle("with-timing", timing.checked);
   messages.scrollTop = messages.scrollHeight;
 });
 $("[data-restart]").addEventListener("click", startChat);
-$("[data-microphone-help]").textContent = microphoneProblem();
+$("[data-open-history]").addEventListener("click", () => past.open());
+$("[data-open-settings]").addEventListener("click", () => $("[data-settings]").showModal());
 addEventListener("pagehide", leaveChat);
 addEventListener("pageshow", (event) => event.persisted && resumeOrStart());
 

@@ -27,13 +27,17 @@ function store(ids) {
 
 const when = (at) => new Date(at * 1000).toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
 
-/** A list in a `details` element. `onOpen` gets the id to go on with; `onDeleted` every id that is gone. */
+/** A list in a dialog. `onOpen` gets the id to go on with; `onDeleted` every id that is gone. */
 export class History {
   constructor(root, { onOpen, onDeleted }) {
     Object.assign(this, { root, onOpen, onDeleted, list: $("[data-history-list]", root), help: $("[data-history-help]", root) });
     this.deleteAll = $("[data-history-delete-all]", root);
     this.deleteAll.addEventListener("click", () => this.#deleteAll());
-    root.addEventListener("toggle", () => root.open && this.#show());
+  }
+
+  open() {
+    this.root.showModal();
+    return this.#show();
   }
 
   /** The conversation of this tab before it was loaded anew, if there is one. */
@@ -43,7 +47,7 @@ export class History {
   begin(chat) {
     this.chat = chat;
     sessionStorage.setItem(CURRENT, chat.id);
-    this.root.open = false;
+    this.root.close();
     if (chat.messages.length) this.add();
   }
 
@@ -81,7 +85,7 @@ export class History {
   #row(chat) {
     const first = chat.messages.find((message) => message.role === "user")?.text ?? chat.greeting;
     const isCurrent = chat.id === this.chat?.id;
-    const about = `${chat.avatar} · ${when(lastWord(chat))}${isCurrent ? ` · ${t("history.current")}` : ""}`;
+    const about = `${names(chat)} · ${when(lastWord(chat))}${isCurrent ? ` · ${t("history.current")}` : ""}`;
     const open = el("button", { type: "button", class: "history-open", title: t("history.open"), "aria-current": isCurrent ? "true" : null, onclick: () => this.onOpen(chat.id) },
       el("span", { class: "history-words", textContent: first }), el("span", { class: "help", textContent: about }));
     const exports = FORMATS.map((format) => {
@@ -94,7 +98,7 @@ export class History {
   }
 
   async #delete(chat) {
-    if (!(await confirmed(t("history.confirm_delete", { name: chat.avatar })))) return;
+    if (!(await confirmed(t("history.confirm_delete", { name: names(chat) })))) return;
     await this.#forget(chat.id);
     await this.#show();
   }
@@ -118,4 +122,6 @@ export class History {
   }
 }
 
+/** Who gave its answers; who would give one, if nobody did. */
+const names = ({ avatar, messages }) => [...new Set(messages.map((message) => message.avatar).filter(Boolean))].join(", ") || avatar;
 const lastWord = (chat) => chat.messages.at(-1)?.at ?? chat.created_at;

@@ -12,6 +12,7 @@ const RETRY_MS = [500, 1000, 2000, 4000, 8000]; // and 8000 again and again
 const PATIENCE_MS = 180_000; // longer than a gateway takes to start again
 const FADE_MS = 200; // as in the style sheet
 const REST_EVERY_MS = 1000;
+const SILENCE_DB = -60; // where the level of the microphone begins
 
 /** The microphone as pieces of PCM at 16 kHz, until it is closed. */
 class LiveMicrophone {
@@ -47,7 +48,8 @@ class LiveMicrophone {
 
 /** `idle` is the loop shown between replies, and while the user speaks into one. `ui` hears of every event by its name, and
     of `shown` (seconds since the user ended, and those of them that the reply was held back until enough of it had come), `underrun`
-    (it stands still because the rest is late), `heard` (to its end), `rested`, `blocked`, `connecting` and `closed`. */
+    (it stands still because the rest is late), `heard` (to its end), `level` (of the microphone, 0 to 1), `rested`, `blocked`, `connecting`
+    and `closed`. */
 export class LiveTalk {
   constructor(chatId, video, idle, ui) {
     Object.assign(this, { chatId, video, idle, ui });
@@ -82,7 +84,7 @@ export class LiveTalk {
     else this.unsent.push(text);
   }
 
-  /** Go on with another `avatar`, `voice`, `persona` or `language`. */
+  /** Go on with another `avatar`, `voice`, `persona` or `language`, at another `rate` or `pitch_semitones`. */
   use(chosen) {
     this.#send({ type: "use", ...chosen });
   }
@@ -140,6 +142,7 @@ export class LiveTalk {
   }
 
   #hear(pcm) {
+    this.ui.level(level(new Int16Array(pcm)));
     if (!this.isReady || this.socket.readyState !== WebSocket.OPEN) return;
     this.microphoneBegan = this.pieces ? this.microphoneBegan : performance.now() - (1000 * pcm.byteLength) / 2 / RATE;
     const message = new Uint8Array(HEADER_UP + pcm.byteLength);
@@ -246,4 +249,10 @@ export class LiveTalk {
     this.#rest();
     this.ui.rested();
   }
+}
+
+/** How loud some sound is, from 0, which is hardly heard, to 1. */
+function level(samples) {
+  const power = samples.reduce((sum, sample) => sum + (sample / 32768) ** 2, 0) / samples.length;
+  return Math.max(0, 1 - (10 * Math.log10(power || 1e-12)) / SILENCE_DB);
 }

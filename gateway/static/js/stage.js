@@ -13,6 +13,9 @@ export class Stage {
     this.idle = $("[data-idle]", root);
     this.loop = new IdleLoop(this.idle);
     this.video = $("[data-reply]", root);
+    this.backdrop = $("[data-backdrop]", root);
+    this.backdrop.onload = () => this.#fit(this.backdrop.naturalWidth / this.backdrop.naturalHeight);
+    this.idle.onloadedmetadata = () => this.#fit(this.idle.videoWidth / this.idle.videoHeight);
     this.caption = new Caption($("[data-caption]", root), this.video);
     this.avatar = null;
     this.isCovered = false; // the loop, by the reply
@@ -23,9 +26,14 @@ export class Stage {
   show(avatar) {
     if (avatar.name === this.avatar) return;
     this.avatar = avatar.name;
-    this.idle.poster = avatarFile(avatar.name, "thumbnail");
+    this.idle.poster = this.backdrop.src = avatarFile(avatar.name, "thumbnail");
     this.idle.src = avatar.files.includes("idle") ? avatarFile(avatar.name, "idle") : "";
     this.#play();
+  }
+
+  /** Take the picture's shape, so that nothing is left beside it where there is room. */
+  #fit(aspect) {
+    if (aspect) this.root.style.setProperty("--aspect", aspect);
   }
 
   say(state) {
