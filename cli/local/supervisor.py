@@ -32,7 +32,7 @@ class State(StrEnum):
 
 @dataclass
 class Watched:
-    """A program under our eyes. Times are seconds of the monotonic clock."""
+    """A program under our eyes. Times are seconds of the monotonic clock; one that has served is never given up."""
 
     program: Program
     state: State = State.STARTING
@@ -41,6 +41,7 @@ class Watched:
     check_at: float = 0.0
     start_at: float = 0.0
     quick_deaths: int = 0
+    has_served: bool = False
     running: RunningProgram | None = field(default=None, repr=False)
 
     @property
@@ -124,7 +125,7 @@ class Supervisor:
     def _check(self, one: Watched) -> None:
         answer = one.program.state()
         if answer == "serving":
-            one.state, one.note = State.READY, ""
+            one.state, one.note, one.has_served = State.READY, "", True
         elif answer == "loading":
             one.state = State.LOADING
         elif not one.program.is_here:
@@ -138,10 +139,10 @@ class Supervisor:
         one.running = None
         one.quick_deaths = one.quick_deaths + 1 if now - one.started_at < QUICK_S else 1
         log = self._logs[one.program.name].path
-        if one.quick_deaths >= MAX_QUICK_DEATHS:
+        if one.quick_deaths >= MAX_QUICK_DEATHS and not one.has_served:
             one.state, one.note = State.GIVEN_UP, words or f"see {log}"
             self._tell(f"{one.program.name} {how}, again and again; given up. {words} (log: {log})")
             return
-        pause = min(2.0 ** (one.quick_deaths - 1), LONGEST_PAUSE_S)
+        pause = min(2.0 ** min(one.quick_deaths - 1, 10), LONGEST_PAUSE_S)
         one.state, one.note, one.start_at = State.PAUSING, how, now + pause
         self._tell(f"{one.program.name} {how}; starting it again in {pause:.0f} s. {words}".rstrip())

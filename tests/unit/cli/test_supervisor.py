@@ -91,6 +91,15 @@ def test_one_that_keeps_dying_is_given_up_with_its_last_words(supervise, told) -
     assert supervisor.watched[0].pid is None
 
 
+def test_one_that_has_served_is_never_given_up(supervise, told) -> None:
+    supervisor = supervise(PAGE)
+    for _ in range(supervision.MAX_QUICK_DEATHS + 1):
+        _step_until(supervisor, State.READY)
+        psutil.Process(supervisor.watched[0].pid).kill()
+        _step_until(supervisor, State.PAUSING)
+    assert len(told) == supervision.MAX_QUICK_DEATHS + 1
+
+
 def test_a_long_life_forgives_earlier_deaths(supervise, monkeypatch) -> None:
     monkeypatch.setattr(supervision, "QUICK_S", 0.0)
     supervisor = supervise("raise SystemExit(1)")
