@@ -229,7 +229,7 @@ class Conversation:
         Raises:
             CallError: nothing could be recognised in it, or the recogniser refuses it.
         """
-        return speech.transcribe(self._services, audio, self.language)["text"]
+        return speech.hear(self._services, audio, self.language)["text"]
 
     def reply(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -43,6 +44,13 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
     """A file's bytes in pieces that fit a message."""
     while data := file.read(CHUNK_BYTES):
         yield data
+
+
+def size_of(file: BinaryIO) -> int:
+    """How many bytes a seekable file has; it is left at its beginning."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def upload(config: Any, request: Callable[..., Any], file: BinaryIO) -> Iterator[Any]:

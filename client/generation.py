@@ -7,7 +7,6 @@ import itertools
 import logging
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,13 +20,13 @@ from client import background, jobs, speech, subtitles
 from client.errors import CallError, translate
 from client.files import chunks
 from client.jobs import Job
+from client.patience import BACKGROUND_PAUSES_S, RESTART_PAUSES_S, through_restarts
 from client.services import Services
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 30
 SUPPLY_TIMEOUT_S = 3600
-PAUSES_S = (1.0, 4.0, 15.0, 30.0)  # between attempts to reach a service that is away
 WAITS_FOR_SPEECH, NOT_WAITING = "input", "NOT_WAITING"
 Say = Callable[[], speech.Speech]
 TITLE_CHARACTERS = 80
@@ -95,13 +94,12 @@ def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, with_s
     """Bring the job its speech: now if it is all there, in the background if another service has to work first."""
     work: Callable[[], None]
     if audio is None:
-        spoken = say()
-        spoken.sample_rate  # noqa: B018 - waits until the speech begins, so that what is refused is refused now
+        spoken = through_restarts(lambda: _begun(say()), RESTART_PAUSES_S)
         work = partial(_speak, services, job.id, spoken, say, with_subtitles)
     elif with_subtitles:
         work = partial(_subtitle, services, job.id, _copy(audio), language)
     else:
-        return _persist(lambda: _supply(services, _file_requests(job.id, audio)))
+        return through_restarts(lambda: _supply(services, _file_requests(job.id, audio)), BACKGROUND_PAUSES_S)
     background.start(_bring, services, job.id, work)
     return job
 
@@ -110,6 +108,12 @@ def _beginning(text: str) -> str:
     """The first words of a text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= TITLE_CHARACTERS else f"{line[: TITLE_CHARACTERS - 1].rstrip()}…"
+
+
+def _begun(spoken: speech.Speech) -> speech.Speech:
+    """Wait until the speech begins, so that what is refused is refused now."""
+    spoken.sample_rate  # noqa: B018
+    return spoken
 
 
 def _check(audio: BinaryIO | None, text: str, subtitles: str) -> None:
@@ -129,21 +133,26 @@ def _create(services: Services, request: render_pb2.CreateGenerationRequest) -> 
 
 
 def _supply(services: Services, requests: Iterator[render_pb2.SupplyGenerationRequest]) -> Job:
-    with translate():
-        return jobs.from_generation(services.render.SupplyGeneration(requests, timeout=SUPPLY_TIMEOUT_S).generation)
+    """Supply all of it: where `requests` break off, the job goes on waiting.
 
+    Raises:
+        CallError: what `requests` raised, or what the renderer answered.
+    """
+    broken: list[CallError] = []
 
-def _persist(attempt: Callable[[], Job]) -> Job:
-    """Try again while the service is away: it may only be restarting, and its job waits."""
-    pauses = iter(PAUSES_S)
-    while True:
+    def until_the_end() -> Iterator[render_pb2.SupplyGenerationRequest]:
         try:
-            return attempt()
+            yield from requests
+            yield render_pb2.SupplyGenerationRequest(end=render_pb2.SupplyEnd())
         except CallError as error:
-            pause_s = next(pauses, None)
-            if error.code is not grpc.StatusCode.UNAVAILABLE or pause_s is None:
-                raise
-        time.sleep(pause_s)
+            broken.append(error)
+
+    try:
+        with translate():
+            supplied = services.render.SupplyGeneration(until_the_end(), timeout=SUPPLY_TIMEOUT_S)
+    except CallError as error:
+        raise (broken or [error])[0] from None
+    return jobs.from_generation(supplied.generation)
 
 
 def _withdraw(services: Services, job_id: str) -> None:
@@ -172,16 +181,12 @@ def _speech_requests(
 ) -> Iterator[render_pb2.SupplyGenerationRequest]:
     yield _config(job_id, spoken.sample_rate)
     sample_count = 0
-    try:
-        for event in spoken.events():
-            if isinstance(event, bytes):
-                sample_count += len(event) // 2
-                yield render_pb2.SupplyGenerationRequest(data=event)
-            elif not isinstance(event, speech.SpokenSentence):
-                yield render_pb2.SupplyGenerationRequest(closures=event)
-    except CallError as error:
-        yield _failure(error)
-        return
+    for event in spoken.events():
+        if isinstance(event, bytes):
+            sample_count += len(event) // 2
+            yield render_pb2.SupplyGenerationRequest(data=event)
+        elif not isinstance(event, speech.SpokenSentence):
+            yield render_pb2.SupplyGenerationRequest(closures=event)
     if with_subtitles:
         webvtt = subtitles.from_sentences(spoken.sentences, sample_count / spoken.sample_rate)
         yield render_pb2.SupplyGenerationRequest(subtitles=webvtt)
@@ -199,13 +204,13 @@ def _speak(services: Services, job_id: str, spoken: speech.Speech, say: Say, wit
         with contextlib.closing(next(takes)) as take:
             return _supply(services, _speech_requests(job_id, take, with_subtitles))
 
-    _persist(attempt)
+    through_restarts(attempt, BACKGROUND_PAUSES_S)
 
 
 def _subtitle(services: Services, job_id: str, audio: BinaryIO, language: str) -> None:
     with audio:
-        heard = speech.transcribe(services, audio, language)
-        _persist(lambda: _supply(services, _file_requests(job_id, audio, heard["webvtt"])))
+        heard = speech.hear(services, audio, language, BACKGROUND_PAUSES_S)
+        through_restarts(lambda: _supply(services, _file_requests(job_id, audio, heard["webvtt"])), BACKGROUND_PAUSES_S)
 
 
 def _bring(services: Services, job_id: str, work: Callable[[], None]) -> None:
@@ -218,7 +223,7 @@ def _bring(services: Services, job_id: str, work: Callable[[], None]) -> None:
             return
         told = [_config(job_id), _failure(error)]
         with contextlib.suppress(CallError):  # then the job ends when its time to wait is over
-            _persist(lambda: _supply(services, iter(told)))
+            through_restarts(lambda: _supply(services, iter(told)), BACKGROUND_PAUSES_S)
 
 
 def _copy(file: BinaryIO) -> Any:

@@ -14,7 +14,8 @@ from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
 from client.errors import CallError, translate
-from client.files import AVATAR_FILE_NAMES, upload
+from client.files import AVATAR_FILE_NAMES, size_of, upload
+from client.patience import RESTART_PAUSES_S, through_restarts
 from client.services import NAMES, Services
 
 TIMEOUT_S = 10
@@ -100,12 +101,18 @@ def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
 
 
 def create_voice(services: Services, audio: BinaryIO, name: str, transcript: str, consent_by: str) -> dict[str, Any]:
-    """Register a voice from a recording in any container."""
+    """Register a voice from a recording in any container, read from its beginning."""
     consent = media_pb2.Consent(given_by=consent_by)
     config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent)
-    with translate():
-        requests = upload(config, tts_pb2.CreateVoiceRequest, audio)
-        return _voice(services.tts.CreateVoice(requests, timeout=UPLOAD_TIMEOUT_S).voice)
+
+    def attempt() -> dict[str, Any]:
+        config.size_bytes = size_of(audio)
+        with translate():
+            requests = upload(config, tts_pb2.CreateVoiceRequest, audio)
+            return _voice(services.tts.CreateVoice(requests, timeout=UPLOAD_TIMEOUT_S).voice)
+
+    get_info(services, "tts")  # if nobody is there to begin with, that is told at once
+    return through_restarts(attempt, RESTART_PAUSES_S)
 
 
 def delete_voice(services: Services, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for a stream only so long."""
+"""Waiting for a stream only so long, and for a service that is away."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+import grpc
+
+from client.errors import CallError
+
 T = TypeVar("T")
 
 LOOK_S = 0.1
+RESTART_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Pauses for who waits for the answer: a killed service is back in seconds, on a busy machine in half a minute."""
+BACKGROUND_PAUSES_S = (*RESTART_PAUSES_S, 30.0, 60.0)
+"""Pauses for work that nobody waits for by the second: a large model may be loading."""
 
 
 class TookTooLong(Exception):  # noqa: N818 - it says what happened
@@ -51,3 +59,19 @@ def in_time(items: Iterable[T], end: Callable[[], object], *, first_s: float, ne
         raise
     finally:
         is_over.set()
+
+
+def through_restarts(attempt: Callable[[], T], pauses_s: Iterable[float]) -> T:
+    """What an attempt returns; while the service is away, it is made again after each pause.
+
+    Raises:
+        CallError: the attempt was refused, or the service stayed away.
+    """
+    for pause_s in pauses_s:
+        try:
+            return attempt()
+        except CallError as error:
+            if error.code is not grpc.StatusCode.UNAVAILABLE:
+                raise
+        time.sleep(pause_s)
+    return attempt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ from visavis.tts.v1 import tts_pb2
 
 from client.errors import translate
 from client.files import upload
+from client.patience import RESTART_PAUSES_S, through_restarts
 from client.services import Services
 
 SAY_TIMEOUT_S = 1800
@@ -165,6 +166,22 @@ def transcribe(services: Services, audio: BinaryIO, language: str = "") -> dict[
         "language": reply.language,
         "duration_s": reply.duration.ToTimedelta().total_seconds(),
     }
+
+
+def hear(
+    services: Services, audio: BinaryIO, language: str = "", pauses_s: Sequence[float] = RESTART_PAUSES_S
+) -> dict[str, Any]:
+    """Recognise a recording from its beginning, through restarts of the recogniser: else who spoke had to speak again.
+
+    Args:
+        pauses_s: between the attempts while it is away.
+    """
+
+    def attempt() -> dict[str, Any]:
+        audio.seek(0)
+        return transcribe(services, audio, language)
+
+    return through_restarts(attempt, pauses_s)
 
 
 def _utterance(utterance: asr_pb2.Utterance) -> dict[str, Any]:

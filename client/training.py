@@ -16,8 +16,9 @@ from visavis.tts.v1 import tts_pb2
 
 from client import background, jobs, library, speech
 from client.errors import CallError, translate
-from client.files import upload, voice_file
+from client.files import size_of, upload, voice_file
 from client.jobs import Job
+from client.patience import BACKGROUND_PAUSES_S, RESTART_PAUSES_S, through_restarts
 from client.services import Services
 
 logger = logging.getLogger(__name__)
@@ -134,9 +135,14 @@ def _came_to_nothing(services: Services, name: str) -> bool:
 
 def _upload(services: Services, video: BinaryIO, file_name: str) -> train_pb2.Recording:
     config = train_pb2.RecordingConfig(file_name=file_name)
-    with translate():
-        requests = upload(config, train_pb2.UploadRecordingRequest, video)
-        return services.train.UploadRecording(requests, timeout=UPLOAD_TIMEOUT_S).recording
+
+    def attempt() -> train_pb2.Recording:
+        config.size_bytes = size_of(video)
+        with translate():
+            requests = upload(config, train_pb2.UploadRecordingRequest, video)
+            return services.train.UploadRecording(requests, timeout=UPLOAD_TIMEOUT_S).recording
+
+    return through_restarts(attempt, RESTART_PAUSES_S)
 
 
 def _register_voice(services: Services, video: BinaryIO, name: str, consent_by: str) -> tuple[str, bool]:
@@ -153,14 +159,12 @@ def _register_voice(services: Services, video: BinaryIO, name: str, consent_by: 
 
 def _create_voice(services: Services, video: BinaryIO, name: str, consent_by: str) -> str:
     """Register the voice, in place of one that a training which came to nothing left."""
-    video.seek(0)
     try:
         return library.create_voice(services, video, name, "", consent_by)["name"]
     except CallError as error:
         if error.reason != "VOICE_EXISTS" or not _came_to_nothing(services, name):
             raise
     library.delete_voice(services, name)
-    video.seek(0)
     return library.create_voice(services, video, name, "", consent_by)["name"]
 
 
@@ -194,17 +198,20 @@ def _typed_value(name: str, text: Any, kind: int | None) -> info_pb2.ParameterVa
 def _subtitle(services: Services, job_id: str, voice: str, language: str) -> None:
     """Recognise the recording, whose whole sound the voice keeps, and note the text with voice and avatar."""
     try:
-        recording = _Blocks(voice_file(services, voice).blocks)
-        heard = speech.transcribe(services, recording, language)
-        with translate():
-            services.train.SetTranscript(
-                train_pb2.SetTranscriptRequest(id=job_id, webvtt=heard["webvtt"]), timeout=TIMEOUT_S
-            )
-            services.tts.SetVoiceTranscript(
-                tts_pb2.SetVoiceTranscriptRequest(name=voice, transcript=heard["text"]), timeout=TIMEOUT_S
-            )
+        through_restarts(lambda: _transcribe(services, job_id, voice, language), BACKGROUND_PAUSES_S)
     except CallError as error:
         logger.warning("no subtitles", extra={"fields": {"job": job_id, "reason": error.reason}})
+
+
+def _transcribe(services: Services, job_id: str, voice: str, language: str) -> None:
+    heard = speech.transcribe(services, _Blocks(voice_file(services, voice).blocks), language)
+    with translate():
+        services.train.SetTranscript(
+            train_pb2.SetTranscriptRequest(id=job_id, webvtt=heard["webvtt"]), timeout=TIMEOUT_S
+        )
+        services.tts.SetVoiceTranscript(
+            tts_pb2.SetVoiceTranscriptRequest(name=voice, transcript=heard["text"]), timeout=TIMEOUT_S
+        )
 
 
 class _Blocks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 
 import grpc
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
@@ -25,9 +26,11 @@ from services.common.files import UPLOADS, receive_file, upload_folder
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.streams import in_thread
+from services.common.tidying import tidy
 from services.common.times import duration
 
 RATES_HERTZ = range(8000, 48_001)
+EXPIRE_EVERY_S = 600.0
 HANGOVERS_MS = range(100, 5001)
 CONVERSIONS = 2  # recordings that are decoded at the same moment
 
@@ -41,15 +44,22 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         self._settings = settings
         self._engine: AsrEngine = import_engine(engines, settings.engine)(settings)
         self._converter = Converter(CONVERSIONS)
+        self._tidying: asyncio.Task | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
         asr_pb2_grpc.add_AsrServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        forget_leftovers(self._settings.work_folder, UPLOADS)
         self._engine.load()
 
+    async def start(self) -> None:
+        """Begin forgetting what killed processes left."""
+        forget = partial(forget_leftovers, self._settings.work_folder, UPLOADS)
+        self._tidying = asyncio.create_task(tidy(forget, EXPIRE_EVERY_S))
+
     async def close(self) -> None:
+        if self._tidying:
+            self._tidying.cancel()
         self._engine.close()
 
     async def GetInfo(self, request: asr_pb2.GetInfoRequest, context: object) -> asr_pb2.GetInfoResponse:

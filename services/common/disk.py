@@ -22,11 +22,12 @@ def require_space(folder: Path, needed_bytes: int) -> None:
         raise full(needed, free)
 
 
-def forget_leftovers(folder: Path, pattern: str, older_than_s: float = 24 * 3600) -> None:
-    """Delete the folders that a killed process left behind while something was arriving in them."""
-    for path in folder.glob(pattern):
-        if time.time() - path.stat().st_mtime > older_than_s:
-            shutil.rmtree(path, ignore_errors=True)
+def forget_leftovers(folder: Path, pattern: str, older_than_s: float = 24 * 3600) -> int:
+    """Delete the folders that a killed process left behind while something arrived or was made in them; how many."""
+    left = [path for path in folder.glob(pattern) if time.time() - path.stat().st_mtime > older_than_s]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)
 
 
 def full(needed_bytes: int, free_bytes: int) -> StorageFull:

@@ -37,11 +37,16 @@ def upload_folder(work_folder: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-async def receive_file(messages: AsyncIterator[Any], target: IO[bytes], max_bytes: int, field: str) -> int:
+async def receive_file(
+    messages: AsyncIterator[Any], target: IO[bytes], max_bytes: int, field: str, size_bytes: int = 0
+) -> int:
     """Write the `data` of an upload into `target`; returns its size in bytes.
 
+    Args:
+        size_bytes: how much will come, if the caller told: an upload whose caller dies just ends.
+
     Raises:
-        InvalidInput: nothing came, or more than `max_bytes`.
+        InvalidInput: nothing came, not all of it, or more than `max_bytes`.
     """
     size = 0
     async for message in messages:
@@ -51,6 +56,9 @@ async def receive_file(messages: AsyncIterator[Any], target: IO[bytes], max_byte
         target.write(message.data)
     if not size:
         raise InvalidInput("This file is empty. Choose another.", reason="FILE_EMPTY", field=field)
+    if size_bytes and size != size_bytes:
+        message = "Only a part of this file has come. Send it again."
+        raise InvalidInput(message, reason="FILE_INCOMPLETE", field=field)
     target.flush()
     return size
 

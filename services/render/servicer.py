@@ -45,8 +45,13 @@ from services.render.turns import Playback, Turns
 LIST_LIMIT = 100
 TOUCH_EVERY_S = 1.0
 EXPIRE_EVERY_S = 600.0
+LEFTOVERS = ("speech-*", "idle-*")
 RATES = range(8000, 48_001)
 CHECK_RATE = 16_000  # at which speech is heard before its job begins
+
+
+class _BrokenOff(Exception):
+    """A stream of speech has ended, but its speech has not."""
 
 
 class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
@@ -78,8 +83,6 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     def load(self) -> None:
         """Load the default engine and bring the demo avatar; avatars are loaded when they are first asked for."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
-        for leftovers in ("speech-*", "idle-*"):
-            forget_leftovers(self._settings.work_folder, leftovers)
         starter.install(self._storage, self._settings.starter_avatars)
         self._cast.engine(self._settings.engine)
 
@@ -87,7 +90,11 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         """Begin taking jobs, and draw the idle loops that are missing."""
         self._runner.start()
         self._idle.prepare()
-        self._tidying = asyncio.create_task(tidy(self._generations.expire, EXPIRE_EVERY_S))
+        self._tidying = asyncio.create_task(tidy(self._expire, EXPIRE_EVERY_S))
+
+    def _expire(self) -> int:
+        left = sum(forget_leftovers(self._settings.work_folder, pattern) for pattern in LEFTOVERS)
+        return left + self._generations.expire()
 
     async def close(self) -> None:
         """Put running jobs back and release the avatars."""
@@ -207,6 +214,9 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         job = await asyncio.to_thread(self._generations.waiting, config.id)
         try:
             job = await self._supply(messages, job, config.sample_rate_hertz)
+        except _BrokenOff:
+            message = "The speech broke off before its end. Bring it again, from its beginning."
+            raise InvalidInput(message, reason="SPEECH_BROKEN_OFF", field="end") from None
         except (ServiceError, OSError) as error:  # what keeps the speech from coming also ends the waiting for it
             await asyncio.to_thread(self._generations.fail, job, error_dict(to_service_error(error)))
             raise
@@ -230,10 +240,16 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     async def _receive(
         self, messages: AsyncIterator[Any], file: IO[bytes], rate: int, job: Job
     ) -> tuple[Extras, dict[str, Any] | None]:
-        """Write the speech that comes; returns what comes with it, and the error if the caller cannot bring it."""
+        """Write the speech that comes; returns what comes with it, and the error if the caller cannot bring it.
+
+        Raises:
+            _BrokenOff: not all of it came.
+        """
         extras, told, size, touched = Extras(), ToldClosures(rate), 0, time.monotonic()
         async for message in messages:
             kind = message.WhichOneof("request")
+            if kind == "end":
+                return extras, None
             if kind == "error":
                 return extras, error_from(message.error)
             if kind == "subtitles":
@@ -251,7 +267,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
             if time.monotonic() - touched > TOUCH_EVERY_S:
                 touched = time.monotonic()
                 await asyncio.to_thread(self._generations.touch, job)
-        return extras, None
+        raise _BrokenOff
 
     async def GetGeneration(
         self, request: render_pb2.GetGenerationRequest, context: object

@@ -34,6 +34,7 @@ from services.train.trainings import KIND, Trainings
 
 LIST_LIMIT = 100
 EXPIRE_EVERY_S = 3600.0
+LEFTOVERS = ("upload-*", "evaluation-*")
 VIDEOS = ("true_video", "generated_video")
 
 
@@ -62,13 +63,15 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         """Make sure that there is a place to work in, and that the default engine exists."""
         import_engine(engines, self._settings.engine)
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ("upload-*", "evaluation-*"):
-            forget_leftovers(self._settings.work_folder, pattern)
 
     async def start(self) -> None:
         """Begin taking jobs and forgetting what is kept too long."""
         self._runner.start()
-        self._expiring = asyncio.create_task(tidy(self._trainings.expire, EXPIRE_EVERY_S))
+        self._expiring = asyncio.create_task(tidy(self._expire, EXPIRE_EVERY_S))
+
+    def _expire(self) -> int:
+        left = sum(forget_leftovers(self._settings.work_folder, pattern) for pattern in LEFTOVERS)
+        return left + self._trainings.expire()
 
     async def close(self) -> None:
         """Put running jobs back; they go on from their checkpoint."""
@@ -91,11 +94,12 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     async def UploadRecording(
         self, request_iterator: AsyncIterator[train_pb2.UploadRecordingRequest], context: object
     ) -> train_pb2.UploadRecordingResponse:
-        _, messages = await open_stream(request_iterator)
+        config, messages = await open_stream(request_iterator)
         with self._folder("upload-") as folder:
             path = Path(folder) / "recording"
             with path.open("wb") as file:
-                await receive_file(self._with_room(messages), file, self._settings.max_upload_bytes, "video")
+                limit = self._settings.max_upload_bytes
+                await receive_file(self._with_room(messages), file, limit, "video", config.size_bytes)
             facts = await self._call("services.train.ingest", {"path": str(path)}, folder)
             recording_id = await asyncio.to_thread(self._recordings.add, path, facts)
         return train_pb2.UploadRecordingResponse(recording=_recording(recording_id, facts))

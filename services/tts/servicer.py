@@ -18,13 +18,13 @@ from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 from services.common.audio import SILENCE_PEAK, silent, to_pcm
 from services.common.conversion import Converter
 from services.common.describe import service_info
-from services.common.disk import forget_leftovers
 from services.common.engine import import_engine
 from services.common.errors import InvalidInput
-from services.common.files import UPLOADS, receive_file, send_file, upload_folder
+from services.common.files import receive_file, send_file, upload_folder
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
+from services.common.tidying import tidy
 from services.common.times import duration, timestamp
 from services.tts import engines
 from services.tts.engine import Prosody, Speech, TtsEngine
@@ -34,6 +34,7 @@ from services.tts.voices import REFERENCE, REFERENCE_RATE, Voice, Voices
 
 T = TypeVar("T")
 PIECE_BYTES = 32 * 1024
+EXPIRE_EVERY_S = 600.0
 
 
 class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
@@ -46,7 +47,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         self._engine: TtsEngine = import_engine(engines, settings.engine)(settings)
         storage = Storage(settings.storage_url, settings.work_folder / "cache")
         self._storage = storage
-        self._voices = Voices(storage, self._engine)
+        self._voices = Voices(storage, self._engine, settings.work_folder)
+        self._tidying: asyncio.Task | None = None
         self._converter = Converter()
         # One voice is learnt at a time, beside the threads that all other calls share.
         self._learning = ThreadPoolExecutor(1, "voices")
@@ -55,10 +57,15 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        forget_leftovers(self._settings.work_folder, UPLOADS)
         self._engine.load()
 
+    async def start(self) -> None:
+        """Begin forgetting what killed processes left."""
+        self._tidying = asyncio.create_task(tidy(self._voices.expire, EXPIRE_EVERY_S))
+
     async def close(self) -> None:
+        if self._tidying:
+            self._tidying.cancel()
         self._learning.shutdown(wait=False, cancel_futures=True)
         self._engine.close()
 
@@ -121,7 +128,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         with upload_folder(self._settings.work_folder) as folder:
             recording = folder / "recording"
             with recording.open("wb") as file:
-                await receive_file(messages, file, self._settings.max_reference_bytes, "audio")
+                await receive_file(messages, file, self._settings.max_reference_bytes, "audio", config.size_bytes)
             voice = await self._registered(config, recording)
         return tts_pb2.CreateVoiceResponse(voice=_message(voice))
 

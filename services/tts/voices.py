@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from itertools import dropwhile, islice
@@ -18,7 +17,9 @@ import numpy as np
 
 from services.common import audio
 from services.common.conversion import read_wav
+from services.common.disk import forget_leftovers
 from services.common.errors import AlreadyExists, InvalidInput, NotFound
+from services.common.files import UPLOADS, upload_folder
 from services.common.names import checked_name
 from services.common.storage import Storage
 from services.tts.engine import TtsEngine
@@ -30,6 +31,7 @@ LONGEST_LEARNT_S = 300  # from where something can be heard; engines need no mor
 _SILENCE_DB = 40  # quieter than the loudest moment by so much counts as silence at the ends
 _MANIFEST = "voice.json"
 _MARKER = "analysed.json"
+_HALF_FOR_S = 3600.0  # longer than the making of any takes
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class Voice:
 class Voices:
     """Registers, lists, analyses and forgets voices."""
 
-    def __init__(self, storage: Storage, engine: TtsEngine) -> None:
-        self._storage, self._engine = storage, engine
+    def __init__(self, storage: Storage, engine: TtsEngine, work_folder: Path) -> None:
+        self._storage, self._engine, self._work_folder = storage, engine, work_folder
+        self._half_since: dict[str, float] = {}
 
     def get(self, name: str) -> Voice:
         """Raises:
@@ -134,9 +137,9 @@ class Voices:
         voice = self.get(name)
         if not self.analysed(name):
             reference = self._storage.local_file(self.reference(name))
-            with tempfile.TemporaryDirectory() as folder:
-                self._analyse(reference, voice.transcript, Path(folder) / "voice")
-                self._storage.put_folder(Path(folder) / "voice", self._engine_key(name), _MARKER)
+            with upload_folder(self._work_folder) as folder:
+                self._analyse(reference, voice.transcript, folder / "voice")
+                self._storage.put_folder(folder / "voice", self._engine_key(name), _MARKER)
         return self._storage.local_folder(self._engine_key(name), _MARKER)
 
     def _engine_key(self, name: str) -> str:
@@ -158,6 +161,16 @@ class Voices:
         """Forget a voice."""
         self.get(name)
         self._storage.delete_folder(self._key(name), _MANIFEST)
+
+    def expire(self) -> int:
+        """Forget what is left of voices whose making or forgetting was killed; returns of how many."""
+        now, names = time.monotonic(), self._storage.folders("voices")
+        half = [name for name in names if not self._storage.exists(f"voices/{name}/{_MANIFEST}")]
+        self._half_since = {name: self._half_since.get(name, now) for name in half}
+        left = [name for name, since in self._half_since.items() if now - since > _HALF_FOR_S]
+        for name in left:
+            self._storage.delete_folder(f"voices/{name}")
+        return len(left) + forget_leftovers(self._work_folder, UPLOADS)
 
     @staticmethod
     def _key(name: str) -> str:

@@ -454,10 +454,27 @@ async def create(stub: Stub, **options: Any) -> render_pb2.Generation:
     return (await stub.CreateGeneration(request)).generation
 
 
-def supply(job_id: str, data: bytes, *, rate: int = 0, subtitles: str = "") -> list[Supply]:
+def supply(job_id: str, data: bytes, *, rate: int = 0, subtitles: str = "", is_whole: bool = True) -> list[Supply]:
     messages = [Supply(config=render_pb2.SupplyConfig(id=job_id, sample_rate_hertz=rate))]
     messages += [Supply(data=data[at : at + 65_536]) for at in range(0, len(data), 65_536)]
-    return messages + ([Supply(subtitles=subtitles)] if subtitles else [])
+    messages += [Supply(subtitles=subtitles)] if subtitles else []
+    return messages + ([Supply(end=render_pb2.SupplyEnd())] if is_whole else [])
+
+
+def test_speech_that_breaks_off_is_waited_for_anew(call: Call) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        waiting = (await create(stub)).job.id
+        part = supply(waiting, tone(1, 16_000), rate=16_000, is_whole=False)
+        answer = await refused(stub.SupplyGeneration(part))
+        still = (await stub.GetGeneration(render_pb2.GetGenerationRequest(id=waiting))).generation.job
+        await stub.SupplyGeneration(supply(waiting, tone(0.5, 16_000), rate=16_000))
+        return answer, still, (await finished(stub, waiting))[-1]
+
+    answer, still, last = call(work)
+    assert answer == (INVALID, "SPEECH_BROKEN_OFF", "end")
+    assert (still.state, still.stage) == (job_pb2.JOB_STATE_QUEUED, "input")
+    assert last.job.state == job_pb2.JOB_STATE_SUCCEEDED
+    assert last.duration.ToTimedelta().total_seconds() == pytest.approx(0.5, abs=0.1)
 
 
 async def finished(stub: Stub, job_id: str) -> list[render_pb2.Generation]:
@@ -522,7 +539,7 @@ def test_closures_that_cannot_be_are_refused_with_the_speech(
 ) -> None:
     async def work(stub: Stub) -> tuple[Any, ...]:
         job = await create(stub)
-        messages = [*supply(job.job.id, b"", rate=rate), Supply(closures=closures)]
+        messages = [*supply(job.job.id, b"", rate=rate, is_whole=False), Supply(closures=closures)]
         return await refused(stub.SupplyGeneration(messages))
 
     assert call(work) == (INVALID, reason, "closures")
@@ -555,7 +572,7 @@ def test_a_caller_that_cannot_bring_the_speech_fails_the_job(call: Call) -> None
     async def work(stub: Stub) -> render_pb2.Generation:
         job = await create(stub)
         error = job_pb2.Error(reason="VOICE_NOT_FOUND", message="There is no such voice.", field="voice")
-        messages = [*supply(job.job.id, b""), Supply(error=error)]
+        messages = [*supply(job.job.id, b"", is_whole=False), Supply(error=error)]
         return (await stub.SupplyGeneration(messages)).generation
 
     job = call(work).job

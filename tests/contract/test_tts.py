@@ -81,8 +81,11 @@ def say(*texts: str, **config: Any) -> list[Say]:
     return [Say(config=Config(**config)), *(Say(text=text) for text in texts)]
 
 
-def register(data: bytes, *, name: str = NAME, given_by: str = "Ada L.", transcript: str = TEXT) -> list[Register]:
-    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=media_pb2.Consent(given_by=given_by))
+def register(
+    data: bytes, *, name: str = NAME, given_by: str = "Ada L.", transcript: str = TEXT, size: int = 0
+) -> list[Register]:
+    consent = media_pb2.Consent(given_by=given_by)
+    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent, size_bytes=size)
     pieces = [data[at : at + 200_000] for at in range(0, len(data), 200_000)]
     return [Register(config=config), *(Register(data=piece) for piece in pieces)]
 
@@ -264,6 +267,7 @@ def test_a_voice_is_registered_once_spoken_in_read_and_forgotten(call: Call, per
         (register(b"no sound at all" * 99), (INVALID, "UNREADABLE_MEDIA", "audio")),
         (register(SESSION), (INVALID, "UNREADABLE_MEDIA", "audio")),
         (register(wav(np.zeros(96_000, np.float32), 24_000)), (INVALID, "SILENT", "audio")),
+        (register(recording("f3")[:-9], size=len(recording("f3"))), (INVALID, "FILE_INCOMPLETE", "audio")),
         (register(bytes(1_600_000)), (INVALID, "FILE_TOO_LARGE", "audio")),
         (register(b"12", name=""), (INVALID, "NAME_EMPTY", "name")),
         (register(b"12", name="../up"), (INVALID, "NAME_FORBIDDEN", "name")),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -195,6 +197,71 @@ def test_a_service_that_dies_in_mid_reply(talk: Talk, house: Stack, provider: Pr
     assert dialogue[1] == ("user", "Tell me a story.")
     assert dialogue[2][0] == "assistant" and STORY[0].startswith(dialogue[2][1]), "what was heard is kept"
     assert not any("Sorry" in text for _, text in dialogue), "an apology is nothing that the model said"
+
+
+def told_in(response: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The server-sent events of an answer, as they come."""
+    kind = ""
+    for line in response.iter_lines():
+        name, _, value = line.partition(": ")
+        if name == "event":
+            kind = value
+        elif name == "data":
+            yield kind, json.loads(value)
+
+
+def said(house: Stack, chat: str) -> list[tuple[str, str]]:
+    """What of a chat is stored."""
+    stored = json.loads((house.data / "gateway" / "conversations" / f"{chat}.json").read_text())
+    return [(one["role"], one["text"]) for one in stored["messages"]]
+
+
+def begun_story(api: httpx.Client, provider: Provider, chat: str) -> contextlib.AbstractContextManager[httpx.Response]:
+    """The events of a reply whose dialogue, speech and pictures wait for more."""
+    provider.deltas, provider.stall_after = STORY, len(STORY)
+    return api.stream("POST", f"/chats/{chat}/messages", json={"text": "Tell me a story."})
+
+
+def is_answered_in_events(api: httpx.Client, provider: Provider, chat: str) -> bool:
+    provider.deltas, provider.stall_after = SHORT, None
+    with api.stream("POST", f"/chats/{chat}/messages", json={"text": "And now?"}) as answer:
+        kinds = [kind for kind, _ in told_in(answer)]
+    return "done" in kinds and not {"error", "apology"} & set(kinds)
+
+
+@pytest.mark.parametrize("name", ["llm", "tts", "render"])
+def test_a_service_that_dies_while_a_reply_is_streamed(
+    house: Stack, api: httpx.Client, provider: Provider, name: str
+) -> None:
+    chat, before = new_chat(api), None
+    with begun_story(api, provider, chat) as answer:
+        for kind, data in told_in(answer):
+            if kind == "media" and before is None:
+                before = kill(house, name)
+            if kind in ("apology", "error"):
+                told = kind, data.get("error", data)["message"]
+    assert told[0] == ("apology" if name == "llm" else "error")
+    assert told[1] and "rpc" not in told[1].lower()
+    kept = said(house, chat)
+    assert kept[0] == ("user", "Tell me a story.")
+    assert kept[1][0] == "assistant" and STORY[0].split()[0] in kept[1][1] and "Sorry" not in kept[1][1]
+    until_back(house, name, before)
+    house.until(lambda: is_answered_in_events(api, provider, chat), BACK_S, "the next message is answered")
+    assert said(house, chat)[:2] == kept
+    assert said(house, chat)[-1] == ("assistant", SHORT[0])
+
+
+def test_a_reader_who_goes_and_comes_back_finds_what_was_sent(
+    house: Stack, api: httpx.Client, provider: Provider
+) -> None:
+    chat, before = new_chat(api), {name: len(outcomes(house, name)) for name in CALLS}
+    with begun_story(api, provider, chat) as answer:
+        next(kind for kind, _ in told_in(answer) if kind == "media")
+    assert how_calls_ended(house, before, 1) == {name: ["CANCELLED"] for name in CALLS}
+    house.until(lambda: len(said(house, chat)) == 2, BACK_S, "what was sent is stored")
+    assert STORY[0].startswith(said(house, chat)[1][1])
+    assert is_answered_in_events(api, provider, chat)
+    assert [role for role, _ in said(house, chat)] == ["user", "assistant"] * 2
 
 
 def test_a_voice_that_dies_is_told_before_all_that_it_has_said_is_shown(

@@ -45,7 +45,10 @@ def refuse(context: grpc.ServicerContext, code: int, reason: str, message: str, 
 
 
 class Listener(asr_pb2_grpc.AsrServiceServicer):
-    """Hears what its `script` says, each event once so many bytes of sound have come; `breaks` end the first calls."""
+    """Hears what its `script` says, each event once so many bytes of sound have come; `breaks` end the first calls.
+
+    Of a recording it tells how many bytes it has.
+    """
 
     def __init__(self) -> None:
         self.script: list[tuple[int, asr_pb2.StreamingRecognizeResponse]] = []
@@ -53,6 +56,14 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
         self.configs: list[asr_pb2.StreamingRecognizeConfig] = []
         self.heard = 0
         self.ended = threading.Event()
+
+    def Transcribe(
+        self, requests: Iterator[asr_pb2.TranscribeRequest], context: grpc.ServicerContext
+    ) -> asr_pb2.TranscribeResponse:
+        size = sum(len(request.data) for request in requests)
+        if self.breaks:
+            refuse(context, *self.breaks.pop(0))
+        return asr_pb2.TranscribeResponse(text=f"{size} bytes", webvtt="WEBVTT")
 
     def StreamingRecognize(
         self, requests: Iterator[asr_pb2.StreamingRecognizeRequest], context: grpc.ServicerContext
@@ -105,11 +116,14 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
 class Speaker(tts_pb2_grpc.TtsServiceServicer):
     """Speaks each sentence in words of 0.4 s, once it may `go`; the lips are shut soon after a word in b begins.
 
-    `fail_at` is the sentence that it breaks at.
+    `fail_at` is the sentence that it breaks at; `dies_at` those at which it goes away in the first calls, and
+    `voiceless` how many calls find it away.
     """
 
     def __init__(self) -> None:
         self.fail_at: int | None = None
+        self.dies_at: list[int] = []
+        self.voiceless = 0
         self.go = threading.Event()
         self.go.set()
         self.configs: list[tts_pb2.SynthesisConfig] = []
@@ -121,10 +135,14 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
     ) -> Iterator[tts_pb2.StreamingSynthesizeResponse]:
         context.add_callback(self.ended.set)
         self.configs.append(next(requests).config)
+        if len(self.configs) <= self.voiceless:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
         self.go.wait(60)
         yield tts_pb2.StreamingSynthesizeResponse(header=tts_pb2.SynthesisHeader(sample_rate_hertz=RATE))
-        begin = 0.0
+        begin, dies_at = 0.0, self.dies_at.pop(0) if self.dies_at else None
         for index, sentence in enumerate(_sentences(request.text for request in requests)):
+            if index == dies_at:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
             if index == self.fail_at:
                 refuse(context, code_pb2.UNIMPLEMENTED, "LANGUAGE_UNKNOWN", "This voice cannot say that.", "text")
             yield tts_pb2.StreamingSynthesizeResponse(
@@ -245,7 +263,10 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
     def SupplyGeneration(
         self, requests: Iterator[render_pb2.SupplyGenerationRequest], context: grpc.ServicerContext
     ) -> render_pb2.SupplyGenerationResponse:
-        self.supplied += list(requests)
+        supplied = list(requests)
+        if not supplied.pop().HasField("end"):
+            refuse(context, code_pb2.INVALID_ARGUMENT, "SPEECH_BROKEN_OFF", "Bring it again.")
+        self.supplied += supplied
         if self.refusals:
             refuse(context, *self.refusals.pop(0))
         self.complete.set()

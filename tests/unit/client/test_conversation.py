@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
@@ -489,3 +490,12 @@ def test_what_the_dialogue_refuses_is_no_reason_for_an_apology(talk, rooms) -> N
     rooms.writer.stop_after, rooms.writer.breaks = 0, (code_pb2.INVALID_ARGUMENT, "TEXT_TOO_LONG", "Too long.")
     with pytest.raises(CallError, match="Too long"):
         list(talk.reply("Hi"))
+
+
+def test_a_recogniser_that_restarts_is_waited_for_and_one_that_refuses_is_not(talk, rooms) -> None:
+    rooms.listener.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "loading")] * 4  # four times gRPC tries by itself
+    assert talk.listen(io.BytesIO(b"four")) == "4 bytes"
+    rooms.listener.breaks = [(code_pb2.INVALID_ARGUMENT, "SILENT", "Nothing is said."), (code_pb2.INTERNAL, "", "")]
+    with pytest.raises(CallError, match="Nothing is said"):
+        talk.listen(io.BytesIO(b"four"))
+    assert len(rooms.listener.breaks) == 1

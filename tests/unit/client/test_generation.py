@@ -113,7 +113,7 @@ def test_a_refused_request_leaves_no_job(rooms) -> None:
 
 
 def test_a_renderer_that_restarts_gets_the_speech_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01,))
     away = [(code_pb2.UNAVAILABLE, "UNAVAILABLE", "restarting")]
     for source in ({"audio": io.BytesIO(b"RIFF")}, {"text": "Hello."}):
         rooms.painter.refusals, rooms.painter.supplied = away * 4, []  # four times gRPC tries by itself
@@ -121,6 +121,41 @@ def test_a_renderer_that_restarts_gets_the_speech_again(rooms, monkeypatch: pyte
         generation.generate(rooms.services, avatar="Ann", **source)
         background.finish()
         assert rooms.painter.complete.is_set()
+
+
+def test_a_voice_that_dies_in_its_speech_begins_it_anew(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01, 0.01))
+    rooms.speaker.dies_at = [1, 0]
+    generation.generate(rooms.services, avatar="Ann", text="One two. Three.", subtitles="vtt")
+    supplied = _supplied(rooms)
+    assert rooms.painter.complete.is_set()
+    assert (supplied["bytes"], supplied["errors"]) == (3 * 800, []), "all of it, and once"
+    assert "00:00:00.800 --> 00:00:01.200\nThree." in supplied["subtitles"]
+    assert len(rooms.speaker.configs) == 3
+
+
+def test_a_voice_that_dies_before_its_speech_is_waited_for(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "RESTART_PAUSES_S", (0.01,))
+    rooms.speaker.voiceless = 4  # four times gRPC tries by itself
+    generation.generate(rooms.services, avatar="Ann", text="Hello.")
+    assert (_supplied(rooms)["bytes"], len(rooms.speaker.configs)) == (800, 5)
+
+
+def test_a_voice_that_stays_away_fails_the_job(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01,))
+    rooms.speaker.dies_at = [1, 1]
+    generation.generate(rooms.services, avatar="Ann", text="One two. Three.")
+    supplied = _supplied(rooms)
+    assert [error.reason for error in supplied["errors"]] == ["UNAVAILABLE"]
+    assert supplied["bytes"] == 0
+
+
+def test_a_recogniser_that_restarts_hears_the_recording_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01,))
+    rooms.listener.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "restarting")] * 4
+    generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"RIFF"), subtitles="vtt")
+    supplied = _supplied(rooms)
+    assert (supplied["bytes"], supplied["subtitles"], supplied["errors"]) == (4, "WEBVTT", [])
 
 
 def test_a_failure_in_the_background_becomes_the_jobs(rooms) -> None:

@@ -1,7 +1,9 @@
-"""Voices in storage: what an engine gets to learn from."""
+"""Voices in storage: what an engine gets to learn from, and what a killed process leaves."""
 
 from __future__ import annotations
 
+import os
+import time
 import tracemalloc
 import wave
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from services.common.audio import to_pcm
 from services.common.storage import Storage
+from services.tts import voices as voices_module
 from services.tts.engines.espeak import Engine
 from services.tts.settings import TtsSettings
 from services.tts.voices import LONGEST_LEARNT_S, REFERENCE, REFERENCE_RATE, Voices
@@ -32,7 +35,7 @@ def engine() -> Listener:
 
 @pytest.fixture
 def voices(engine: Listener, tmp_path: Path) -> Voices:
-    return Voices(Storage((tmp_path / "storage").as_uri(), tmp_path / "cache"), engine)
+    return Voices(Storage((tmp_path / "storage").as_uri(), tmp_path / "cache"), engine, tmp_path / "work")
 
 
 def recording(folder: Path, silent_s: int, loud_s: int) -> Path:
@@ -60,3 +63,36 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     assert len(engine.reference) == pytest.approx(LONGEST_LEARNT_S * REFERENCE_RATE, rel=0.01)
     assert made.duration_s == HALF_HOUR_S
     assert voices.list() == [made]
+
+
+@pytest.fixture
+def half(voices: Voices, tmp_path: Path) -> Path:
+    """A voice of which all is there but the manifest, which comes last; beside a whole one."""
+    storage = Storage((tmp_path / "storage").as_uri(), tmp_path / "cache")
+    storage.write("voices/Ada/voice.json", b"{}")
+    storage.write("voices/Bob/reference.wav", b"RIFF")
+    assert voices.expire() == 0
+    return tmp_path / "storage" / "voices" / "Bob"
+
+
+def test_a_half_voice_goes_once_nobody_can_be_making_it(
+    voices: Voices, half: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voices_module, "_HALF_FOR_S", 0.0)
+    assert voices.expire() == 1
+    assert [path.name for path in half.parent.iterdir()] == ["Ada"]
+
+
+def test_a_voice_that_becomes_whole_stays(voices: Voices, half: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (half / "voice.json").write_text("{}")
+    monkeypatch.setattr(voices_module, "_HALF_FOR_S", 0.0)
+    assert voices.expire() == 0
+
+
+def test_recordings_that_a_killed_process_left_go_after_a_day(voices: Voices, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for name, age_s in {"upload-old": 25 * 3600, "upload-new": 3600}.items():
+        (work / name).mkdir(parents=True)
+        os.utime(work / name, (time.time() - age_s,) * 2)
+    assert voices.expire() == 1
+    assert [path.name for path in work.iterdir()] == ["upload-new"]
