@@ -30,7 +30,7 @@ FROM build AS build-gateway
 RUN pip install ".[gateway]"
 
 FROM python:3.11-slim-bookworm AS runtime
-RUN useradd --uid 10001 --create-home visavis && install -d -o visavis -g visavis /data /data/tmp
+RUN useradd --uid 10001 --create-home visavis && install -d -m 700 -o visavis -g visavis /data /data/tmp
 # TMPDIR: uploads on their way belong on the disk, not in the memory that /tmp is made of.
 ENV TMPDIR=/data/tmp PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp OMP_WAIT_POLICY=PASSIVE \
     OPENBLAS_NUM_THREADS=1 MALLOC_ARENA_MAX=2 \

@@ -17,6 +17,7 @@ from cli.local.programs import Program, programs, reachable
 from cli.local.supervisor import State, Supervisor
 from cli.screen import REFUSED, console
 from cli.settings import LocalSettings
+from client import private
 from client.settings import ClientSettings
 
 STEP_S = 0.2
@@ -42,7 +43,8 @@ def up(port: int | None, data: Path, no_gateway: bool) -> None:
     data = data.resolve()
     wanted = programs(local, ClientSettings(), data, port=port, with_gateway=not no_gateway)
     _refuse_taken_ports(wanted)
-    data.mkdir(parents=True, exist_ok=True)
+    private.from_now_on()
+    private.make_folder(data)
     supervisor = Supervisor(
         wanted,
         data / "logs",

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from client import private
 from client.services import Services
 from client.settings import ClientSettings
 from gateway import logs
@@ -49,6 +50,7 @@ class Server(BaseApplication):
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
+    private.from_now_on()
     Server(GatewaySettings()).run()
 
 

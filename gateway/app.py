@@ -11,8 +11,9 @@ from typing import IO, Any
 
 from flask import Flask, Request
 
+from client import private
 from client.services import Services
-from gateway import auth, errors, i18n, logs, private
+from gateway import auth, errors, i18n, logs
 from gateway.archive import Archive
 from gateway.chats import Chats
 from gateway.context import KEY, Context

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway import private
+from client import private
 from gateway.refusal import Refusal
 from gateway.sweeping import delete_older_than
 

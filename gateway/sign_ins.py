@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from gateway import private
+from client import private
 
 logger = logging.getLogger(__name__)
 DAY_S = 24 * 3600

@@ -106,8 +106,6 @@ class Avatar:
         save_file(contiguous(_halved(self.motion.state)), self.folder / MOTION)
         save_file(contiguous(person), self.folder / PERSON)
         save_file(contiguous(track), self.folder / TRACK)
-        for file in self.folder.glob("*.safetensors"):
-            file.chmod(0o644)  # safetensors writes for the owner only; another service's user renders
         self.write_card()
 
     def write_card(self) -> None:

@@ -7,5 +7,4 @@ from services.asr.settings import AsrSettings
 from services.common.server import run
 
 if __name__ == "__main__":
-    settings = AsrSettings()
-    run(AsrServicer(settings), settings)
+    run(AsrServicer, AsrSettings())

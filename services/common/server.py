@@ -6,18 +6,21 @@ import asyncio
 import logging
 import signal
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.common import logs
+from services.common import logs, private
 from services.common.interceptors import CallInterceptor
 from services.common.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
 class Service(ABC):
@@ -101,7 +104,9 @@ async def serve(service: Service, settings: ServiceSettings) -> None:
     await server.stop()
 
 
-def run(service: Service, settings: ServiceSettings) -> None:
-    """The whole of a service's `__main__`: logs, then serve."""
+def run(servicer: Callable[[Settings], Service], settings: Settings) -> None:
+    """The whole of a service's `__main__`: private files, logs, then serve."""
+    private.keep(settings)
+    service = servicer(settings)
     logs.configure(service.full_name.split(".")[1], settings.log_level)
     asyncio.run(serve(service, settings))

@@ -7,5 +7,4 @@ from services.llm.servicer import LlmServicer
 from services.llm.settings import LlmSettings
 
 if __name__ == "__main__":
-    settings = LlmSettings()
-    run(LlmServicer(settings), settings)
+    run(LlmServicer, LlmSettings())

@@ -7,5 +7,4 @@ from services.render.servicer import RenderServicer
 from services.render.settings import RenderSettings
 
 if __name__ == "__main__":
-    settings = RenderSettings()
-    run(RenderServicer(settings), settings)
+    run(RenderServicer, RenderSettings())

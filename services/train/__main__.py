@@ -7,5 +7,4 @@ from services.train.servicer import TrainServicer
 from services.train.settings import TrainSettings
 
 if __name__ == "__main__":
-    settings = TrainSettings()
-    run(TrainServicer(settings), settings)
+    run(TrainServicer, TrainSettings())

@@ -7,5 +7,4 @@ from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
 
 if __name__ == "__main__":
-    settings = TtsSettings()
-    run(TtsServicer(settings), settings)
+    run(TtsServicer, TtsSettings())

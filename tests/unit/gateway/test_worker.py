@@ -25,10 +25,19 @@ LIMIT_S = 60
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def patient_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its data folder, which was there before and open to all."""
+    folder = tmp_path_factory.mktemp("patient") / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def patient(patient_folder: Path) -> Iterator[int]:
     """Port of a gateway that waits for longer than any test: who is answered here did not wait for the others' end."""
     settings = {"STALL_SECONDS": "600", "HEAD_SECONDS": "600"}
-    with _serving(tmp_path_factory.mktemp("patient"), settings) as port:
+    with _serving(patient_folder.parent, settings) as port:
         yield port
 
 
@@ -151,6 +160,14 @@ def test_an_upload_that_stalls_is_given_up_and_one_that_moves_is_not(hasty: int)
         moving.sendall(b"x" * (10000 - 7 - 9992 // 333 * 333 - 2) + b'"}')
         assert b" 400 " in moving.recv(2**16), "it was read: a field is missing"
         assert b" 408 " in stalling.recv(2**16)
+
+
+def test_what_it_keeps_is_its_users_only(patient: int, patient_folder: Path) -> None:
+    audio = {"audio": ("a.wav", b"RIFF")}
+    assert httpx.post(f"http://127.0.0.1:{patient}/save_audio", headers=KEY, files=audio).is_success
+    kept = [patient_folder, *patient_folder.rglob("*")]
+    assert any(path.suffix == ".wav" for path in kept)
+    assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
 
 
 def test_strangers_fill_no_disk(patient: int) -> None:

@@ -1,15 +1,24 @@
-"""Files that nobody else on the machine can read."""
+"""Files that nobody else on the machine can read: a chat's id, which is its whole secret, is the name of one."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 
+def from_now_on() -> None:
+    """Whatever this process and its children make from now on, only its user can read."""
+    os.umask(0o077)
+
+
 def make_folder(folder: Path) -> None:
-    """Make a folder that only its owner can enter; one that is there becomes so."""
+    """Make a folder that only its owner can enter; one that is there becomes so, unless it is not ours alone."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    if not folder.stat().st_mode & stat.S_ISVTX:  # set on folders that are shared, like /tmp
+        with contextlib.suppress(PermissionError):
+            folder.chmod(0o700)
 
 
 def write(path: Path, text: str) -> None:
