@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -25,6 +26,9 @@ START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 180
 COMMAND_TIMEOUT_S = 1200
 TAIL_LINES = 60
+BROWSER_WAIT_MS = 180_000
+DESKTOP = {"width": 1280, "height": 800}
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 STACK = pytest.StashKey["Stack"]()
 
 
@@ -175,6 +179,45 @@ def second_avatar(stack: Stack) -> Iterator[str]:
     shutil.copytree(first, first.with_name(name))
     yield name
     shutil.rmtree(first.with_name(name))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """The browser, its microphone a beeping one."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not path:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *MICROPHONE])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, stack: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page of the gateway; whatever a script or the content policy complains of fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def listen(message: Any) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    def open_one(path: str, viewport: dict[str, int] = DESKTOP, locale: str = "en-US", theme: str = "light") -> Any:
+        context = chromium.new_context(viewport=viewport, locale=locale, color_scheme=theme, base_url=stack.url)
+        context.set_default_timeout(BROWSER_WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", listen)
+        page.goto(path)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not complaints
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,45 +20,6 @@ TINY = {"steps": "8", "motion_steps": "20", "size": "192", "loop_seconds": "2"}
 WAIT_MS = 180_000
 TRAINING_MS = 1_800_000
 PAGES = ("/", "/chat", "/generate", "/train", "/voices", "/jobs")
-MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """The browser, its microphone a beeping one."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *MICROPHONE])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Any, stack: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page of the gateway; whatever a script or the content policy complains of fails the test."""
-    complaints: list[str] = []
-    contexts = []
-
-    def listen(message: Any) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            complaints.append(message.text)
-
-    def open_one(path: str, viewport: dict[str, int] = DESKTOP, locale: str = "en-US", theme: str = "light") -> Any:
-        context = chromium.new_context(viewport=viewport, locale=locale, color_scheme=theme, base_url=stack.url)
-        context.set_default_timeout(WAIT_MS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", listen)
-        page.goto(path)
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert not complaints
 
 
 def keep(page: Any, name: str) -> None:
@@ -86,7 +46,7 @@ def trained(chromium: Any, stack: Any, demo_clip: Path) -> str:
     page.set_input_files("#video", str(demo_clip))
     page.fill("#name", NAME)
     page.click("[type=submit]")
-    assert page.inner_text("[data-error-for=consent]") == "Please confirm this first."
+    assert page.inner_text("[data-error-for=consented]") == "Please confirm this first."
     page.check("#consented")
     page.fill("#consent", "Nobody: drawn")
     page.click("[data-more] summary")
