@@ -4,35 +4,72 @@ import { $, $$, el } from "./dom.js";
 import { Recorder, microphoneProblem } from "./recorder.js";
 import { t } from "./words.js";
 
-/** Show an error beside the field it names, or above the button when it names none that is here. */
-export function showError(form, { message, field }) {
-  const place = field && $$("[data-error-for]", form).find((one) => one.dataset.errorFor === field);
-  const target = place ?? $("[data-form-error]", form);
-  target.textContent = message;
-  target.hidden = false;
-  const details = target.closest("details");
-  if (details) details.open = true;
-  const input = field && (form.elements.namedItem(field) ?? $(`[data-drop="${field}"]`, form));
-  if (input?.setAttribute) input.setAttribute("aria-invalid", "true");
-  if (input?.focus && input.type !== "file") input.focus();
-  target.scrollIntoView({ block: "center", behavior: "smooth" });
+/** What a person would change to mend a field: its control, or where there are several of that name, the first. */
+function controlOf(form, field) {
+  const named = field && form.elements.namedItem(field);
+  return named instanceof RadioNodeList ? named[0] : named || null;
 }
+
+/** Several controls are one field: what is wrong is said of the group. */
+const bearer = (control) => (control.type === "radio" ? control.closest("fieldset") : control);
+
+function describe(element, id, isDescribed) {
+  const ids = (element.getAttribute("aria-describedby") ?? "").split(" ").filter((one) => one && one !== id);
+  if (isDescribed) ids.push(id);
+  if (ids.length) element.setAttribute("aria-describedby", ids.join(" "));
+  else element.removeAttribute("aria-describedby");
+}
+
+function placeOf(form, field) {
+  return field && $$("[data-error-for]", form).find((one) => one.dataset.errorFor === field);
+}
+
+function clearError(form, place) {
+  place.hidden = true;
+  const control = controlOf(form, place.dataset.errorFor);
+  if (!control) return;
+  describe(bearer(control), place.id, false);
+  control.removeAttribute("aria-invalid");
+}
+
+/** Say an error beside the field it names, or above the button when it names none that is here; returns where to go. */
+function say(form, { message, field }) {
+  const own = placeOf(form, field);
+  const place = own ?? $("[data-form-error]", form);
+  place.textContent = message;
+  place.hidden = false;
+  const details = place.closest("details");
+  if (details) details.open = true;
+  const control = own && controlOf(form, field);
+  if (!control) return place;
+  place.id ||= `${field}-error`;
+  describe(bearer(control), place.id, true);
+  if (control.type !== "radio") control.setAttribute("aria-invalid", "true");
+  control.addEventListener("input", () => clearError(form, place), { once: true });
+  return control;
+}
+
+/** Show errors and go to the first of them. */
+function showErrors(form, errors) {
+  const [first] = errors.map((error) => say(form, error));
+  first.focus({ preventScroll: true });
+  (first.closest(".field") ?? first).scrollIntoView({ block: "center", behavior: "smooth" });
+}
+
+export const showError = (form, error) => showErrors(form, [error]);
 
 export function clearErrors(form) {
-  for (const place of $$("[data-error-for], [data-form-error]", form)) place.hidden = true;
-  for (const input of $$("[aria-invalid]", form)) input.removeAttribute("aria-invalid");
+  for (const place of $$("[data-error-for]", form)) clearError(form, place);
+  $("[data-form-error]", form).hidden = true;
 }
 
-/** Refuse on the page what the gateway would refuse; returns whether all is well. */
+/** Refuse on the page what the gateway would refuse, by rules in the order of the fields; returns whether all is well. */
 export function check(form, rules) {
   clearErrors(form);
-  for (const [field, isWell, message] of rules) {
-    if (!isWell) {
-      showError(form, { field, message });
-      return false;
-    }
-  }
-  return true;
+  const broken = new Map(); // by field: of several complaints the first
+  for (const [field, isWell, message] of rules) if (!isWell && !broken.has(field)) broken.set(field, { field, message });
+  if (broken.size) showErrors(form, [...broken.values()]);
+  return !broken.size;
 }
 
 /** Send a form with progress; shows what is refused. Returns the answer, or null. */
@@ -82,7 +119,7 @@ export class FileDrop {
   set(file) {
     this.file = file;
     this.input.value = "";
-    this.root.removeAttribute("aria-invalid");
+    this.input.dispatchEvent(new Event("input", { bubbles: true })); // what was wrong with the last one is no more
     $(".drop-empty", this.root).hidden = Boolean(file);
     $(".drop-chosen", this.root).hidden = !file;
     const media = $(".drop-media", this.root);

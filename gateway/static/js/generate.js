@@ -1,10 +1,12 @@
 // Generate: an avatar, a text or a recording, then the video as soon as it is ready.
 import { get, path } from "./api.js";
 import { STANDARD_VOICE, avatarFile, fillPicker, listVoices, voiceOptions } from "./avatars.js";
+import { showDevices } from "./device.js";
 import { $, $$, el, fillSelect } from "./dom.js";
 import { FileDrop, check, send } from "./form.js";
 import { JobProgress, cancelButton, downloads, follow, isFinal } from "./job-card.js";
 import { watchServices } from "./notice.js";
+import { tell } from "./slider.js";
 import { t } from "./words.js";
 
 const form = $("[data-form]");
@@ -38,13 +40,7 @@ for (const tab of tabs) {
   });
 }
 
-for (const slider of $$("input[type=range]", form)) {
-  const output = $(`output[for=${slider.id}]`);
-  slider.addEventListener("input", () => {
-    const value = Number(slider.value);
-    output.textContent = "signed" in output.dataset ? `${value > 0 ? "+" : ""}${value}` : `${value}×`;
-  });
-}
+for (const input of $$("input[type=range]", form)) tell(input, $(`output[for=${input.id}]`));
 
 function count() {
   $("[data-count]").textContent = t("generate.characters", { count: form.elements.text.value.length, max: MAX_CHARACTERS });
@@ -71,7 +67,7 @@ async function load() {
 function formData() {
   const data = new FormData();
   data.set("avatar", chosen());
-  for (const name of ["subtitles", "mouth_amplitude", "head_motion"]) data.set(name, form.elements[name].value);
+  for (const name of ["subtitles", "mouth_amplitude", "head_motion", "device"]) data.set(name, form.elements[name].value);
   if (!fromText()) {
     data.set("audio", drop.file, drop.file.name);
     return data;
@@ -129,4 +125,6 @@ const reload = () => load().catch((error) => $("[data-avatar-picker]").replaceCh
 count();
 reload();
 reattach();
-watchServices(reload);
+const devices = () => showDevices(form, "render").catch(() => {});
+devices();
+watchServices(() => { reload(); devices(); });

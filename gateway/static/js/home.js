@@ -18,13 +18,14 @@ function tile(avatar) {
     face.addEventListener("pointerenter", () => !still && face.play().catch(() => {}));
     face.addEventListener("pointerleave", () => face.pause());
   }
-  const talk = el("a", { class: "button small", href: `/chat?avatar=${encodeURIComponent(avatar.name)}`, "aria-label": t("job.talk", { name: avatar.name }), textContent: t("home.talk_to") });
-  const kind = avatar.kind === "photo" ? el("small", { textContent: t("avatar.photo") }) : null;
+  const talk = el("a", { class: "button small primary", href: `/chat?avatar=${encodeURIComponent(avatar.name)}`, "aria-label": t("job.talk", { name: avatar.name }), textContent: t("home.talk_to") });
+  const kind = avatar.kind === "photo" ? el("span", { class: "badge", textContent: t("avatar.photo") }) : null;
   const report = avatar.files.includes("report")
-    ? el("a", { class: "button small report", href: reportPage(avatar.name), "aria-label": t("home.report_of", { name: avatar.name }), textContent: t("home.report") })
+    ? el("a", { class: "button small", href: reportPage(avatar.name), "aria-label": t("home.report_of", { name: avatar.name }), textContent: t("home.report") })
     : null;
-  const forget = el("button", { class: "button delete", type: "button", "aria-label": t("home.delete_avatar", { name: avatar.name }), onclick: () => deleteAvatar(avatar) }, icon("delete"));
-  return el("article", { class: "avatar-tile" }, face, el("div", { class: "over" }, el("strong", { textContent: avatar.name, title: avatar.name }), kind, talk), report, forget);
+  const forget = el("button", { class: "button danger small", type: "button", title: t("dialog.delete"), "aria-label": t("home.delete_avatar", { name: avatar.name }), onclick: () => deleteAvatar(avatar) }, icon("delete"));
+  const head = el("div", { class: "avatar-head" }, el("div", {}, el("h3", {}, avatar.name), kind), forget);
+  return el("article", { class: "avatar-tile" }, face, head, el("div", { class: "actions" }, talk, report));
 }
 
 async function deleteAvatar(avatar) {

@@ -6,10 +6,19 @@ import { known, t } from "./words.js";
 const FINAL = ["succeeded", "failed", "cancelled"];
 export const isFinal = (job) => FINAL.includes(job.state);
 export const jobTitle = (job) => t(`job.${job.kind}`, { name: job.subject });
+/** What tells a job from others of the same title. */
+export const jobName = (job) => (job.title ? `${jobTitle(job)}: ${job.title}` : jobTitle(job));
 
 function eta(job) {
   if (job.eta_s === null || job.eta_s === undefined) return "";
   return job.eta_s > 90 ? t("job.eta_minutes", { minutes: Math.round(job.eta_s / 60) }) : t("job.eta_seconds", { seconds: Math.round(job.eta_s) });
+}
+
+/** How long a video is, as minutes and seconds. */
+export function length(job) {
+  if (!job.result?.duration_s) return "";
+  const seconds = Math.max(1, Math.round(job.result.duration_s));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 function numbers(job) {
@@ -25,12 +34,19 @@ export function badge(job) {
 }
 
 export function cancelButton(job) {
-  const button = el("button", { class: "button danger small", type: "button", textContent: t("job.cancel") });
+  const button = el("button", { class: "button danger small", type: "button" });
+  const show = (isStopping) => {
+    button.textContent = t(isStopping ? "job.stopping" : "job.cancel");
+    button.setAttribute("aria-label", `${button.textContent} ${jobName(job)}`);
+    button.setAttribute("aria-disabled", String(isStopping)); // not `disabled`, which would lose the focus
+  };
   button.addEventListener("click", async () => {
+    if (button.getAttribute("aria-disabled") === "true") return;
     if (!(await confirmed(t("job.confirm_cancel"), t("dialog.cancel_job")))) return;
-    button.disabled = true;
-    await post(path("jobs", job.id, "cancel")).catch(() => { button.disabled = false; });
+    show(true); // at once: the job's process may take a while to end
+    await post(path("jobs", job.id, "cancel")).catch(() => show(false));
   });
+  show(false);
   return button;
 }
 

@@ -1,7 +1,8 @@
 // Jobs: all of them, live.
 import { get, path, remove } from "./api.js";
+import { avatarFile } from "./avatars.js";
 import { $, confirmed, el, icon, repeatedly, templateCopy } from "./dom.js";
-import { JobProgress, cancelButton, downloads, isFinal, jobTitle } from "./job-card.js";
+import { JobProgress, cancelButton, downloads, isFinal, jobName, jobTitle, length } from "./job-card.js";
 import { watchServices } from "./notice.js";
 import { t } from "./words.js";
 
@@ -27,7 +28,7 @@ function talkLink(name) {
 }
 
 function deleteButton(job) {
-  const words = { "aria-label": t("job.delete", { name: jobTitle(job) }), title: t("dialog.delete") };
+  const words = { "aria-label": t("job.delete", { name: jobName(job) }), title: t("dialog.delete") };
   const button = el("button", { class: "button danger small", type: "button", ...words, onclick: forget }, icon("delete"));
   async function forget() {
     if (!(await confirmed(t("job.confirm_delete", { name: job.subject })))) return;
@@ -39,16 +40,28 @@ function deleteButton(job) {
 
 function link(job, text) {
   const page = job.kind === "training" ? "/train" : "/generate";
-  return el("a", { class: "button small primary", href: `${page}?job=${encodeURIComponent(job.id)}`, textContent: text });
+  return el("a", { class: "button small primary", href: `${page}?job=${encodeURIComponent(job.id)}`, textContent: text, "aria-label": `${text}: ${jobName(job)}` });
+}
+
+/** The face of whom it is about, where there is one. */
+function pictureOf(job) {
+  const sign = icon(job.kind === "training" ? "train" : "generate");
+  const frame = el("div", { class: "job-picture" }, sign);
+  if (job.kind === "generation" || job.state === "succeeded") {
+    frame.replaceChildren(el("img", { src: avatarFile(job.subject, "thumbnail"), alt: "", onerror: () => frame.replaceChildren(sign) }));
+  }
+  return frame;
 }
 
 function cardOf(job) {
   const progress = new JobProgress(job);
   const when = new Date(job.created_at * 1000).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
-  const head = el("div", { class: "job-head" }, el("h2", { textContent: jobTitle(job) }), el("span", { class: "help", textContent: when }), progress.state);
+  const facts = [when, length(job)].filter(Boolean).join(" · ");
+  const head = el("div", { class: "job-head" }, el("h2", { textContent: jobTitle(job) }), el("span", { class: "help", textContent: facts }), progress.state);
   progress.update(job);
   const actions = actionsOf(job);
-  const element = el("article", { class: "card job" }, head, progress.element, actions);
+  const words = job.title ? el("p", { class: "job-words", textContent: job.title }) : null;
+  const element = el("article", { class: "card job" }, pictureOf(job), el("div", {}, head, words, progress.element, actions));
   return { element, progress, actions, state: job.state };
 }
 
@@ -59,7 +72,9 @@ function showJob(job) {
     return known.element;
   }
   const fresh = cardOf(job);
+  const hadFocus = known?.element.contains(document.activeElement);
   known?.element.replaceWith(fresh.element);
+  if (hadFocus) $("a, button", fresh.element)?.focus();
   cards.set(job.id, fresh);
   return fresh.element;
 }

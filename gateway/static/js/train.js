@@ -1,6 +1,7 @@
 // Train: a form that builds its options from the engine, then the job, live, to the report card.
 import { get, path } from "./api.js";
 import { avatarFile, listVoices, reportPage } from "./avatars.js";
+import { showDevices } from "./device.js";
 import { $, $$, el, fillSelect } from "./dom.js";
 import { FileDrop, check, isPhoto, send } from "./form.js";
 import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics } from "./job-card.js";
@@ -70,7 +71,7 @@ async function showVoices() {
 
 function formData() {
   const data = new FormData();
-  for (const name of ["name", "consent", "engine"]) data.set(name, form.elements[name].value.trim());
+  for (const name of ["name", "consent", "engine", "device"]) data.set(name, form.elements[name].value.trim());
   for (const input of form.querySelectorAll("[name^='params.']")) data.set(input.name, input.type === "checkbox" ? String(input.checked) : input.value);
   if (isPhoto(drop.file)) data.set("voice", form.elements.voice.value);
   data.set("video", drop.file, drop.file.name);
@@ -84,7 +85,7 @@ form.addEventListener("submit", async (event) => {
     ["video", drop.file, t("error.file_missing")],
     ["video", !drop.file || drop.file.size <= maxBytes, t("file.too_large", { max: limit })],
     ["name", form.elements.name.value.trim(), t("error.field_missing")],
-    ["consent", form.elements.consented.checked, t("consent.missing")],
+    ["consented", form.elements.consented.checked, t("consent.missing")],
     ["consent", form.elements.consent.value.trim(), t("error.field_missing")],
   ]);
   if (!isWell) return;
@@ -102,9 +103,10 @@ function show(job) {
   const progress = new JobProgress(job);
   const preview = el("img", { class: "job-preview", alt: t("job.preview"), hidden: true });
   const caption = el("p", { class: "help", textContent: t("job.preview"), hidden: true });
+  const photo = isPhoto(drop.file) ? el("img", { class: "job-preview", src: URL.createObjectURL(drop.file), alt: "" }) : null;
   const lost = el("p", { class: "help", role: "status", textContent: t("job.lost"), hidden: true });
   const actions = el("div", { class: "actions" }, cancelButton(job));
-  body.replaceChildren(...warnings(job), progress.element, preview, caption, lost, actions);
+  body.replaceChildren(...warnings(job), progress.element, ...(photo ? [photo] : []), preview, caption, lost, actions);
   follow(job.id, (now) => {
     progress.update(now);
     if (now.preview_url && preview.src !== new URL(now.preview_url, location).href) {
@@ -133,7 +135,9 @@ function finish(job, actions) {
   const talk = el("a", { class: "button primary large", href: `/chat?avatar=${encodeURIComponent(name)}`, textContent: t("job.talk", { name }) });
   const next = el("div", { class: "actions" }, talk, again);
   if (job.result.kind === "photo") {
-    const face = el("video", { class: "job-preview", src: avatarFile(name, "idle"), autoplay: true, loop: true, muted: true, playsInline: true });
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const poster = avatarFile(name, "thumbnail"); // there at once; the first drawing of the loop takes a while
+    const face = el("video", { class: "job-preview face", src: avatarFile(name, "idle"), poster, autoplay: !isStill, loop: true, muted: true, playsInline: true });
     body.replaceChildren(face, el("p", { class: "help", textContent: t("job.from_photo") }), next);
     return;
   }
@@ -151,7 +155,7 @@ async function reattach() {
 }
 
 form.elements.engine.addEventListener("change", showParameters);
-showEngines().catch(() => {});
-showVoices().catch(() => {});
+const load = () => [showEngines(), showVoices(), showDevices(form, "train")].forEach((work) => work.catch(() => {}));
+load();
 reattach();
-watchServices(() => { showEngines().catch(() => {}); showVoices().catch(() => {}); });
+watchServices(load);

@@ -4,11 +4,13 @@ import { listVoices } from "./avatars.js";
 import { $, confirmed, el, icon } from "./dom.js";
 import { FileDrop, check, clearErrors, send } from "./form.js";
 import { watchServices } from "./notice.js";
+import { slider } from "./slider.js";
 import { t } from "./words.js";
 
 const form = $("[data-form]");
 const list = $("[data-voice-list]");
 const drop = new FileDrop($("[data-drop=audio]"));
+let tries = 0;
 
 function card(voice) {
   const about = t("voices.about", { seconds: voice.duration_s.toFixed(0), engine: voice.engine, person: voice.consent.given_by });
@@ -22,15 +24,19 @@ function card(voice) {
 function tryForm(voice) {
   const input = el("input", { type: "text", value: t("voices.say_example"), "aria-label": t("voices.try"), maxLength: 300 });
   const button = el("button", { class: "button", type: "submit" }, icon("play"), t("voices.say"));
-  const error = el("p", { class: "field-error", role: "alert", hidden: true });
-  const audio = el("audio", { controls: true, hidden: true });
-  const line = el("form", { class: "try" }, input, button);
+  const error = el("p", { class: "field-error", id: `try-error-${++tries}`, role: "alert", hidden: true });
+  const audio = el("audio", { controls: true, hidden: true, "aria-label": t("voices.heard", { name: voice.name }) });
+  const rate = slider(t("generate.rate"), { min: 0.5, max: 2, step: 0.05, value: 1 });
+  const pitch = slider(t("generate.pitch"), { min: -12, max: 12, step: 0.5, value: 0, isSigned: true });
+  const line = el("form", { class: "try" }, input, button, el("div", { class: "columns" }, rate.element, pitch.element));
   line.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;
     error.hidden = true;
+    input.removeAttribute("aria-invalid");
     try {
-      const response = await post(path("speech"), { text: input.value, voice: voice.name });
+      const how = { rate: Number(rate.input.value), pitch_semitones: Number(pitch.input.value) };
+      const response = await post(path("speech"), { text: input.value, voice: voice.name, ...how });
       if (audio.src) URL.revokeObjectURL(audio.src);
       audio.src = URL.createObjectURL(await response.blob());
       audio.hidden = false;
@@ -38,6 +44,9 @@ function tryForm(voice) {
     } catch (problem) {
       error.textContent = problem.message;
       error.hidden = false;
+      if (problem.field === "text") input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", error.id);
+      input.focus();
     } finally {
       button.disabled = false;
     }
@@ -69,7 +78,7 @@ form.addEventListener("submit", async (event) => {
   const isWell = check(form, [
     ["audio", drop.file, t("error.file_missing")],
     ["name", form.elements.name.value.trim(), t("error.field_missing")],
-    ["consent", form.elements.consented.checked, t("consent.missing")],
+    ["consented", form.elements.consented.checked, t("consent.missing")],
     ["consent", form.elements.consent.value.trim(), t("error.field_missing")],
   ]);
   if (!isWell) return;

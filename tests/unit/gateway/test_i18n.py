@@ -118,3 +118,13 @@ def test_choosing_a_language_is_remembered(gateway: Flask) -> None:
     assert client.get("/language/zh?next=/train").location == "/train"
     assert "训练数字人" in client.get("/train").text
     assert 'lang="zh-CN"' in client.get("/train").text
+
+
+def test_every_parameter_of_the_built_in_training_has_words() -> None:
+    from services.train.engines.portrait import Engine
+    from services.train.settings import TrainSettings
+
+    for parameter in Engine(TrainSettings()).parameters():
+        keys = [f"parameter.{parameter.name}", f"parameter.{parameter.name}_help"]
+        keys += [f"choice.{choice}" for choice in parameter.choices]
+        assert not [key for key in keys if key not in i18n.catalogue("en")]

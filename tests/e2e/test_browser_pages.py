@@ -1,0 +1,198 @@
+"""How the pages behave in people's hands: refusals, devices, jobs at a glance, names that are long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+expect = sync_api.expect
+expect.set_options(timeout=180_000)  # a limit that only ends what hangs
+
+Open = Callable[..., Any]
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+GIB = 2**30
+GPUS = [
+    {"device": f"cuda:{number}", "name": "RTX 4090", "memory_total_bytes": 24 * GIB, "memory_free_bytes": free * GIB}
+    for number, free in enumerate((3, 20))
+]
+SAID = "Seven lighthouses stand in the fog."
+JOB = {
+    "id": "generation-now", "kind": "generation", "state": "running", "stage": "render", "progress": 0.4, "eta_s": None,
+    "error": None, "result": None, "subject": "Vera", "title": SAID, "created_at": 1.8e9, "device": "cuda:0",
+    "queue": 0, "step": 0, "steps": 0, "loss": None,
+}  # fmt: skip
+PHOTO = JOB | {
+    "id": "training-photo", "kind": "training", "state": "succeeded", "title": "",
+    "result": {"avatar": "Vera", "kind": "photo", "voice": None, "metrics": {}},
+}  # fmt: skip
+
+
+def described(page: Any, selector: str) -> str:
+    """What a screen reader says of a control beside its name."""
+    return page.eval_on_selector(
+        selector,
+        """e => (e.getAttribute('aria-describedby') ?? '').split(' ')
+            .map(id => document.getElementById(id)?.textContent).join(' ')""",
+    )
+
+
+def focused(page: Any) -> str:
+    return page.evaluate("document.activeElement.id")
+
+
+def test_a_refused_form_says_all_and_goes_to_the_first_wrong_field(open_page: Open) -> None:
+    page = open_page("/train")
+    page.wait_for_selector("[data-more]:not([hidden])")
+    page.click("[type=submit]")
+    assert focused(page) == "video"
+    for field in ("video", "name", "consented", "consent"):
+        assert page.is_visible(f"[data-error-for={field}]"), field
+        assert page.get_attribute(f"#{field}", "aria-invalid") == "true", field
+        assert page.inner_text(f"[data-error-for={field}]") in described(page, f"#{field}"), field
+    page.fill("#name", "Ann")
+    assert page.is_hidden("[data-error-for=name]")
+    assert page.get_attribute("#name", "aria-invalid") is None
+    assert described(page, "#name") == page.inner_text("#name-help")
+
+
+def test_what_the_gateway_refuses_has_the_focus_too(open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_text("no sound")
+    page = open_page("/voices")
+    page.set_input_files("#audio", str(tmp_path / "x.wav"))
+    page.fill("#name", "Somebody")
+    page.check("#consented")
+    page.fill("#consent", "Somebody herself")
+    page.click("form.card [type=submit]")
+    page.wait_for_selector("[data-error-for=audio]:not([hidden])")
+    assert focused(page) == "audio"
+    assert page.inner_text("[data-error-for=audio]") in described(page, "#audio")
+
+
+@pytest.mark.parametrize("path", ["/train", "/generate"])
+def test_a_single_device_is_told_and_not_offered(open_page: Open, path: str) -> None:
+    page = open_page(path)
+    expect(page.locator("[data-device-fact]")).to_contain_text("GB memory free")
+    assert page.is_hidden("#device")
+
+
+def give_gpus(page: Any) -> Any:
+    """The page finds two graphics processors; the first is at work."""
+
+    def system(route: Any) -> None:
+        response = route.fetch()
+        told = response.json()
+        for name in ("render", "train"):
+            told["services"][name]["devices"] = ["cuda:0", "cuda:1", "cpu"]
+            told["services"][name]["hardware"]["gpus"] = GPUS
+        route.fulfill(response=response, json=told)
+
+    page.route("**/api/v1/system", system)
+    page.route("**/api/v1/jobs", lambda route: route.fulfill(json={"jobs": [JOB], "missing": []}))
+
+
+def test_devices_are_offered_with_what_is_free_and_the_chosen_one_is_asked_for(open_page: Open) -> None:
+    page = open_page("/healthz")
+    give_gpus(page)
+    page.goto("/generate")
+    page.wait_for_selector("#device option[value='cuda:1']", state="attached")
+    options = page.locator("#device option").all_inner_texts()
+    assert options[0] == "Whatever is free first"
+    assert options[1] == "GPU 0, RTX 4090 · 3.0 of 24.0 GB memory free · busy"
+    assert options[2] == "GPU 1, RTX 4090 · 20.0 of 24.0 GB memory free"
+    assert options[3].startswith("CPU, ")
+    page.select_option("#device", "cuda:1")
+    page.fill("#text", SAID)
+    page.click("[type=submit]")
+    page.wait_for_selector("[data-error-for=device]:not([hidden])")  # this machine knows no such device
+    assert focused(page) == "device"
+    assert "cpu" in page.inner_text("[data-error-for=device]")
+
+
+def test_a_video_is_known_by_its_words_length_and_face_and_no_log_has_the_words(open_page: Open, stack: Any) -> None:
+    asked = httpx.post(f"{stack.url}/api/v1/generations", json={"avatar": "Vera", "text": SAID}, timeout=120)
+    page = open_page("/jobs")
+    row = page.locator(f"article:has-text('{SAID}')")
+    expect(row.locator(".badge.succeeded")).to_be_visible()
+    expect(row.locator(".job-head .help")).to_contain_text("· 0:0")
+    assert row.locator(".job-picture img").evaluate("e => e.decode().then(() => e.naturalWidth)") > 0
+    httpx.delete(f"{stack.url}/api/v1/jobs/{asked.json()['id']}", timeout=120).raise_for_status()
+    expect(row).to_have_count(0)
+    logs = [stack.output, *stack.data.glob("logs/*.log")]
+    assert len(logs) > 5
+    assert not [log.name for log in logs if "lighthouses" in log.read_text(errors="replace")]
+
+
+def test_stopping_is_said_at_once(open_page: Open) -> None:
+    held = []
+    page = open_page("/healthz")
+    page.route("**/api/v1/jobs", lambda route: route.fulfill(json={"jobs": [JOB], "missing": []}))
+    page.route("**/api/v1/jobs/*/cancel", lambda route: held.append(route))
+    page.goto("/jobs")
+    page.click("article .danger")
+    page.click("#dialog [data-yes]")
+    expect(page.locator("article .danger")).to_have_text("Stopping…")
+    with page.expect_response("**/api/v1/jobs"):  # the list comes again, and still says that it runs
+        pass
+    assert page.inner_text("article .danger") == "Stopping…"
+    assert page.evaluate("document.activeElement.closest('article') !== null"), "the focus is lost"
+    held[0].fulfill(status=503, json={"error": {"code": "UNAVAILABLE", "message": "Away.", "field": None}})
+    expect(page.locator("article .danger")).to_have_text("Stop")
+
+
+def test_a_photo_avatar_is_seen_before_its_loop_is_drawn(open_page: Open) -> None:
+    page = open_page("/healthz")
+    page.route("**/api/v1/jobs/training-photo", lambda route: route.fulfill(json=PHOTO))
+    events = f"event: job\ndata: {json.dumps(PHOTO)}\n\n"
+    page.route("**/api/v1/jobs/*/events", lambda route: route.fulfill(body=events, content_type="text/event-stream"))
+    page.route("**/avatars/Vera/idle", lambda route: None)  # still being drawn
+    with page.expect_response("**/avatars/Vera/thumbnail") as picture:
+        page.goto("/train?job=training-photo", wait_until="domcontentloaded")
+    assert picture.value.ok
+    box = page.locator("video.face").bounding_box()
+    assert box["width"] == pytest.approx(box["height"], abs=1), "it jumps when the loop has come"
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_long_names_are_whole_and_deleting_needs_no_pointer(open_page: Open) -> None:
+    name = "Anna Lena Schneider-Wagenknecht of Unterammergau"
+    page = open_page("/healthz")
+    avatar = {"name": name, "kind": "photo", "files": ["report"], "voice": None}
+    page.route("**/api/v1/avatars", lambda route: route.fulfill(json={"avatars": [avatar]}))
+    for path, selector in (("/", ".avatar-tile h3"), ("/generate", ".avatar-card span")):
+        for viewport in (DESKTOP, PHONE):
+            page.set_viewport_size(viewport)
+            page.goto(path)
+            label = page.locator(selector)
+            expect(label).to_have_text(name)
+            is_whole = "e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight"
+            assert label.evaluate(is_whole), (path, viewport)
+    page.goto("/")
+    delete = page.locator(f"[aria-label='Delete {name}']")
+    expect(delete).to_be_visible()
+    assert delete.evaluate("e => getComputedStyle(e).opacity") == "1"
+    delete.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#dialog")).to_be_visible()
+
+
+def test_a_voice_is_tried_at_the_chosen_speed_and_pitch(open_page: Open) -> None:
+    page = open_page("/healthz")
+    consent = {"given_by": "Ann", "time": 1.8e9}
+    voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "", "consent": consent}
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [voice]}))
+    page.goto("/voices")
+    page.get_by_label("Speed").fill("1.5")
+    page.get_by_label("Pitch (semitones)").fill("-3")
+    with page.expect_request("**/api/v1/speech") as asked:
+        page.click(".try [type=submit]")
+    body = asked.value.post_data_json
+    assert (body["voice"], body["rate"], body["pitch_semitones"]) == ("Ann", 1.5, -3)
+    expect(page.locator(".try + .field-error")).to_be_visible()  # there is no such voice on the real stack
+    assert page.inner_text(".try + .field-error") in described(page, ".try input[type=text]")
