@@ -51,8 +51,8 @@ def train(
     """Train an avatar from VIDEO: a minute or two of one person talking to the camera.
 
     The recording is checked first; what is wrong with it is said before anything is trained. A photo (JPEG, PNG, WebP)
-    will do too: its avatar is ready in seconds, moves lips, lids and head in a general way only, and has no voice of
-    its own.
+    will do too: its avatar is ready in less than a minute unless the machine is busy, moves lips, lids and head in a
+    general way only, and has no voice of its own.
     """
     services, screen = connect(), console()
     with video.open("rb") as file, screen.status("Bringing the recording and checking it…"):

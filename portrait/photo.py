@@ -1,4 +1,4 @@
-"""From one photo to an avatar that speaks, in seconds and without training."""
+"""From one photo to an avatar that speaks, without training."""
 
 from __future__ import annotations
 
