@@ -1,12 +1,14 @@
 """A video file: heard in one go, drawn and encoded in pieces by as many processes as there are, and joined again.
 
-How many draw changes nothing of what comes out: pieces are as long for one process as for many.
+How many draw changes nothing of what comes out: pieces are as long for one process as for many. Pieces stay beside the
+video until whoever asked for it takes them away; a film that is made again in the same place takes those that it finds.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
@@ -52,12 +54,15 @@ class Scene:
 
 
 class Film:
-    """One video being made. Memory does not grow with its length."""
+    """One video being made, in a folder of its own. Memory does not grow with its length."""
 
     def __init__(
         self, path: Path, scene: Scene, metadata: dict[str, str], *, rate: int, duration_s: float, processes: int = 1
     ) -> None:
-        """`rate` is that of the samples pushed, in Hz; up to so many `processes` draw, fewer what is short."""
+        """`rate` is that of the samples pushed, in Hz; up to so many `processes` draw, fewer what is short.
+
+        Pieces that lie beside `path` must be of the same scene and the same speech.
+        """
         self._path, self._scene = path, scene
         self._workers = Workers(worth(processes, duration_s), "portrait.synthesis", functools.partial(_stage, scene))
         try:
@@ -69,8 +74,10 @@ class Film:
         self._ears, self._track = Resampler(rate, SAMPLE_RATE), Resampler(rate, SOUND_RATE)
         self._length, self._speech = round(PIECE_S * rate), np.zeros(0, np.float32)
         self._splice = Splice(path, metadata)
-        self._pieces: deque[tuple[Path, np.ndarray, Future[None]]] = deque()
+        self._pieces: deque[tuple[Path, np.ndarray, Future[bool]]] = deque()
         self._shot = 0
+        self.drawn_count = 0
+        """Frames in the file so far that were not found, but drawn."""
 
     @property
     def fps(self) -> float:
@@ -109,8 +116,6 @@ class Film:
         self._performance.close()
         _stage.cache_clear()
         self._splice.discard()
-        for piece, _, _ in self._pieces:
-            piece.unlink(missing_ok=True)
 
     def _shoot(self, passages: list[Passage], sound: np.ndarray) -> None:
         piece = self._path.with_name(f"{self._path.stem}-{self._shot}.mp4")
@@ -120,11 +125,10 @@ class Film:
             self._join()
 
     def _join(self) -> None:
-        piece, sound, shot = self._pieces[0]
-        shot.result()
+        piece, sound, shot = self._pieces.popleft()
+        was_drawn, before = shot.result(), self.frame_count
         self._splice.append(piece, sound)
-        piece.unlink()
-        self._pieces.popleft()
+        self.drawn_count += was_drawn * (self.frame_count - before)
 
 
 class _Stage:
@@ -138,8 +142,9 @@ class _Stage:
         self._draw = drawing([*scene.cues], width, height, label_text=scene.label_text, font_file=scene.font_file)
 
     def shoot(self, passages: list[Passage], path: Path) -> None:
-        """Draw and encode a piece."""
-        movie = MovieFile(path, self._format, {}, has_sound=False)
+        """Draw and encode a piece. Whoever finds it finds it whole, even if the power fails."""
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")  # of this process: the one before may not be dead yet
+        movie = MovieFile(part, self._format, {}, has_sound=False)
         try:
             for passage in passages:
                 for index, picture in enumerate(self.performance.draw(passage), passage.first):
@@ -147,6 +152,9 @@ class _Stage:
             movie.close()
         finally:
             movie.discard()
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.replace(path)
 
 
 @functools.lru_cache(maxsize=1)
@@ -154,5 +162,9 @@ def _stage(scene: Scene) -> _Stage:
     return _Stage(scene)
 
 
-def _shoot(scene: Scene, passages: list[Passage], path: Path) -> None:
+def _shoot(scene: Scene, passages: list[Passage], path: Path) -> bool:
+    """Have a piece; tells whether it had to be drawn."""
+    if path.exists():
+        return False
     _stage(scene).shoot(passages, path)
+    return True

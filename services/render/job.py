@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import sys
 import time
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from services.common import hardware
 from services.common.audio import decode_blocks
 from services.common.disk import require_space
 from services.common.jobs import child
+from services.common.settings import ServiceSettings
 from services.common.storage import Storage
 from services.render import webvtt
 from services.render.avatars import Avatars
@@ -39,12 +42,11 @@ def work(task: child.Task, report: child.Report) -> dict[str, Any]:
     settings = RenderSettings(**task.settings)
     os.nice(settings.job_niceness)
     storage = Storage(settings.storage_url, settings.work_folder / "cache")
-    require_space(task.work_folder, int(task.spec["duration_s"] * BYTES_PER_S))
+    require_space(task.work_folder, int(2 * task.spec["duration_s"] * BYTES_PER_S))  # pieces, and what they make
     report({"stage": "load", "progress": 0.01})
     folder = f"{FOLDER}/{task.id}"
     speech = storage.local_file(f"{folder}/{INPUT}")
-    video = task.work_folder / VIDEO
-    frame_count = _film(task, report, settings, storage, speech, video)
+    video, frame_count = _film(task, report, settings, storage, speech)
     report({"stage": "store", "progress": FILM_SHARE + 0.01})
     storage.put_file(video, f"{folder}/{VIDEO}")
     files = [VIDEO, *([SUBTITLES] if task.spec["subtitles"] else [])]
@@ -57,29 +59,46 @@ def work(task: child.Task, report: child.Report) -> dict[str, Any]:
 
 
 def _film(
-    task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage, speech: Path, video: Path
-) -> int:
+    task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage, speech: Path
+) -> tuple[Path, int]:
+    """Make the video, going on with the pieces of an attempt that was killed; returns it and its number of frames."""
     most = most_workers(choose(task.device or "auto"))
     devices = hardware.devices(settings.job_devices)
     slots = max(1, sum(device != "cpu" for device in devices))  # beside GPUs, the processors are rarely asked for
     avatars = Avatars(storage)
-    avatars.folder(avatars.find(task.spec["avatar"])[0])  # fetched once, not by all processes at the same time
+    avatar, manifest = avatars.find(task.spec["avatar"])
+    avatars.folder(avatar)  # fetched once, not by all processes at the same time
     duration_s = task.spec["duration_s"]
     processes = worth(settings.job_processes or max(1, most // slots), duration_s)
-    film = Film(video, _scene(task, settings, storage, processes), metadata(task.id), rate=SOUND_RATE,
-                duration_s=duration_s, processes=processes)  # fmt: skip
+    scene = _scene(task, settings, storage, processes)
+    video = _place(task.work_folder, scene, settings, manifest) / VIDEO
+    film = Film(video, scene, metadata(task.id), rate=SOUND_RATE, duration_s=duration_s, processes=processes)
     pace = Pace(report, max(1, round(duration_s * film.fps)))
     try:
         for start_s, end_s in _closures(task, storage):
             film.shut(start_s, end_s)
         for block in decode_blocks(speech, SOUND_RATE):
             film.push(block)
-            pace.tell(film.frame_count)
+            pace.tell(film.frame_count, film.drawn_count)
         for done in film.finish():
-            pace.tell(done)
+            pace.tell(done, film.drawn_count)
     finally:
         film.close()
-    return film.frame_count
+    return video, film.frame_count
+
+
+def _place(work_folder: Path, scene: Scene, settings: RenderSettings, manifest: dict[str, Any]) -> Path:
+    """The folder of pieces of just this film: what an earlier attempt left there was drawn with the same settings, of
+    the same avatar. Others are forgotten."""
+    own = settings.model_dump(mode="json", exclude=set(ServiceSettings.model_fields))
+    what = (own, scene.arguments[1:], scene.expression, scene.cues, manifest, version("visavis"))
+    digest = hashlib.sha256(repr(what).encode()).hexdigest()
+    place = work_folder / f"film-{digest[:16]}"
+    for other in work_folder.glob("film-*"):
+        if other != place:
+            shutil.rmtree(other)
+    place.mkdir(exist_ok=True)
+    return place
 
 
 def _scene(task: child.Task, settings: RenderSettings, storage: Storage, processes: int) -> Scene:
@@ -115,14 +134,14 @@ class Pace:
         self._report, self._total = report, total
         self._began = self._told = time.monotonic()
 
-    def tell(self, done: int) -> None:
-        """Report, but not more often than a person can read."""
+    def tell(self, done: int, drawn: int) -> None:
+        """Report, but not more often than a person can read. `drawn` are the frames that this attempt drew itself."""
         now = time.monotonic()
         if now - self._told < REPORT_EVERY_S or not done:
             return
         self._told = now
         share = min(1.0, done / self._total)
-        eta_s = (now - self._began) * (1 - share) / share
+        eta_s = (now - self._began) * max(0, self._total - done) / drawn if drawn else None
         self._report(
             {"stage": "render", "progress": FILM_SHARE * share, "eta_s": eta_s, "step": done, "steps": self._total}
         )
