@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 
 from services.common.errors import StorageFull
 
+_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_FULL_CODES = {
+    "errno": _FULL_ERRNOS,
+    "sqlite_errorcode": (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE),  # of the file beside its log
+    "sqlstate": ("53100",),  # PostgreSQL's disk_full
+}
+_FULL_WORDS = [os.strerror(number) for number in _FULL_ERRNOS]  # all that is left of it where Rust or C++ pass it on
 RESERVE_BYTES = 256 * 2**20  # left to the rest of the machine
 
 
@@ -20,6 +30,17 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     needed = needed_bytes + RESERVE_BYTES
     if free < needed:
         raise full(needed, free)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether something failed because a disk is full, whichever library found out, and whatever it made of it."""
+    while error is not None:
+        if any(getattr(error, name, None) in codes for name, codes in _FULL_CODES.items()):
+            return True
+        if any(words in str(error) for words in _FULL_WORDS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def forget_leftovers(folder: Path, pattern: str, older_than_s: float = 24 * 3600) -> int:

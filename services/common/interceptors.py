@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import time
 import uuid
@@ -17,6 +16,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from services.common import errors, logs
+from services.common.disk import is_full
 
 logger = logging.getLogger(__name__)
 DOMAIN = "visavis"
@@ -38,7 +38,7 @@ def to_service_error(error: Exception) -> errors.ServiceError:
     """The error to answer with. What is not meant for the caller becomes a fixed text."""
     if isinstance(error, errors.ServiceError):
         return error
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return errors.StorageFull(
             "The disk is full. Delete avatars, voices or videos you no longer need and try again."
         )
