@@ -80,12 +80,21 @@ def cancel_job(job_id: str) -> None:
     )
 
 
+@jobs.command("resume")
+@click.argument("job_id")
+def resume_job(job_id: str) -> None:
+    """Let a job that failed go on where it stopped."""
+    job = client_jobs.resume(connect(), job_id)
+    click.echo(f"{job.id} goes on. Follow it: visavis jobs watch {job.id}")
+
+
 @jobs.command("delete")
 @click.argument("job_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete_job(job_id: str, yes: bool) -> None:
-    """Forget a generation that has ended, and its video."""
+    """Forget a job that has ended: a generation with its video; a training, but not its avatar."""
     if not yes:
-        click.confirm(f"Delete {job_id} and its video for good?", abort=True)
+        what = "its video" if client_jobs.kind_of(job_id) == "generation" else "what was kept to resume it"
+        click.confirm(f"Delete {job_id} and {what} for good?", abort=True)
     client_jobs.delete(connect(), job_id)
     click.echo(f"Deleted {job_id}.")

@@ -1,4 +1,4 @@
-"""Trainings and generations as one kind of thing: a job that can be listed, watched and cancelled."""
+"""Trainings and generations as one kind of thing: a job that can be listed, watched, cancelled, resumed, deleted."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class Job:
     preview: int = 0
     device: str = ""
     title: str = ""  # how what a video says begins, or the name of its recording
+    can_resume: bool = False
     warnings: tuple[dict[str, Any], ...] = ()  # of a recording that is not ideal; told once, to who brought it
 
     @property
@@ -80,6 +81,7 @@ class Job:
             "step": self.step,
             "steps": self.steps,
             "loss": self.loss,
+            "can_resume": self.can_resume,
         }
         if self.warnings:
             shown["warnings"] = list(self.warnings)
@@ -145,6 +147,7 @@ def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None, title: s
         preview=job.preview_index,
         device=job.device,
         title=title,
+        can_resume=job.can_resume,
     )
 
 
@@ -237,17 +240,23 @@ def cancel(services: Services, job_id: str) -> Job:
     return kind.job(kind.call(services, "Cancel", TIMEOUT_S, id=job_id))
 
 
-def delete(services: Services, job_id: str) -> None:
-    """Forget a generation that has ended, its video with it.
+def resume(services: Services, job_id: str) -> Job:
+    """Let a job that failed go on where it stopped.
 
     Raises:
-        CallError: there is no such job, it has not ended, or it is a training.
+        CallError: there is no such job, it has not failed, or what it needs is no longer kept.
     """
     kind = _KINDS[kind_of(job_id)]
-    if kind.noun != "Generation":
-        message = "A training cannot be deleted. Delete the avatar and the voice that came of it."
-        raise CallError(grpc.StatusCode.FAILED_PRECONDITION, "TRAINING_STAYS", message, "id")
-    kind.call(services, "Delete", TIMEOUT_S, id=job_id)
+    return kind.job(kind.call(services, "Resume", TIMEOUT_S, id=job_id))
+
+
+def delete(services: Services, job_id: str) -> None:
+    """Forget a job that has ended: a generation with its video, a training with its recording, but not the avatar.
+
+    Raises:
+        CallError: there is no such job, or it has not ended.
+    """
+    _KINDS[kind_of(job_id)].call(services, "Delete", TIMEOUT_S, id=job_id)
 
 
 def watch(services: Services, job_id: str) -> Iterator[Job]:

@@ -40,6 +40,7 @@ FIELDS = {
     "messages.text": "text",
     "pitch": "pitch_semitones",
     "recording_id": "video",
+    "request_id": "Idempotency-Key",
 }
 """Fields of the services that REST spells differently."""
 DRAIN_S = 20.0

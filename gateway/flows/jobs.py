@@ -13,9 +13,11 @@ from client.jobs import Job
 from gateway import errors, i18n, sse
 from gateway.context import context, services
 from gateway.downloads import send
+from gateway.refusal import Refusal
 
 blueprint = Blueprint("jobs", __name__)
 LIST_LIMIT = 100
+MAX_KEY = 64  # as the services have it
 
 
 def shown(job: Job) -> dict[str, Any]:
@@ -40,7 +42,11 @@ def accepted(job: Job) -> tuple[Response, int, dict[str, str]]:
 
 def request_id() -> str:
     """What makes a repeated request safe: the same `Idempotency-Key` is answered with the same job."""
-    return request.headers.get("Idempotency-Key", "")
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > MAX_KEY or not (key.isascii() and key.isprintable()):  # before a file is read that comes with it
+        message = f"An Idempotency-Key may have at most {MAX_KEY} letters, digits and signs of ASCII. Use a UUID."
+        raise Refusal(message, reason="BAD_REQUEST_ID", field="Idempotency-Key", values={"max": str(MAX_KEY)})
+    return key
 
 
 @blueprint.get("/jobs")
@@ -68,6 +74,11 @@ def delete(job_id: str) -> Response:
 @blueprint.post("/api/v1/jobs/<job_id>/cancel")
 def cancel(job_id: str) -> Response:
     return jsonify(shown(jobs.cancel(services(), job_id)))
+
+
+@blueprint.post("/api/v1/jobs/<job_id>/resume")
+def resume(job_id: str) -> Response:
+    return jsonify(shown(jobs.resume(services(), job_id)))
 
 
 @blueprint.get("/api/v1/jobs/<job_id>/events")

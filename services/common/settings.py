@@ -41,5 +41,8 @@ class ServiceSettings(BaseSettings):
     work_folder: Path = Field(default_factory=lambda: DATA.resolve() / "work", validation_alias="VISAVIS_WORK_FOLDER")
     """Local folder for work in progress: checkpoints, caches of avatars from remote storage."""
 
+    keep_failed_days: float = Field(7.0, gt=0, validation_alias="VISAVIS_KEEP_FAILED_DAYS")
+    """How long what a failed job has made so far is kept, so that it can be resumed; deleting the job frees it."""
+
     log_level: str = Field("INFO", validation_alias="VISAVIS_LOG_LEVEL")
     """Least level that is logged."""

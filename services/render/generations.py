@@ -1,8 +1,8 @@
 """Videos being made: a job each, whose speech arrives after it was asked for.
 
 Storage keeps `generations/<id>/input` and `closures.json` until the video is made, then `video.mp4`, `subtitles.vtt`
-and, last, `manifest.json`. Of a job that failed or was cancelled nothing stays but its row; of one that is deleted,
-nothing.
+and, last, `manifest.json`. Of a job that was cancelled nothing stays but its row; of one that failed the speech stays
+for some days, so that it can go on; of one that is deleted, nothing.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class Generations:
 
         Raises:
             NotFound: there is no such avatar.
-            InvalidInput: the size, the device or the expression is none that can be had.
+            InvalidInput: the request id, the size, the device or the expression is none that can be had.
         """
+        calls.check_request_id(request.request_id)
         avatar, _ = self._avatars.find(request.avatar)
         hardware.check_device(request.device, self._settings.job_devices)
         check_size(request.size, self._settings.max_size)
@@ -130,6 +131,27 @@ class Generations:
         self._store.finish(job.id, State.FAILED, only=(State.WAITING,), error=error)
         return self._store.get(job.id)
 
+    def resume(self, job_id: str) -> Job:
+        """Let a failed job go on with the pieces that it has.
+
+        Raises:
+            NotFound: there is no such job, or its avatar is gone.
+            Conflict: it has not failed, its speech never came or is no longer kept.
+        """
+        job = calls.failed(self._store, KIND, job_id, self._settings.keep_failed_days)
+        self._avatars.find(job.spec["avatar"])
+        if not self._can_resume(job):
+            message = "The speech for this video never came, or is no longer kept. Ask for it anew."
+            raise Conflict(message, reason="SPEECH_GONE", field="id")
+        self._store.resume(job)
+        return self._store.get(job.id)
+
+    def _can_resume(self, job: Job) -> bool:
+        has_come = "duration_s" in job.spec  # is noted when it is whole
+        if not (has_come and job.can_resume(self._settings.keep_failed_days)):
+            return False
+        return self._storage.exists(f"{FOLDER}/{job.id}/{INPUT}")
+
     def list(self, limit: int) -> list[render_pb2.Generation]:
         """The latest ones, newest first."""
         return [self.describe(job) for job in self._store.list(KIND, limit)]
@@ -137,7 +159,9 @@ class Generations:
     def describe(self, job: Job) -> render_pb2.Generation:
         """A job as a message."""
         generation = render_pb2.Generation(
-            job=calls.message(self._store, job), avatar=job.spec["avatar"], title=job.spec.get("title", "")
+            job=calls.message(self._store, job, can_resume=self._can_resume(job)),
+            avatar=job.spec["avatar"],
+            title=job.spec.get("title", ""),
         )
         if job.state is State.SUCCEEDED and job.result:
             names = job.result["files"]
@@ -165,10 +189,7 @@ class Generations:
             NotFound: there is no such job.
             Conflict: it has not ended.
         """
-        job = self._store.get(job_id, KIND)
-        if not job.state.is_final:
-            message = "This video is still being made. Cancel it first, then delete it."
-            raise Conflict(message, reason="JOB_NOT_ENDED", field="id")
+        job = calls.ended(self._store, KIND, job_id)
         self._storage.delete_folder(f"{FOLDER}/{job.id}", MANIFEST)  # first: while the row is there, it can be repeated
         self._store.delete(job.id)
 
@@ -181,9 +202,10 @@ class Generations:
 
     def _came_to_nothing(self, job_id: str) -> bool:
         try:
-            return self._store.get(job_id, KIND).state in CAME_TO_NOTHING
+            job = self._store.get(job_id, KIND)
         except NotFound:
             return False  # of another database, perhaps
+        return job.state in CAME_TO_NOTHING and not self._can_resume(job)
 
     def uses(self, avatar: str) -> bool:
         """Whether a video of this avatar is being made."""

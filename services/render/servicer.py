@@ -214,6 +214,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         job = await asyncio.to_thread(self._generations.waiting, config.id)
         try:
             job = await self._supply(messages, job, config.sample_rate_hertz)
+            self._runner.wake()
         except _BrokenOff:
             message = "The speech broke off before its end. Bring it again, from its beginning."
             raise InvalidInput(message, reason="SPEECH_BROKEN_OFF", field="end") from None
@@ -287,10 +288,18 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
         return render_pb2.CancelGenerationResponse(generation=await self._described(job))
 
+    async def ResumeGeneration(
+        self, request: render_pb2.ResumeGenerationRequest, context: object
+    ) -> render_pb2.ResumeGenerationResponse:
+        job = await asyncio.to_thread(self._generations.resume, request.id)
+        self._runner.wake()
+        return render_pb2.ResumeGenerationResponse(generation=await self._described(job))
+
     async def DeleteGeneration(
         self, request: render_pb2.DeleteGenerationRequest, context: object
     ) -> render_pb2.DeleteGenerationResponse:
         await asyncio.to_thread(self._generations.delete, request.id)
+        await asyncio.to_thread(self._runner.forget_folders)
         return render_pb2.DeleteGenerationResponse()
 
     async def WatchGeneration(

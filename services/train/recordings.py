@@ -54,6 +54,10 @@ class Recordings:
             message = "There is no such recording any more. Upload it again."
             raise NotFound(message, reason="RECORDING_NOT_FOUND", field="recording_id") from error
 
+    def is_kept(self, recording_id: str) -> bool:
+        """Whether there is such a recording."""
+        return self._storage.exists(f"{FOLDER}/{recording_id}/{MANIFEST}")
+
     def local_file(self, recording_id: str) -> Path:
         """A recording on this machine."""
         return self._storage.local_file(f"{FOLDER}/{recording_id}/{FILE}")

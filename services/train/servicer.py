@@ -120,6 +120,7 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self, request: train_pb2.CreateTrainingRequest, context: object
     ) -> train_pb2.CreateTrainingResponse:
         job = await asyncio.to_thread(self._trainings.create, request)
+        self._runner.wake()
         return train_pb2.CreateTrainingResponse(training=await self._described(job))
 
     async def _described(self, job: Job) -> train_pb2.Training:
@@ -148,6 +149,20 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     ) -> train_pb2.CancelTrainingResponse:
         job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
         return train_pb2.CancelTrainingResponse(training=await self._described(job))
+
+    async def ResumeTraining(
+        self, request: train_pb2.ResumeTrainingRequest, context: object
+    ) -> train_pb2.ResumeTrainingResponse:
+        job = await asyncio.to_thread(self._trainings.resume, request.id)
+        self._runner.wake()
+        return train_pb2.ResumeTrainingResponse(training=await self._described(job))
+
+    async def DeleteTraining(
+        self, request: train_pb2.DeleteTrainingRequest, context: object
+    ) -> train_pb2.DeleteTrainingResponse:
+        await asyncio.to_thread(self._trainings.delete, request.id)
+        await asyncio.to_thread(self._runner.forget_folders)
+        return train_pb2.DeleteTrainingResponse()
 
     async def WatchTraining(
         self, request: train_pb2.WatchTrainingRequest, context: object

@@ -17,7 +17,7 @@ from visavis.train.v1 import train_pb2
 from services.common import hardware
 from services.common.disk import require_space
 from services.common.engine import import_engine
-from services.common.errors import AlreadyExists, InvalidInput, NotFound, StorageFull
+from services.common.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StorageFull
 from services.common.jobs import calls
 from services.common.jobs.store import Job, JobStore, State
 from services.common.names import checked_name
@@ -29,6 +29,7 @@ from services.train.settings import TrainSettings
 KIND = "training"
 FOLDER, PREVIEW, TRANSCRIPT = "trainings", "preview.jpg", "transcript.vtt"
 AVATARS, AVATAR_MANIFEST = "avatars", "avatar.json"
+CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
 MAX_TRANSCRIPT = 2**20
 MAX_NAME = 200  # of who consented
 WORK_BYTES_PER_S, WORK_BYTES = 9 * 2**20, 200 * 2**20  # crops and frames of a second, and everything else
@@ -47,9 +48,10 @@ class Trainings:
         Raises:
             AlreadyExists: there is an avatar of that name, or one in the making.
             NotFound: the recording is gone.
-            InvalidInput: the name, the engine, a parameter, the device or the consent will not do.
+            InvalidInput: the request id, the name, the engine, a parameter, the device or the consent will not do.
             StorageFull: the disk has no room for the work.
         """
+        calls.check_request_id(request.request_id)
         with self._naming:
             if known := self._store.find_request(KIND, request.request_id):
                 return known
@@ -90,9 +92,12 @@ class Trainings:
             raise InvalidInput(str(error), reason="NO_ENGINE", field="engine") from error
 
     def _check_free(self, name: str) -> None:
-        in_the_making = any(job.spec["name"] == name for job in self._store.active(KIND))
-        if in_the_making or self._storage.exists(f"{AVATARS}/{name}/{AVATAR_MANIFEST}"):
+        if self._is_taken(name):
             raise name_taken()
+
+    def _is_taken(self, name: str) -> bool:
+        in_the_making = any(job.spec["name"] == name for job in self._store.active(KIND))
+        return in_the_making or self._storage.exists(f"{AVATARS}/{name}/{AVATAR_MANIFEST}")
 
     def _check_space(self, duration_s: float) -> None:
         try:
@@ -100,6 +105,48 @@ class Trainings:
         except StorageFull as error:
             error.field = "video"
             raise
+
+    def resume(self, training_id: str) -> Job:
+        """Let a failed training go on from its checkpoint.
+
+        Raises:
+            NotFound: there is no such training, or its recording is gone.
+            Conflict: it has not failed, what it had made is no longer kept, or its name was taken meanwhile.
+            StorageFull: the disk has no room for the work.
+        """
+        with self._naming:
+            job = calls.failed(self._store, KIND, training_id, self._settings.keep_failed_days)
+            name = job.spec["name"]
+            if not avatar_of(self._storage, job.id, name):  # else only the tidying is left to do
+                if self._is_taken(name):
+                    message = "By now another avatar has that name, or will have it. Delete that, then resume."
+                    raise Conflict(message, reason="NAME_TAKEN_SINCE", field="id")
+                self._check_space(self._recordings.find(job.spec["recording_id"])["duration_s"])
+            self._store.resume(job)
+        return self._store.get(job.id)
+
+    def delete(self, training_id: str) -> None:
+        """Forget a training, and its recording with it unless another training needs that.
+
+        Raises:
+            NotFound: there is no such training.
+            Conflict: it has not ended.
+        """
+        with self._naming:
+            job = calls.ended(self._store, KIND, training_id)
+            recording_id = job.spec["recording_id"]
+            if recording_id not in self._recordings_in_use(but=job.id):
+                self._recordings.forget(recording_id)
+            self._storage.delete_folder(f"{FOLDER}/{job.id}")
+            self._store.delete(job.id)  # last: while the row is there, this can be repeated
+
+    def _recordings_in_use(self, but: str = "") -> set[str]:
+        """Recordings of trainings that have not ended or can be resumed."""
+        jobs = [*self._store.active(KIND), *filter(self._can_resume, self._store.failed(KIND))]
+        return {job.spec["recording_id"] for job in jobs if job.id != but}
+
+    def _can_resume(self, job: Job) -> bool:
+        return job.can_resume(self._settings.keep_failed_days) and self._recordings.is_kept(job.spec["recording_id"])
 
     def set_transcript(self, training_id: str, webvtt: str) -> None:
         """Keep what the recording says, with the avatar too once there is one.
@@ -135,7 +182,10 @@ class Trainings:
         """A job as a message."""
         spec = job.spec
         training = train_pb2.Training(
-            job=calls.message(self._store, job), avatar=spec["name"], engine=spec["engine"], voice=spec["voice"]
+            job=calls.message(self._store, job, can_resume=self._can_resume(job)),
+            avatar=spec["name"],
+            engine=spec["engine"],
+            voice=spec["voice"],
         )
         if job.state is State.SUCCEEDED and job.result:
             report = Struct()
@@ -146,8 +196,7 @@ class Trainings:
     def expire(self) -> int:
         """Forget recordings and traces of trainings that came to nothing some days ago; returns how many."""
         age_s = self._settings.keep_recordings_days * 24 * 3600
-        in_use = {job.spec["recording_id"] for job in self._store.active(KIND)}
-        forgotten = self._recordings.expire(age_s, in_use)
+        forgotten = self._recordings.expire(age_s, self._recordings_in_use())
         for training_id in self._storage.folders(FOLDER):
             if self._came_to_nothing(training_id, time.time() - age_s):
                 self._storage.delete_folder(f"{FOLDER}/{training_id}")
@@ -159,7 +208,7 @@ class Trainings:
             job = self._store.get(training_id, KIND)
         except NotFound:
             return False
-        return job.state in (State.FAILED, State.CANCELLED) and job.ended_at < before
+        return job.state in CAME_TO_NOTHING and job.ended_at < before and not self._can_resume(job)
 
 
 def name_taken() -> AlreadyExists:

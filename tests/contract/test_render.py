@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import hashlib
 import io
 import json
 import shutil
@@ -16,12 +18,15 @@ from typing import Any
 import av
 import grpc
 import numpy as np
+import psutil
 import pytest
+import sqlalchemy as sa
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from visavis.common.v1 import job_pb2, media_pb2
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 
+from services.common.jobs import runner
 from services.common.jobs.store import JobStore, State
 from services.common.server import Server
 from services.common.storage import Storage
@@ -510,6 +515,101 @@ def test_speech_and_subtitles_become_a_video(call: Call, settings: RenderSetting
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "subtitles.vtt", "video.mp4"]
 
 
+async def last(stub: Stub, job_id: str) -> job_pb2.Job:
+    return (await finished(stub, job_id))[-1].job
+
+
+def test_a_video_that_was_given_up_is_resumed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 0)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        resume = render_pb2.ResumeGenerationRequest(id=job.job.id)
+        early = await refused(stub.ResumeGeneration(resume))
+        await stub.SupplyGeneration(supply(job.job.id, tone(0.5, 16_000), rate=16_000))
+        failed = await last(stub, job.job.id)
+        monkeypatch.setattr(runner, "MAX_ATTEMPTS", 3)
+        resumed = (await stub.ResumeGeneration(resume)).generation.job
+        return early, failed, resumed, await last(stub, job.job.id)
+
+    early, failed, resumed, done = call(work)
+    assert early == (grpc.StatusCode.FAILED_PRECONDITION, "CANNOT_RESUME", "id")
+    assert (failed.state, failed.error.reason, failed.can_resume) == (job_pb2.JOB_STATE_FAILED, "CRASHED", True)
+    assert (resumed.can_resume, resumed.HasField("error")) == (False, False)
+    assert done.state == job_pb2.JOB_STATE_SUCCEEDED, done.error
+
+
+def test_a_video_whose_speech_never_came_is_not_resumed(call: Call) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = await create(stub)
+        await refused(stub.SupplyGeneration(supply(job.job.id, bytes(16_000), rate=16_000)))
+        failed = await last(stub, job.job.id)
+        return failed, await refused(stub.ResumeGeneration(render_pb2.ResumeGenerationRequest(id=job.job.id)))
+
+    failed, answer = call(work)
+    assert (failed.error.reason, failed.can_resume) == ("SILENT", False)
+    assert answer == (grpc.StatusCode.FAILED_PRECONDITION, "SPEECH_GONE", "id")
+
+
+def test_a_video_that_is_killed_goes_on_with_the_pieces_it_has(call: Call, settings: RenderSettings) -> None:
+    async def work(stub: Stub, kill: bool) -> bytes:
+        job = await create(stub)
+        await stub.SupplyGeneration(supply(job.job.id, babble(13.0), rate=16_000))
+        work_folder = settings.work_folder / job.job.id
+        if kill:
+            await asyncio.to_thread(kill_with_pieces, work_folder)
+        assert (await last(stub, job.job.id)).state == job_pb2.JOB_STATE_SUCCEEDED
+        folder = Path(settings.storage_url.removeprefix("file://")) / "generations" / job.job.id
+        assert not work_folder.exists()
+        return (folder / "video.mp4").read_bytes()
+
+    in_one_go, killed = (call(lambda stub, kill=kill: work(stub, kill)) for kill in (False, True))
+    assert pictures_of(killed) == pictures_of(in_one_go)
+    assert sound_of(killed) == sound_of(in_one_go)
+
+
+def kill_with_pieces(work_folder: Path) -> None:
+    """Kill a job's process as soon as it has a piece; whoever goes on does not draw that again."""
+    while not (pieces := list(work_folder.glob("film-*/video-?.mp4"))):
+        time.sleep(0.02)
+    drawn_at = {piece: piece.stat().st_mtime_ns for piece in pieces}
+    (child,) = [one for one in psutil.Process().children() if "services.render.job" in one.cmdline()]
+    child.kill()
+    while work_folder.exists():
+        with contextlib.suppress(FileNotFoundError):  # taken away at the end, all together
+            assert {piece: piece.stat().st_mtime_ns for piece in drawn_at} == drawn_at
+        assert {*work_folder.glob("film-*")} <= {pieces[0].parent}
+        time.sleep(0.02)
+
+
+def pictures_of(data: bytes) -> list[bytes]:
+    with av.open(io.BytesIO(data)) as container:
+        return [hashlib.sha256(frame.to_ndarray()).digest() for frame in container.decode(video=0)]
+
+
+def sound_of(data: bytes) -> bytes:
+    with av.open(io.BytesIO(data)) as container:
+        return b"".join(frame.to_ndarray().tobytes() for frame in container.decode(audio=0))
+
+
+def test_a_table_that_cannot_grow_is_a_full_disk(call: Call) -> None:
+    def cap(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+
+    async def create_for_ever(stub: Stub) -> None:
+        while True:
+            await create(stub)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        sa.event.listen(sa.pool.Pool, "connect", cap)
+        try:
+            return await refused(create_for_ever(stub))
+        finally:
+            sa.event.remove(sa.pool.Pool, "connect", cap)
+
+    assert call(work)[:2] == (grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_FULL")
+
+
 def test_closures_reach_the_job_with_the_speech(call: Call, settings: RenderSettings) -> None:
     async def work(stub: Stub, *closures: Supply) -> bytes:
         job = await create(stub)
@@ -731,22 +831,25 @@ def test_a_video_is_forgotten_when_it_is_told_to(call: Call, settings: RenderSet
 def test_speech_is_not_kept_of_what_came_to_nothing(call: Call, settings: RenderSettings) -> None:
     store = JobStore(settings.database_url)
     folders = Path(settings.storage_url.removeprefix("file://")) / "generations"
-    ends = (State.FAILED, State.CANCELLED, State.SUCCEEDED, State.WAITING)
+    ends = (State.CANCELLED, State.SUCCEEDED, State.WAITING)
     jobs = {state: store.create("generation", {"avatar": NAME}, waiting=True) for state in ends}
-    for state, job in jobs.items():
-        store.update(job.id, state=state)
+    jobs[State.FAILED] = store.create("generation", {"avatar": NAME, "duration_s": 1.0})
+    lately, long_ago = time.time(), time.time() - 8 * 24 * 3600
+    old = store.create("generation", {"avatar": NAME, "duration_s": 1.0})
+    for state, job in [*jobs.items(), (State.FAILED, old)]:
+        store.update(job.id, state=state, ended_at=long_ago if job is old else lately)
         (folders / job.id).mkdir(parents=True)
         (folders / job.id / "input").write_bytes(b"a recording of someone")
 
     async def work(stub: Stub) -> None:
         for _ in range(1200):
-            if len(list(folders.iterdir())) == 2:
+            if len(list(folders.iterdir())) == 3:
                 return
             await asyncio.sleep(0.05)
 
     call(work)
     kept = {path.name for path in folders.iterdir()}
-    assert kept == {jobs[State.SUCCEEDED].id, jobs[State.WAITING].id}
+    assert kept == {jobs[State.SUCCEEDED].id, jobs[State.WAITING].id, jobs[State.FAILED].id}
 
 
 def test_a_service_that_loads_says_so(settings: RenderSettings, monkeypatch: pytest.MonkeyPatch) -> None:

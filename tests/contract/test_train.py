@@ -17,7 +17,8 @@ from grpc_status import rpc_status
 from visavis.common.v1 import info_pb2, job_pb2, media_pb2
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
-from services.common.jobs import calls
+from services.common.jobs import calls, runner
+from services.common.jobs.store import JobStore, State
 from services.common.storage import Storage
 from services.train.recordings import Recordings
 from services.train.servicer import TrainServicer
@@ -213,6 +214,7 @@ def test_what_cannot_be_trained_is_refused_beside_its_field(call: Call, storage:
     storage.write("avatars/Taken/avatar.json", b"{}")
     value = info_pb2.ParameterValue
     cases = [
+        ({"request_id": "x" * 65}, (INVALID, "BAD_REQUEST_ID", "request_id")),
         ({"name": ""}, (INVALID, "NAME_EMPTY", "name")),
         ({"name": "../up"}, (INVALID, "NAME_FORBIDDEN", "name")),
         ({"name": "x" * 61}, (INVALID, "NAME_TOO_LONG", "name")),
@@ -264,15 +266,109 @@ def test_a_second_training_waits_and_both_can_be_cancelled(
     assert storage.folders("recordings") == [recording_id]  # may be tried again
 
 
+async def last(stub: Stub, training_id: str) -> job_pb2.Job:
+    return [training async for training in snapshots(stub, training_id)][-1].job
+
+
+def test_a_training_that_was_given_up_is_resumed_then_forgotten(
+    call: Call, settings: TrainSettings, storage: Storage, recording_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 0)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job = (await stub.CreateTraining(wanted(recording_id))).training.job
+        resume, delete = train_pb2.ResumeTrainingRequest(id=job.id), train_pb2.DeleteTrainingRequest(id=job.id)
+        failed = await last(stub, job.id)
+        monkeypatch.setattr(runner, "MAX_ATTEMPTS", 3)
+        resumed = (await stub.ResumeTraining(resume)).training.job
+        early = await refused(stub.DeleteTraining(delete))
+        done = await last(stub, job.id)
+        late = await refused(stub.ResumeTraining(resume))
+        await stub.DeleteTraining(delete)
+        return failed, resumed, early, done, late, await refused(stub.DeleteTraining(delete))
+
+    failed, resumed, early, done, late, gone = call(work)
+    assert (failed.state, failed.error.reason, failed.can_resume) == (job_pb2.JOB_STATE_FAILED, "CRASHED", True)
+    assert (resumed.can_resume, resumed.HasField("error")) == (False, False)
+    assert early == (grpc.StatusCode.FAILED_PRECONDITION, "JOB_NOT_ENDED", "id")
+    assert done.state == job_pb2.JOB_STATE_SUCCEEDED, done.error
+    assert late == (grpc.StatusCode.FAILED_PRECONDITION, "CANNOT_RESUME", "id")
+    assert gone == (MISSING, "JOB_NOT_FOUND", "id")
+    assert storage.exists(f"avatars/{NAME}/avatar.json")
+    assert not storage.folders("trainings")
+
+
+def test_what_a_failed_training_kept_goes_with_it(
+    call: Call, settings: TrainSettings, storage: Storage, recording_id: str
+) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        first, second = failed_training(settings, recording_id), failed_training(settings, recording_id)
+        for job_id in (first, second):
+            (settings.work_folder / job_id / "engine").mkdir(parents=True)
+        await stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id=first))
+        between = storage.folders("recordings"), (settings.work_folder / first).exists()
+        await stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id=second))
+        return between, (settings.work_folder / second).exists()
+
+    assert call(work) == (([recording_id], False), False)
+    assert not storage.folders("recordings")
+
+
+def failed_training(settings: TrainSettings, recording_id: str, name: str = "Nora") -> str:
+    store = JobStore(settings.database_url)
+    spec = {"name": name, "engine": "portrait", "voice": "", "recording_id": recording_id, "device": "cpu"}
+    job = store.create("training", spec)
+    store.finish(job.id, State.FAILED, error={"reason": "CRASHED", "message": "…", "field": "", "values": {}})
+    store.close()
+    return job.id
+
+
+def test_a_training_that_lacks_what_it_needs_is_not_resumed(
+    call: Call, settings: TrainSettings, storage: Storage, recording_id: str
+) -> None:
+    storage.write("avatars/Taken/avatar.json", b"{}")
+
+    async def resumed(stub: Stub, training_id: str) -> tuple[Any, ...]:
+        shown = (await stub.GetTraining(train_pb2.GetTrainingRequest(id=training_id))).training.job.can_resume
+        return shown, *(await refused(stub.ResumeTraining(train_pb2.ResumeTrainingRequest(id=training_id))))[:2]
+
+    async def work(stub: Stub) -> list[Any]:
+        return [
+            await resumed(stub, failed_training(settings, recording_id, "Taken")),
+            await resumed(stub, failed_training(settings, "recording-" + "0" * 32)),
+        ]
+
+    conflict = grpc.StatusCode.FAILED_PRECONDITION
+    assert call(work) == [(True, conflict, "NAME_TAKEN_SINCE"), (False, MISSING, "RECORDING_NOT_FOUND")]
+    expired = call(lambda stub: resumed(stub, failed_training(settings, recording_id)), keep_failed_days=1e-9)
+    assert expired == (False, conflict, "CANNOT_RESUME")
+
+
+def test_a_recording_is_kept_as_long_as_its_training_can_be_resumed(
+    call: Call, settings: TrainSettings, storage: Storage, recording_id: str, demo_clip: Path
+) -> None:
+    facts = {"duration_s": 12.0, "width": 256, "height": 256, "fps": 25.0, "warnings": []}
+    needless = Recordings(storage).add(demo_clip, facts)
+    failed_training(settings, recording_id)
+
+    async def work(stub: Stub) -> None:
+        await until(lambda: needless not in storage.folders("recordings"))
+
+    call(work, keep_recordings_days=1e-9)
+    assert storage.folders("recordings") == [recording_id]
+
+
 def test_unknown_trainings_are_not_found(call: Call) -> None:
     async def work(stub: Stub) -> list[Any]:
         return [
             await refused(stub.GetTraining(train_pb2.GetTrainingRequest(id="training-none"))),
             await refused(stub.CancelTraining(train_pb2.CancelTrainingRequest(id="../x"))),
+            await refused(stub.ResumeTraining(train_pb2.ResumeTrainingRequest(id="generation-1"))),
+            await refused(stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id="training-none"))),
             await refused(stub.SetTranscript(train_pb2.SetTranscriptRequest(id="", webvtt="WEBVTT"))),
         ]
 
-    assert call(work) == [(MISSING, "JOB_NOT_FOUND", "id")] * 3
+    assert call(work) == [(MISSING, "JOB_NOT_FOUND", "id")] * 5
 
 
 def test_a_full_disk_is_told_plainly_and_leaves_nothing(

@@ -50,6 +50,20 @@ export function cancelButton(job) {
   return button;
 }
 
+/** Lets a failed job go on; `onResumed` gets it as it is then, `onRefused` the error. */
+export function resumeButton(job, onResumed, onRefused) {
+  const words = { textContent: t("job.resume"), "aria-label": `${t("job.resume")}: ${jobName(job)}` };
+  const button = el("button", { class: "button primary small", type: "button", ...words });
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    await post(path("jobs", job.id, "resume")).then((response) => response.json()).then(onResumed, (error) => {
+      button.disabled = false;
+      onRefused(error);
+    });
+  });
+  return button;
+}
+
 /** The state and progress lines, kept in place and updated, so that nothing jumps. */
 export class JobProgress {
   constructor(job) {
@@ -77,6 +91,12 @@ export class JobProgress {
     this.numbers.hidden = isFinal(job);
     this.error.hidden = job.state !== "failed";
     this.error.textContent = job.error?.message ?? "";
+  }
+
+  /** Say why something that was asked of the job cannot be done. */
+  refuse(error) {
+    this.error.hidden = false;
+    this.error.textContent = error.message;
   }
 }
 

@@ -2,7 +2,7 @@
 import { get, path, remove } from "./api.js";
 import { avatarFile } from "./avatars.js";
 import { $, confirmed, el, icon, repeatedly, templateCopy } from "./dom.js";
-import { JobProgress, cancelButton, downloads, isFinal, jobName, jobTitle, length } from "./job-card.js";
+import { JobProgress, cancelButton, downloads, isFinal, jobName, jobTitle, length, resumeButton } from "./job-card.js";
 import { watchServices } from "./notice.js";
 import { t } from "./words.js";
 
@@ -13,8 +13,9 @@ let isBusy = false;
 function actionsOf(job) {
   if (!isFinal(job)) return el("div", { class: "actions" }, link(job, t("job.show")), cancelButton(job));
   const row = job.state === "succeeded" ? resultOf(job) : el("div", { class: "actions" });
-  if (job.kind === "generation") row.append(deleteButton(job));
-  return row.children.length ? row : null;
+  if (job.can_resume) row.append(resumeButton(job, showJob, (error) => cards.get(job.id).progress.refuse(error)));
+  row.append(deleteButton(job));
+  return row;
 }
 
 function resultOf(job) {
@@ -31,7 +32,7 @@ function deleteButton(job) {
   const words = { "aria-label": t("job.delete", { name: jobName(job) }), title: t("dialog.delete") };
   const button = el("button", { class: "button danger small", type: "button", ...words, onclick: forget }, icon("delete"));
   async function forget() {
-    if (!(await confirmed(t("job.confirm_delete", { name: job.subject })))) return;
+    if (!(await confirmed(t(`job.confirm_delete_${job.kind}`, { name: job.subject })))) return;
     button.disabled = true;
     await remove(path("jobs", job.id)).then(() => button.closest("article").remove()).catch(() => { button.disabled = false; });
   }

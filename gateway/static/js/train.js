@@ -4,7 +4,7 @@ import { avatarFile, listVoices, reportPage } from "./avatars.js";
 import { showDevices } from "./device.js";
 import { $, $$, el, fillSelect } from "./dom.js";
 import { FileDrop, check, isPhoto, send } from "./form.js";
-import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics } from "./job-card.js";
+import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics, resumeButton } from "./job-card.js";
 import { watchServices } from "./notice.js";
 import { known, t } from "./words.js";
 
@@ -113,7 +113,7 @@ function show(job) {
       preview.src = now.preview_url;
       preview.hidden = caption.hidden = false;
     }
-    if (isFinal(now)) finish(now, actions);
+    if (isFinal(now)) finish(now, actions, progress);
   }, (isLost) => { lost.hidden = !isLost; });
 }
 
@@ -124,10 +124,11 @@ function warnings(job) {
   return [el("div", { class: "warnings" }, el("p", { textContent: t("train.warnings") }), el("ul", {}, ...items))];
 }
 
-function finish(job, actions) {
+function finish(job, actions, progress) {
   const again = el("a", { class: "button", href: "/train", textContent: t("job.again") });
   if (job.state !== "succeeded") {
-    actions.replaceChildren(again);
+    const resume = job.can_resume ? [resumeButton(job, show, (error) => progress.refuse(error))] : [];
+    actions.replaceChildren(...resume, again);
     return;
   }
   const name = job.result.avatar;

@@ -1,4 +1,4 @@
-"""What the Get, List, Cancel and Watch calls of every kind of job have in common."""
+"""What the Get, List, Cancel, Resume, Delete and Watch calls of every kind of job have in common."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 from visavis.common.v1 import job_pb2
 
-from services.common.jobs.store import Job, JobStore, State
+from services.common.errors import Conflict, InvalidInput
+from services.common.jobs.store import MAX_REQUEST_ID, Job, JobStore, State
 from services.common.times import duration, timestamp
 
-WATCH_POLL_S = 0.3
+WATCH_POLL_S = 0.3  # while somebody watches
 
 _STATES = {
     State.WAITING: job_pb2.JOB_STATE_QUEUED,
@@ -30,6 +31,44 @@ def cancel(store: JobStore, kind: str, job_id: str) -> Job:
     return store.get(job_id)
 
 
+def check_request_id(request_id: str) -> None:
+    """Raises:
+    InvalidInput: this cannot be kept beside a job.
+    """
+    if len(request_id) > MAX_REQUEST_ID or not (request_id.isascii() and request_id.isprintable()):
+        message = f"A request id may have at most {MAX_REQUEST_ID} letters, digits and signs of ASCII. Use a UUID."
+        values = {"max": str(MAX_REQUEST_ID)}
+        raise InvalidInput(message, reason="BAD_REQUEST_ID", field="request_id", values=values)
+
+
+def failed(store: JobStore, kind: str, job_id: str, keep_days: float) -> Job:
+    """A job that can go on where it failed.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it has not failed, or what it had made is no longer kept.
+    """
+    job = store.get(job_id, kind)
+    if not job.can_resume(keep_days):
+        message = f"Only a job that has failed within the last {keep_days:g} days can be resumed. Ask for it anew."
+        raise Conflict(message, reason="CANNOT_RESUME", field="id", values={"days": f"{keep_days:g}"})
+    return job
+
+
+def ended(store: JobStore, kind: str, job_id: str) -> Job:
+    """A job that can be deleted.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it has not ended.
+    """
+    job = store.get(job_id, kind)
+    if not job.state.is_final:
+        message = "This is still being made. Cancel it first, then delete it."
+        raise Conflict(message, reason="JOB_NOT_ENDED", field="id")
+    return job
+
+
 async def watch(store: JobStore, kind: str, job_id: str) -> AsyncIterator[Job]:
     """A snapshot now and at each change, ending with the final one."""
     last: Job | None = None
@@ -47,7 +86,7 @@ def _visible(job: Job) -> tuple:
     return job.state, job.stage, job.progress, job.eta_s, job.details, job.error, job.result, job.device
 
 
-def message(store: JobStore, job: Job) -> job_pb2.Job:
+def message(store: JobStore, job: Job, *, can_resume: bool) -> job_pb2.Job:
     """A job's row as a message."""
     details = job.details
     result = job_pb2.Job(
@@ -61,6 +100,7 @@ def message(store: JobStore, job: Job) -> job_pb2.Job:
         loss=details.get("loss"),
         preview_index=details.get("preview", 0),
         queue_index=store.queue_index(job),
+        can_resume=can_resume,
         create_time=timestamp(job.created_at),
         start_time=timestamp(job.started_at),
         end_time=timestamp(job.ended_at),

@@ -66,4 +66,4 @@ async def call(module: str, spec: dict[str, Any], settings: dict[str, Any], work
     if "error" in outcome:
         error = outcome["error"]
         raise getattr(errors, outcome["type"])(error.pop("message"), **error)
-    raise errors.Internal("A part of this service stopped unexpectedly. Try again.", reason="CRASHED")
+    raise errors.Internal("A part of this service stopped unexpectedly. Try again.", reason="PART_CRASHED")

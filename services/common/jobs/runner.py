@@ -17,19 +17,48 @@ from services.common.errors import NotFound
 from services.common.jobs.process import messages, spawn, terminate
 from services.common.jobs.store import Job, JobStore, State
 from services.common.settings import ServiceSettings
+from services.common.tidying import tidy
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.3
+LOOK_EVERY_S = 2.0  # at the table: what another replica was asked for waits so long at most
+CANCEL_POLL_S = 0.3
 HEARTBEAT_S = 2.0
 LOST_AFTER_S = 15.0  # a runner silent for so long is taken for dead
+TIDY_EVERY_S = 60.0
 MAX_ATTEMPTS = 3  # a job that kills its process again and again is given up
-CRASHED = {
-    "reason": "CRASHED",
-    "message": "The work stopped unexpectedly, more than once. The service's log has the details.",
+INPUT_MISSING = {
+    "reason": "INPUT_MISSING",
+    "message": "The speech for this video never arrived. Ask for it again.",
     "field": "",
     "values": {},
 }
+CRASHED = {
+    "reason": "CRASHED",
+    "message": "The work stopped unexpectedly, more than once; the service's log has the details. What was done is "
+    "kept: resume the job, or delete it.",
+    "field": "",
+    "values": {},
+}
+
+
+class Silence:
+    """For how many looks at the table running and waiting jobs have not been heard of.
+
+    Looks are counted, no times compared: a clock that is set means nothing, a replica that slept has not looked
+    meanwhile, and a machine that slept gives its jobs the time to be heard of again.
+    """
+
+    def __init__(self) -> None:
+        self._looks: dict[str, tuple[float, int]] = {}
+
+    def of(self, jobs: list[Job]) -> dict[str, int]:
+        """Take the next look: how many before it found each of these jobs just like this, by id."""
+        before, self._looks = self._looks, {}
+        for job in jobs:
+            heard_at, count = before.get(job.id, (0.0, 0))
+            self._looks[job.id] = (job.heartbeat_at, count + 1 if heard_at == job.heartbeat_at else 0)
+        return {job_id: count for job_id, (_, count) in self._looks.items()}
 
 
 class LocalRunner:
@@ -40,7 +69,8 @@ class LocalRunner:
         module: what a child runs, `python -m module`; see `child.py`.
         devices: one job at a time runs on each.
         settings: of the service; handed to every child. Each job works in a folder named by its id below
-            `settings.work_folder`, which is kept until the job has ended, so that a killed one can go on.
+            `settings.work_folder`, so that a killed one can go on. The folder is kept until the job has ended, that of
+            a failed one for `settings.keep_failed_days` besides.
         input_timeout_s: a job whose input has not arrived after so long fails.
     """
 
@@ -58,11 +88,15 @@ class LocalRunner:
         self._input_timeout_s = input_timeout_s
         self._name = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
         self._loops: list[asyncio.Task] = []
+        self._work = {device: asyncio.Event() for device in devices}  # there may be some
+        self._held: set[str] = set()  # jobs that run here
+        self._silence = Silence()
 
     def start(self) -> None:
         """Begin taking jobs, in the running event loop."""
         self._loops = [asyncio.create_task(self._slot(device)) for device in self._devices]
-        self._loops.append(asyncio.create_task(self._sweep()))
+        self._loops.append(asyncio.create_task(self._look_around()))
+        self._loops.append(asyncio.create_task(tidy(self.forget_folders, TIDY_EVERY_S)))
 
     async def close(self) -> None:
         """Stop taking jobs; those that run are queued again and go on from their checkpoint later."""
@@ -70,10 +104,16 @@ class LocalRunner:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
 
+    def wake(self) -> None:
+        """A job was queued: begin it at once, if a slot is free. Called in the event loop."""
+        for work in self._work.values():
+            work.set()
+
     async def _slot(self, device: str) -> None:
         # Beside faster devices the processor takes only what was meant for it.
         only_asked = device == "cpu" and len(self._devices) > 1
         while True:
+            self._work[device].clear()  # before looking: what is queued meanwhile is looked for again
             try:
                 job = await asyncio.to_thread(self._store.claim, self._kind, device, self._name, only_asked=only_asked)
                 if job:
@@ -82,34 +122,48 @@ class LocalRunner:
             except Exception:  # noqa: BLE001 - a table or disk that fails for a moment must not end the slot
                 logger.exception("slot stumbled")
                 await asyncio.sleep(HEARTBEAT_S)
-            await asyncio.sleep(POLL_S)
+                continue
+            await self._work[device].wait()
 
-    async def _sweep(self) -> None:
+    async def _look_around(self) -> None:
         while True:
             try:
-                for job_id in await asyncio.to_thread(self._store.requeue_lost, self._kind, LOST_AFTER_S):
-                    logger.warning("lost job queued again", extra={"fields": {"job": job_id}})
-                await asyncio.to_thread(self._fail_abandoned)
-                await asyncio.to_thread(self._clean)
-            except Exception:  # noqa: BLE001 - nor the sweep
-                logger.exception("sweep stumbled")
-            await asyncio.sleep(HEARTBEAT_S)
+                if await asyncio.to_thread(self._look):
+                    self.wake()
+            except Exception:  # noqa: BLE001 - nor this
+                logger.exception("look stumbled")
+            await asyncio.sleep(LOOK_EVERY_S)
 
-    def _fail_abandoned(self) -> None:
-        message = "The speech for this video never arrived. Ask for it again."
-        error = {"reason": "INPUT_MISSING", "message": message, "field": "", "values": {}}
-        for job in self._store.active(self._kind):
-            if job.state is State.WAITING and time.time() - job.heartbeat_at > self._input_timeout_s:
-                self._store.finish(job.id, State.FAILED, only=(State.WAITING,), error=error)
+    def _look(self) -> bool:
+        """Queue lost jobs again, fail those that nobody brings anything; tells whether there is something to do."""
+        jobs = self._store.active(self._kind)
+        looks = self._silence.of(jobs)
+        has_work = any(job.state is State.QUEUED for job in jobs)
+        for job in jobs:
+            silent_s = looks[job.id] * LOOK_EVERY_S
+            if job.state is State.RUNNING and job.id not in self._held and silent_s >= LOST_AFTER_S:
+                if self._store.requeue(job, heard_at=job.heartbeat_at, counts=False):
+                    logger.warning("lost job queued again", extra={"fields": {"job": job.id}})
+                    has_work = True
+            elif job.state is State.WAITING and silent_s >= self._input_timeout_s:
+                self._store.finish(
+                    job.id, State.FAILED, only=(State.WAITING,), heard_at=job.heartbeat_at, error=INPUT_MISSING
+                )
+        return has_work
 
-    def _clean(self) -> None:
-        for folder in self._settings.work_folder.glob(f"{self._kind}-*"):
-            try:
-                ended = self._store.get(folder.name).state.is_final
-            except NotFound:
-                ended = True
-            if ended:
-                shutil.rmtree(folder, ignore_errors=True)
+    def forget_folders(self) -> int:
+        """Free what jobs that came to their end, or are gone, have left in the work folder; returns of how many."""
+        folders = [path for path in self._settings.work_folder.glob(f"{self._kind}-*") if self._is_over(path.name)]
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(folders)
+
+    def _is_over(self, job_id: str) -> bool:
+        try:
+            job = self._store.get(job_id)
+        except NotFound:
+            return True
+        return job.state.is_final and not job.can_resume(self._settings.keep_failed_days)
 
     async def _run(self, job: Job) -> None:
         logger.info("job starts", extra={"fields": {"job": job.id, "device": job.device, "attempt": job.attempt}})
@@ -118,6 +172,7 @@ class LocalRunner:
             return
         process: Process | None = None
         watcher: asyncio.Task | None = None
+        self._held.add(job.id)
         try:
             process = await spawn(self._module, self._task(job))
             watcher = asyncio.create_task(self._watch_over(job, process))
@@ -126,9 +181,10 @@ class LocalRunner:
         except BaseException as error:
             # Told to stop, or no table, disk or process could be had: no fault of the job's. Anything else is.
             blameless = not isinstance(error, Exception) or isinstance(error, OSError | sa.exc.SQLAlchemyError)
-            self._store.requeue(job.id, held_by=self._name, counts=not blameless)
+            self._store.requeue(job, held_by=self._name, counts=not blameless)
             raise
         finally:
+            self._held.discard(job.id)
             if watcher:
                 watcher.cancel()
             if process:
@@ -165,13 +221,13 @@ class LocalRunner:
                 if not await asyncio.to_thread(self._change, job, heartbeat_at=time.time()):
                     logger.warning("job is no longer ours", extra={"fields": {"job": job.id}})
                     return await terminate(process)
-                for _ in range(max(1, int(HEARTBEAT_S / POLL_S))):
+                for _ in range(max(1, int(HEARTBEAT_S / CANCEL_POLL_S))):
                     if (await asyncio.to_thread(self._store.get, job.id)).cancel_requested:
                         return await terminate(process)
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(CANCEL_POLL_S)
             except Exception:  # noqa: BLE001 - silence would have the job taken for lost
                 logger.exception("heartbeat stumbled")
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(CANCEL_POLL_S)
 
     def _conclude(self, job: Job, outcome: dict[str, Any]) -> None:
         if "result" in outcome:
@@ -182,9 +238,11 @@ class LocalRunner:
             self._end(job, State.FAILED, error=outcome["error"])
         else:
             logger.error("job's process died", extra={"fields": {"job": job.id}})
-            self._store.requeue(job.id, held_by=self._name)
+            self._store.requeue(job, held_by=self._name)
 
     def _end(self, job: Job, state: State, **changes: Any) -> None:
-        self._store.finish(job.id, state, only=(State.RUNNING,), held_by=self._name, **changes)
-        shutil.rmtree(self._settings.work_folder / job.id, ignore_errors=True)
+        if not self._store.finish(job.id, state, only=(State.RUNNING,), held_by=self._name, **changes):
+            return  # another runner's by now, and so is what lies in its folder
+        if state is not State.FAILED:
+            shutil.rmtree(self._settings.work_folder / job.id, ignore_errors=True)
         logger.info("job ended", extra={"fields": {"job": job.id, "state": state.value}})

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import logging
+import sqlite3
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,6 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.common.errors import NotFound
+
+logger = logging.getLogger(__name__)
 
 
 class State(Enum):
@@ -30,9 +37,16 @@ class State(Enum):
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
+DAY_S = 24 * 3600
+BUSY_S = 10  # that SQLite waits for whoever writes
+MAX_REQUEST_ID = 64
+"""Characters; a UUID has 36."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """One row: a full snapshot. Times are seconds since the epoch, 0 when not yet."""
+    """One row: a full snapshot. Times are seconds since the epoch, 0 when not yet; people read them, nothing is
+    decided by them that a clock which is set could spoil."""
 
     id: str
     kind: str
@@ -54,6 +68,10 @@ class Job:
     started_at: float = 0.0
     ended_at: float = 0.0
 
+    def can_resume(self, keep_days: float) -> bool:
+        """Whether it has failed, and so lately that what it had made by then is still kept."""
+        return self.state is State.FAILED and time.time() - self.ended_at < keep_days * DAY_S
+
 
 _metadata = sa.MetaData()
 _jobs = sa.Table(
@@ -70,7 +88,7 @@ _jobs = sa.Table(
     sa.Column("error", sa.JSON(none_as_null=True)),
     sa.Column("result", sa.JSON(none_as_null=True)),
     sa.Column("device", sa.String(16), nullable=False),
-    sa.Column("request_id", sa.String(80), unique=True),
+    sa.Column("request_id", sa.String(80), unique=True),  # the kind, a colon, and MAX_REQUEST_ID at most
     sa.Column("cancel_requested", sa.Boolean, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("runner", sa.String(120), nullable=False),
@@ -86,17 +104,20 @@ class JobStore:
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self._engine = sa.create_engine(parsed, pool_pre_ping=True)
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
+        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, ":memory:"):
+            file = Path(parsed.database)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _move_aside_if_damaged(file)
+            _follow_file(self._engine, file, self._create_table)
         self._create_table()
 
     def _create_table(self) -> None:
         try:
             _metadata.create_all(self._engine)
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError):
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
             # Another service made it between the look and the making; anything else fails again here.
             _metadata.create_all(self._engine)
 
@@ -152,6 +173,10 @@ class JobStore:
         open_states = [state.value for state in State if not state.is_final]
         return self._select(_jobs.c.kind == kind, _jobs.c.state.in_(open_states), order=_jobs.c.created_at.asc())
 
+    def failed(self, kind: str) -> list[Job]:
+        """Jobs of a kind that have failed."""
+        return self._select(_jobs.c.kind == kind, _jobs.c.state == State.FAILED.value)
+
     def queue_index(self, job: Job) -> int:
         """How many jobs of the kind wait before this one."""
         if job.state is not State.QUEUED:
@@ -162,8 +187,17 @@ class JobStore:
         with self._engine.connect() as connection:
             return connection.execute(ahead).scalar_one()
 
-    def update(self, job_id: str, *, only: tuple[State, ...] = (), held_by: str = "", **changes: Any) -> bool:
-        """Change a job if it is in one of the states `only` and in the hands of the runner `held_by`; tells whether."""
+    def update(
+        self,
+        job_id: str,
+        *,
+        only: tuple[State, ...] = (),
+        held_by: str = "",
+        heard_at: float | None = None,
+        **changes: Any,
+    ) -> bool:
+        """Change a job if it is in one of the states `only`, in the hands of the runner `held_by`, and was last heard
+        of at `heard_at`; tells whether."""
         if isinstance(changes.get("state"), State):
             changes["state"] = changes["state"].value
         condition = [_jobs.c.id == job_id]
@@ -171,15 +205,14 @@ class JobStore:
             condition.append(_jobs.c.state.in_([state.value for state in only]))
         if held_by:
             condition.append(_jobs.c.runner == held_by)
+        if heard_at is not None:
+            condition.append(_jobs.c.heartbeat_at == heard_at)
         with self._engine.begin() as connection:
             return connection.execute(_jobs.update().where(*condition).values(changes)).rowcount == 1
 
-    def finish(
-        self, job_id: str, state: State, *, only: tuple[State, ...] = (), held_by: str = "", **changes: Any
-    ) -> bool:
-        """End a job under the conditions of `update`; tells whether they held."""
-        changes |= {"state": state, "ended_at": time.time(), "eta_s": None}
-        return self.update(job_id, only=only, held_by=held_by, **changes)
+    def finish(self, job_id: str, state: State, **options: Any) -> bool:
+        """End a job under the conditions of `update`, with its changes; tells whether they held."""
+        return self.update(job_id, **{"ended_at": time.time(), "eta_s": None, **options, "state": state})
 
     def claim(self, kind: str, device: str, runner: str, *, only_asked: bool = False) -> Job | None:
         """Take the oldest queued job that asked for this device, or (unless `only_asked`) for any."""
@@ -204,24 +237,12 @@ class JobStore:
                 return self.get(job.id)
         return None
 
-    def requeue_lost(self, kind: str, older_than_s: float) -> list[str]:
-        """Queue again the running jobs whose runner has not been heard of for so long; returns their ids."""
-        lost = self._select(
-            _jobs.c.kind == kind,
-            _jobs.c.state == State.RUNNING.value,
-            _jobs.c.heartbeat_at < time.time() - older_than_s,
-        )
-        return [job.id for job in lost if self._requeue(job)]
-
-    def requeue(self, job_id: str, *, held_by: str = "", counts: bool = True) -> None:
-        """Queue a running job again; it will go on from its checkpoint.
+    def requeue(self, job: Job, *, held_by: str = "", heard_at: float | None = None, counts: bool = True) -> bool:
+        """Queue a running job again, under the conditions of `update`; it will go on from its checkpoint.
 
         Args:
             counts: whether the attempt that ended counts against the job.
         """
-        self._requeue(self.get(job_id), held_by, counts)
-
-    def _requeue(self, job: Job, held_by: str = "", counts: bool = True) -> bool:
         changes = {
             "state": State.QUEUED,
             "runner": "",
@@ -229,7 +250,19 @@ class JobStore:
             "device": job.spec.get("device", ""),
             "attempt": job.attempt if counts else max(0, job.attempt - 1),
         }
-        return self.update(job.id, only=(State.RUNNING,), held_by=held_by, **changes)
+        return self.update(job.id, only=(State.RUNNING,), held_by=held_by, heard_at=heard_at, **changes)
+
+    def resume(self, job: Job) -> bool:
+        """Queue a failed job again as if nothing had happened; tells whether it had failed."""
+        changes = {
+            "state": State.QUEUED,
+            "error": None,
+            "ended_at": 0.0,
+            "attempt": 0,
+            "cancel_requested": False,
+            "device": job.spec.get("device", ""),
+        }
+        return self.update(job.id, only=(State.FAILED,), **changes)
 
     def delete(self, job_id: str) -> bool:
         """Forget a job that has ended; tells whether it did."""
@@ -248,5 +281,54 @@ class JobStore:
 def _tune_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000}")
     cursor.close()
+
+
+def _move_aside_if_damaged(file: Path) -> bool:
+    """Tells whether it did. Services that find the damage at the same time look one after the other."""
+    with file.with_name(f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_damaged(file):
+            return False
+        aside = file.with_name(f"{file.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+        for suffix in ("-wal", "-shm", ""):  # the table last: until then it is found damaged again
+            with contextlib.suppress(FileNotFoundError):
+                file.with_name(file.name + suffix).replace(aside.with_name(aside.name + suffix))
+    logger.error(
+        "the job table was damaged and is moved aside; a new one begins, without the jobs so far. Avatars, voices and "
+        "videos are where they were. What is left of the table can be read with: sqlite3 FILE .recover",
+        extra={"fields": {"file": str(file), "moved_to": str(aside)}},
+    )
+    return True
+
+
+def _is_damaged(file: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(file, timeout=BUSY_S)) as connection:
+            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+    except sqlite3.DatabaseError as error:
+        return _tells_damage(error)
+
+
+def _tells_damage(error: BaseException) -> bool:
+    """Whether this is no table any more. One that is locked, or may not be read, is as good as ever."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _follow_file(engine: sa.Engine, file: Path, create_table: Callable[[], None]) -> None:
+    """A table that is found damaged while it is used is moved aside too; who has it open then opens the new one."""
+
+    @sa.event.listens_for(engine, "connect")
+    def note(_connection: Any, record: Any) -> None:
+        record.info["inode"] = file.stat().st_ino
+
+    @sa.event.listens_for(engine, "checkout")
+    def compare(_connection: Any, record: Any, _proxy: Any) -> None:
+        if not file.exists() or record.info["inode"] != file.stat().st_ino:
+            raise sa.exc.DisconnectionError("the table was replaced")
+
+    @sa.event.listens_for(engine, "handle_error")
+    def renew(context: sa.engine.ExceptionContext) -> None:
+        if _tells_damage(context.original_exception) and _move_aside_if_damaged(file):
+            create_table()

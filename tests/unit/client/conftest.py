@@ -295,6 +295,12 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.deleted.append(request.id)
         return render_pb2.DeleteGenerationResponse()
 
+    def ResumeGeneration(
+        self, request: render_pb2.ResumeGenerationRequest, context: grpc.ServicerContext
+    ) -> render_pb2.ResumeGenerationResponse:
+        row = job_pb2.Job(id=request.id, state=job_pb2.JOB_STATE_QUEUED)
+        return render_pb2.ResumeGenerationResponse(generation=render_pb2.Generation(job=row))
+
     def ListGenerations(
         self, request: render_pb2.ListGenerationsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListGenerationsResponse:
@@ -321,6 +327,18 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
         self.is_down = False
         self.uploads: list[bytes] = []
         self.created: list[train_pb2.CreateTrainingRequest] = []
+        self.deleted: list[str] = []
+
+    def ResumeTraining(
+        self, request: train_pb2.ResumeTrainingRequest, context: grpc.ServicerContext
+    ) -> train_pb2.ResumeTrainingResponse:
+        refuse(context, code_pb2.FAILED_PRECONDITION, "CANNOT_RESUME", "Only a job that has failed…", "id")
+
+    def DeleteTraining(
+        self, request: train_pb2.DeleteTrainingRequest, context: grpc.ServicerContext
+    ) -> train_pb2.DeleteTrainingResponse:
+        self.deleted.append(request.id)
+        return train_pb2.DeleteTrainingResponse()
 
     def ListTrainings(
         self, request: train_pb2.ListTrainingsRequest, context: grpc.ServicerContext

@@ -101,12 +101,21 @@ def test_closing_the_watch_ends_the_call(rooms, make) -> None:
     assert rooms.painter.ended.wait(60), "the service still sends to a reader that left"
 
 
-def test_only_a_generation_can_be_deleted(rooms) -> None:
-    jobs.delete(rooms.services, "generation-1")
-    assert rooms.painter.deleted == ["generation-1"]
+def test_both_kinds_are_deleted_and_resumed_where_they_are(rooms) -> None:
+    for job_id in ("generation-1", "training-1"):
+        jobs.delete(rooms.services, job_id)
+    assert (rooms.painter.deleted, rooms.trainer.deleted) == (["generation-1"], ["training-1"])
+    assert jobs.resume(rooms.services, "generation-1").state == "queued"
     with pytest.raises(CallError) as caught:
-        jobs.delete(rooms.services, "training-1")
-    assert caught.value.reason == "TRAINING_STAYS"
+        jobs.resume(rooms.services, "training-1")
+    assert caught.value.reason == "CANNOT_RESUME"
+
+
+def test_a_job_tells_whether_it_can_be_resumed(make) -> None:
+    failed = make.generation(job_pb2.JOB_STATE_FAILED)
+    assert jobs.from_generation(failed).as_dict()["can_resume"] is False
+    failed.job.can_resume = True
+    assert jobs.from_generation(failed).as_dict()["can_resume"] is True
 
 
 def test_newest_first_over_both_kinds(rooms) -> None:

@@ -55,6 +55,15 @@ def _resume(task: child.Task, report: child.Report) -> dict[str, Any]:
     os._exit(9)
 
 
+def _crash_until_mended(task: child.Task, report: child.Report) -> dict[str, Any]:
+    checkpoint = task.work_folder / "checkpoint"
+    with checkpoint.open("a") as file:
+        file.write("attempt ")
+    if not Path(task.spec["mended_file"]).exists():
+        os._exit(9)
+    return {"attempts": len(checkpoint.read_text().split())}
+
+
 def _lose_a_helper(task: child.Task, report: child.Report) -> dict[str, Any]:
     checkpoint = task.work_folder / "checkpoint"
     if checkpoint.exists():
@@ -67,7 +76,7 @@ def _lose_a_helper(task: child.Task, report: child.Report) -> dict[str, Any]:
 
 _BEHAVIOURS = {
     "succeed": _succeed, "fail": _fail, "break": _break, "crash": _crash, "hang": _hang, "resume": _resume,
-    "lose a helper": _lose_a_helper,
+    "lose a helper": _lose_a_helper, "crash until mended": _crash_until_mended,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,12 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(runner, "POLL_S", 0.02)
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(runner, "CANCEL_POLL_S", 0.02)
+    monkeypatch.setattr(runner, "TIDY_EVERY_S", 0.02)
     monkeypatch.setattr(runner, "HEARTBEAT_S", 0.1)
     monkeypatch.setattr(runner, "LOST_AFTER_S", 600.0)  # a busy machine must not look like a runner that died
     monkeypatch.setattr(calls, "WATCH_POLL_S", 0.01)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> JobStore:
-    return JobStore(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
 
 
 @pytest.fixture
@@ -122,6 +119,97 @@ def test_a_job_that_crashes_again_and_again_is_given_up(store: JobStore, setting
     assert job.attempt == runner.MAX_ATTEMPTS + 1
 
 
+def test_a_job_that_was_given_up_goes_on_where_it_was_when_it_is_resumed(
+    store: JobStore, settings: ServiceSettings, tmp_path: Path
+) -> None:
+    async def scenario() -> tuple[Job, bool, Job]:
+        job = store.create("training", {"do": "crash until mended", "mended_file": str(tmp_path / "mended")})
+        async with running(store, settings):
+            failed = await until(store, job, ended)
+            await asyncio.sleep(10 * runner.TIDY_EVERY_S)
+            is_kept = (settings.work_folder / job.id).is_dir()
+            (tmp_path / "mended").touch()
+            store.resume(failed)
+            return failed, is_kept, await until(store, job, ended)
+
+    failed, is_kept, done = asyncio.run(scenario())
+    assert (failed.state, failed.error["reason"], is_kept) == (State.FAILED, "CRASHED", True)
+    assert (done.state, done.error, done.result) == (State.SUCCEEDED, None, {"attempts": runner.MAX_ATTEMPTS + 1})
+    assert not (settings.work_folder / done.id).exists()
+
+
+def test_what_a_failed_job_had_made_is_freed_in_time_or_when_the_job_is_deleted(
+    store: JobStore, settings: ServiceSettings
+) -> None:
+    soon = settings.model_copy(update={"keep_failed_days": 1e-9})
+
+    async def fail(chosen: ServiceSettings) -> Path:
+        job = store.create("training", {"do": "fail"})
+        async with running(store, chosen):
+            await until(store, job, ended)
+        return chosen.work_folder / job.id
+
+    kept, local = asyncio.run(fail(settings)), LocalRunner(store, "training", CHILD, ["cpu"], settings)
+    assert local.forget_folders() == 0
+    assert kept.is_dir()
+    store.delete(kept.name)
+    assert local.forget_folders() == 1
+    assert not kept.exists()
+    expired = asyncio.run(fail(soon))
+    LocalRunner(store, "training", CHILD, ["cpu"], soon).forget_folders()
+    assert not expired.exists()
+
+
+def test_a_job_that_is_announced_begins_at_once(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOOK_EVERY_S", 10 * LONGEST_S)
+
+    async def scenario() -> list[Job]:
+        jobs = []
+        async with running(store, settings) as local:
+            for _ in range(3):
+                await asyncio.sleep(0.2)  # it has looked, found nothing, and rests
+                jobs.append(store.create("training", {"do": "succeed"}))
+                local.wake()
+                await until(store, jobs[-1], ended)
+        return [store.get(job.id) for job in jobs]
+
+    assert {job.state for job in asyncio.run(scenario())} == {State.SUCCEEDED}
+
+
+def test_another_replicas_clock_does_not_matter(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LOST_AFTER_S", 2.0)
+    job = store.create("training", {"do": "succeed"})
+    store.claim("training", "cpu", "another, whose clock is decades behind")
+
+    async def scenario() -> tuple[Job, Job]:
+        async with running(store, settings):
+            for beat in range(1, 300):
+                store.update(job.id, heartbeat_at=float(beat))
+                await asyncio.sleep(0.01)
+            alive = store.get(job.id)
+            return alive, await until(store, job, ended)  # it beats no more
+
+    alive, done = asyncio.run(scenario())
+    assert (alive.state, alive.runner) == (State.RUNNING, "another, whose clock is decades behind")
+    assert (done.state, done.attempt) == (State.SUCCEEDED, 1), "what was lost is no attempt"
+
+
+def test_waiting_is_not_over_because_a_clock_was_set(store: JobStore, settings: ServiceSettings) -> None:
+    job = store.create("training", {}, waiting=True)
+    store.update(job.id, heartbeat_at=time.time() - 1e6)
+
+    async def scenario() -> Job:
+        async with running(store, settings, input_timeout_s=600):
+            await asyncio.sleep(20 * runner.LOOK_EVERY_S)
+            return store.get(job.id)
+
+    assert asyncio.run(scenario()).state is State.WAITING
+
+
 @pytest.mark.parametrize("do", ["resume", "lose a helper"])
 def test_a_job_that_died_goes_on_in_the_same_work_folder(store: JobStore, settings: ServiceSettings, do: str) -> None:
     async def scenario() -> Job:
@@ -191,7 +279,7 @@ def test_a_job_whose_input_never_comes_fails(store: JobStore, settings: ServiceS
 def test_slots_and_sweep_survive_what_nobody_foresaw(
     store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failures = {"claim": 1, "requeue_lost": 1}
+    failures = {"claim": 1, "active": 1}
 
     def fail_once(name: str) -> Callable[..., Any]:
         real = getattr(JobStore, name)
@@ -214,7 +302,7 @@ def test_slots_and_sweep_survive_what_nobody_foresaw(
 
     job, orphan = asyncio.run(scenario())
     assert (job.state, orphan.state) == (State.SUCCEEDED, State.FAILED)
-    assert {"slot stumbled", "sweep stumbled"} <= {record.message for record in caplog.records}
+    assert {"slot stumbled", "look stumbled"} <= {record.message for record in caplog.records}
 
 
 def test_folders_of_jobs_that_are_gone_are_swept(store: JobStore, settings: ServiceSettings) -> None:
@@ -228,6 +316,103 @@ def test_folders_of_jobs_that_are_gone_are_swept(store: JobStore, settings: Serv
 
     asyncio.run(scenario())
     assert other.exists()
+
+
+REPLICA = """
+import asyncio, sys
+from services.common.jobs import runner
+from services.common.jobs.store import JobStore
+from services.common.settings import ServiceSettings
+runner.LOOK_EVERY_S = runner.HEARTBEAT_S = runner.CANCEL_POLL_S = 0.1
+runner.LOST_AFTER_S = float(sys.argv[3])
+async def main():
+    settings = ServiceSettings(work_folder=sys.argv[2], storage_url="memory://test")
+    local = runner.LocalRunner(JobStore(sys.argv[1]), "training", "tests.unit.common.jobs_child", ["cpu"], settings)
+    local.start()
+    await asyncio.sleep(3600)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def replica(database_url: str, settings: ServiceSettings) -> Iterator[Callable[[float], subprocess.Popen]]:
+    """Start a runner as a process; it takes who is silent for so many seconds for dead."""
+    started: list[subprocess.Popen] = []
+
+    def start(lost_after_s: float) -> subprocess.Popen:
+        arguments = [database_url, str(settings.work_folder), str(lost_after_s)]
+        started.append(subprocess.Popen([sys.executable, "-c", REPLICA, *arguments], stdout=subprocess.DEVNULL))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def stop_and_go(pids: list[int], seconds: float) -> None:
+    """What a laptop's lid does to processes."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+def hanging(store: JobStore, tmp_path: Path) -> tuple[Job, Callable[[], int]]:
+    """A job that does not end, and its process."""
+    pid_file = tmp_path / "pid"
+    job = store.create("training", {"do": "hang", "pid_file": str(pid_file)})
+    return job, lambda: int((pid_file.exists() and pid_file.read_text()) or 0)
+
+
+def test_sleep_is_no_crash(store: JobStore, tmp_path: Path, replica: Callable[[float], subprocess.Popen]) -> None:
+    job, pid = hanging(store, tmp_path)
+    service = replica(1.0)
+    wait_for(lambda: store.get(job.id).stage == "hang")
+    child = pid()
+    for _ in range(runner.MAX_ATTEMPTS + 1):
+        beat = store.get(job.id).heartbeat_at
+        stop_and_go([service.pid, child], 1.5)
+        wait_for(lambda: store.get(job.id).heartbeat_at > beat)  # noqa: B023
+    now = store.get(job.id)
+    assert (now.state, now.attempt, pid()) == (State.RUNNING, 1, child)
+    assert alive(child)
+
+
+def test_who_slept_robs_nobody(
+    store: JobStore, settings: ServiceSettings, tmp_path: Path, replica: Callable[[float], subprocess.Popen]
+) -> None:
+    job, _ = hanging(store, tmp_path)
+
+    async def scenario() -> tuple[Job, Job]:
+        async with running(store, settings):
+            before = await until(store, job, lambda job: job.stage == "hang")
+            sleeper = replica(5.0)  # long enough for a busy machine, whose live runners are slow to be heard of
+            other = store.create("training", {"do": "succeed"})  # done by the sleeper, who is there then
+            await until(store, other, ended)
+            await asyncio.to_thread(stop_and_go, [sleeper.pid], 6.0)
+            await asyncio.sleep(2.0)
+            return before, store.get(job.id)
+
+    before, now = asyncio.run(scenario())
+    assert (now.state, now.runner, now.attempt) == (State.RUNNING, before.runner, 1)
+
+
+def test_services_that_are_killed_again_and_again_do_not_fail_their_job(
+    store: JobStore, tmp_path: Path, replica: Callable[[float], subprocess.Popen]
+) -> None:
+    job, pid = hanging(store, tmp_path)
+    children = {0}
+    for _ in range(runner.MAX_ATTEMPTS + 1):
+        service = replica(0.5)
+        wait_for(lambda: pid() not in children)
+        children.add(pid())
+        service.kill()
+        service.wait()
+    replica(0.5)
+    wait_for(lambda: pid() not in children)
+    assert (store.get(job.id).state, store.get(job.id).attempt) == (State.RUNNING, 1)
 
 
 PARENT = """

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from services.common.errors import NotFound
+from services.common.errors import InvalidInput, NotFound
 from services.common.jobs import calls
-from services.common.jobs.store import JobStore, State
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> JobStore:
-    return JobStore(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+from services.common.jobs.store import MAX_REQUEST_ID, JobStore, State
 
 
 def test_the_same_request_id_gives_the_same_job(store: JobStore) -> None:
@@ -71,20 +66,41 @@ def test_waiting_jobs_are_not_claimed_until_their_input_has_come(store: JobStore
 
 def test_a_lost_job_is_queued_again_and_its_old_runner_can_no_longer_change_it(store: JobStore) -> None:
     job = store.create("training", {})
-    store.claim("training", "cpu", "old")
-    assert store.requeue_lost("training", 10) == []
-    store.update(job.id, heartbeat_at=time.time() - 60)
-    assert store.requeue_lost("training", 10) == [job.id]
-    assert store.claim("training", "cpu", "new").attempt == 2
+    silent = store.claim("training", "cpu", "old")
+    assert store.requeue(silent, heard_at=silent.heartbeat_at, counts=False)
+    assert store.claim("training", "cpu", "new").attempt == 1
     assert not store.update(job.id, held_by="old", progress=0.9)
     assert not store.finish(job.id, State.FAILED, held_by="old")
     assert store.get(job.id).state is State.RUNNING
 
 
+def test_a_job_that_was_heard_of_at_the_last_moment_is_not_lost(store: JobStore) -> None:
+    job = store.create("training", {})
+    silent = store.claim("training", "cpu", "r")
+    store.update(job.id, heartbeat_at=time.time() + 0.001)
+    assert not store.requeue(silent, heard_at=silent.heartbeat_at)
+    assert store.get(job.id).state is State.RUNNING
+
+
+def test_a_failed_job_is_resumed_as_if_nothing_had_happened(store: JobStore) -> None:
+    job = store.create("training", {"device": "cuda:0"}, device="cuda:0")
+    assert not store.resume(job)
+    store.claim("training", "cuda:0", "r")
+    error = {"reason": "CRASHED", "message": "…", "field": "", "values": {}}
+    store.finish(job.id, State.FAILED, error=error, progress=0.4, attempt=4)
+    failed = store.get(job.id)
+    assert (failed.can_resume(1), failed.can_resume(0)) == (True, False)
+    assert [one.id for one in store.failed("training")] == [job.id]
+    assert store.resume(failed)
+    fresh = store.get(job.id)
+    assert (fresh.state, fresh.error, fresh.attempt, fresh.progress, fresh.ended_at) == (State.QUEUED, None, 0, 0.4, 0)
+    assert store.claim("training", "cuda:0", "r").attempt == 1
+    assert not store.resume(failed), "it runs"
+
+
 def test_a_requeued_job_asks_for_its_own_device_again(store: JobStore) -> None:
     job = store.create("training", {"device": ""})
-    store.claim("training", "cpu", "r")
-    store.requeue(job.id, counts=False)
+    store.requeue(store.claim("training", "cpu", "r"), counts=False)
     assert (store.get(job.id).device, store.get(job.id).attempt) == ("", 0)
 
 
@@ -103,8 +119,39 @@ def test_a_snapshot_as_a_message(store: JobStore) -> None:
     store.claim("training", "cpu", "r")
     error = {"reason": "NO_FACE", "message": "…", "field": "video", "values": {"second": "3"}}
     store.update(job.id, stage="face", eta_s=7.6, details={"step": 3, "steps": 9, "loss": 0.5}, error=error)
-    message = calls.message(store, store.get(job.id))
+    message = calls.message(store, store.get(job.id), can_resume=False)
     assert (message.stage, message.step_index, message.step_count, message.loss) == ("face", 3, 9, 0.5)
     assert message.eta.seconds == 7
     assert message.error.values["second"] == "3"
     assert message.device == "cpu"
+
+
+def test_services_that_start_together_make_one_table(open_store: Callable[[], JobStore]) -> None:
+    failures: list[Exception] = []
+
+    def start(number: int) -> None:
+        try:
+            open_store().create("training", {}, request_id=str(number))
+        except Exception as error:  # noqa: BLE001 - told by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(open_store().list("training")) == 8
+
+
+def test_the_longest_request_id_can_be_kept_and_a_longer_one_is_refused(store: JobStore) -> None:
+    longest = "~" * MAX_REQUEST_ID
+    calls.check_request_id(longest)
+    assert store.find_request("generation", longest) is None
+    made = store.create("generation", {}, request_id=longest)
+    assert store.find_request("generation", longest) == made
+    for bad in (longest + "x", "a\0b", "ключ"):
+        with pytest.raises(InvalidInput) as refusal:
+            calls.check_request_id(bad)
+        assert (refusal.value.reason, refusal.value.field) == ("BAD_REQUEST_ID", "request_id")
+        assert str(MAX_REQUEST_ID) in refusal.value.message

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from gateway.fields import MAX_JSON_BYTES, Fields
+from gateway.flows.jobs import MAX_KEY
 from gateway.refusal import Refusal
+from services.common.jobs.store import MAX_REQUEST_ID
 from services.llm.settings import LlmSettings
 
 
@@ -74,3 +77,17 @@ def test_parameters_as_json_or_as_fields(gateway: Flask, values: dict[str, str])
 @pytest.mark.parametrize("value", ["[1]", "quality", '"x"'])
 def test_parameters_that_are_none(gateway: Flask, value: str) -> None:
     assert refused(gateway, lambda fields: fields.mapping("params"), data={"params": value}).field == "params"
+
+
+def test_a_key_that_cannot_be_kept_is_refused_by_its_name(gateway: Flask) -> None:
+    assert MAX_KEY == MAX_REQUEST_ID
+    client = gateway.test_client()
+    video, generations = {"name": "V", "consent": "V", "video": (io.BytesIO(b"x"), "x.mp4")}, "/api/v1/generations"
+    sent = {generations: {"json": {"avatar": "V", "text": "Hello."}}, "/api/v1/trainings": {"data": video}}
+    for path, body in sent.items():
+        answer = client.post(path, headers={"Idempotency-Key": "k" * (MAX_KEY + 1)}, **body)
+        error = answer.get_json()["error"]
+        assert (answer.status_code, error["code"], error["field"]) == (400, "BAD_REQUEST_ID", "Idempotency-Key")
+        assert str(MAX_KEY) in error["message"]
+    passed = client.post(generations, headers={"Idempotency-Key": "k" * MAX_KEY}, **sent[generations])
+    assert passed.status_code == 503, "nobody is there, but the key will do"
