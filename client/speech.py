@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-import wave
+import struct
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,11 @@ from client.errors import translate
 from client.files import upload
 from client.patience import RESTART_PAUSES_S, through_restarts
 from client.services import Services
+
+with warnings.catch_warnings():
+    # pydub looks for an ffmpeg program, which WAV does not need, and imports audioop, which is there until Python 3.13.
+    warnings.simplefilter("ignore")
+    from pydub import AudioSegment
 
 SAY_TIMEOUT_S = 1800
 STANDARD_VOICE = ":standard"
@@ -55,15 +61,20 @@ class Speech:
         self._replies = iter(call)
         self.sentences: list[SpokenSentence] = []
 
-    @cached_property
+    @property
     def sample_rate(self) -> int:
         """Of the PCM. Waits until the speech begins.
 
         Raises:
             CallError: the text, the voice or the language is refused.
         """
+        return self.header.sample_rate_hertz
+
+    @cached_property
+    def header(self) -> tts_pb2.SynthesisHeader:
+        """What is told before the speech; waits and raises as `sample_rate`."""
         with translate():
-            return next(self._replies).header.sample_rate_hertz
+            return next(self._replies).header
 
     def __iter__(self) -> Iterator[bytes]:
         """Signed 16-bit little-endian mono PCM."""
@@ -138,16 +149,24 @@ def say(
 
 
 def speech_wav(services: Services, text: str, **how: Any) -> bytes:
-    """Speak text into a WAV file; keywords as `say`."""
+    """Speak text into a WAV file that says that it is synthetic; keywords as `say`."""
     speech = say(services, text, **how)
-    rate = speech.sample_rate
-    file = io.BytesIO()
-    with wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(rate)
-        wav.writeframes(b"".join(speech))
-    return file.getvalue()
+    rate, mark = speech.sample_rate, speech.header.mark
+    segment = AudioSegment(b"".join(speech), sample_width=2, frame_rate=rate, channels=1)
+    wav = segment.export(io.BytesIO(), format="wav").getvalue()
+    return _with_info(wav, {"AIGC": mark.aigc, "ICMT": mark.statement})
+
+
+def _with_info(wav: bytes, told: dict[str, str]) -> bytes:
+    """A WAV file with an INFO list (chunks of four letters each) between its format and its samples."""
+    info = b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in told.items())
+    at = wav.index(b"data")
+    body = wav[len("RIFFsize") : at] + _chunk("LIST", info) + wav[at:]
+    return _chunk("RIFF", body)
+
+
+def _chunk(name: str, data: bytes) -> bytes:
+    return name.encode() + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
 
 
 def transcribe(services: Services, audio: BinaryIO, language: str = "") -> dict[str, Any]:

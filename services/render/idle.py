@@ -11,13 +11,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 from services.common.errors import NotFound
+from services.common.provenance import metadata
 from services.common.storage import Storage
 from services.common.streams import in_thread
 from services.render.avatars import FOLDER, Avatars
 from services.render.cast import Cast
 from services.render.encoding import Format, MovieFile
 from services.render.overlay import drawing
-from services.render.provenance import metadata
 from services.render.settings import RenderSettings
 from services.render.turns import Turns
 

@@ -19,6 +19,7 @@ from services.common import hardware
 from services.common.audio import decode_blocks
 from services.common.disk import require_space
 from services.common.jobs import child
+from services.common.provenance import metadata
 from services.common.settings import ServiceSettings
 from services.common.storage import Storage
 from services.render import webvtt
@@ -29,7 +30,6 @@ from services.render.engine import Expression
 from services.render.film import Film, Scene, worth
 from services.render.generations import CLOSURES, FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
 from services.render.overlay import check_font
-from services.render.provenance import metadata
 from services.render.settings import RenderSettings
 
 BYTES_PER_S = 2**20  # of 512×512 video, generously

@@ -9,12 +9,12 @@ import numpy as np
 from visavis.common.v1 import media_pb2
 from visavis.render.v1 import render_pb2
 
+from services.common.provenance import metadata
 from services.common.times import duration
 from services.render.closures import ToldClosures
 from services.render.encoding import Format, Fragment, LiveMovie, init_segment, media_type
 from services.render.engine import Expression, Performer
 from services.render.overlay import drawing
-from services.render.provenance import metadata
 from services.render.settings import RenderSettings
 from services.render.speaking import Speaking
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -15,6 +16,7 @@ import grpc
 from visavis.common.v1 import media_pb2
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
+from services.common import provenance
 from services.common.audio import SILENCE_PEAK, silent, to_pcm
 from services.common.conversion import Converter
 from services.common.describe import service_info
@@ -80,7 +82,9 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         prosody = _prosody(config)
         self._engine.check_language(config.language)
         rate = self._engine.sample_rate
-        yield tts_pb2.StreamingSynthesizeResponse(header=tts_pb2.SynthesisHeader(sample_rate_hertz=rate))
+        mark = media_pb2.SyntheticMark(aigc=provenance.label(uuid.uuid4().hex), statement=provenance.STATEMENT)
+        header = tts_pb2.SynthesisHeader(sample_rate_hertz=rate, mark=mark)
+        yield tts_pb2.StreamingSynthesizeResponse(header=header)
         position, count = 0, 0
         async for sentence in self._sentences(messages):
             language = config.language or language_of(sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -118,6 +119,8 @@ def test_sentences_come_in_order_on_one_clock(call: Call) -> None:
     pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
     header, *replies = call(lambda stub: spoken(stub, say(*pieces)))
     assert header.header.sample_rate_hertz > 0
+    assert json.loads(header.header.mark.aigc)["Label"] == "1"
+    assert "synthetic" in header.header.mark.statement.lower()
     sentences = [reply.sentence for reply in replies if reply.HasField("sentence")]
     assert [sentence.sentence_index for sentence in sentences] == list(range(len(sentences)))
     assert [sentence.text for sentence in sentences[:2]] == ["Good morning.", "How are you today?"]

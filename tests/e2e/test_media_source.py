@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
+from services.common.provenance import metadata
 from services.render.encoding import SOUND_RATE, Format, LiveMovie, init_segment, media_type
-from services.render.provenance import metadata
 
 pytestmark = pytest.mark.browser
 

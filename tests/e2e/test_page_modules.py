@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.common.provenance import metadata
 from services.render.encoding import SOUND_RATE, Format, LiveMovie, init_segment, media_type
-from services.render.provenance import metadata
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser

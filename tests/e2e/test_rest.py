@@ -108,6 +108,8 @@ def test_all_services_are_told(stack: Any, api: httpx.Client) -> None:
 def test_speech_and_back(api: httpx.Client, recording: bytes) -> None:
     with wave.open(io.BytesIO(recording)) as wav:
         assert wav.getnchannels() == 1 and wav.getnframes() / wav.getframerate() > 8
+    with av.open(io.BytesIO(recording)) as container:
+        assert json.loads(container.metadata["AIGC"])["Label"] == "1"
     heard = api.post("/transcriptions", files={"audio": ("said.wav", recording)}).json()
     starts = [word["start_s"] for word in heard["words"]]
     assert starts == sorted(starts) and 0 <= starts[0] < heard["words"][-1]["end_s"] <= heard["duration_s"]
@@ -123,6 +125,8 @@ def test_a_voice_from_registering_to_deleting(api: httpx.Client, recording: byte
     assert name in [voice["name"] for voice in api.get("/voices").json()["voices"]]
     part = api.get(f"/voices/{name}/audio", headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, b"RIFF")
+    with av.open(io.BytesIO(api.get(f"/voices/{name}/audio").content)) as container:
+        assert "AIGC" not in container.metadata  # it is what the person said
     assert api.post("/speech", json={"text": "Hello.", "voice": name}).content[:4] == b"RIFF"
     assert api.delete(f"/voices/{name}").status_code == 204
     gone = api.get(f"/voices/{name}/audio")

@@ -138,7 +138,9 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
         if len(self.configs) <= self.voiceless:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
         self.go.wait(60)
-        yield tts_pb2.StreamingSynthesizeResponse(header=tts_pb2.SynthesisHeader(sample_rate_hertz=RATE))
+        mark = media_pb2.SyntheticMark(aigc='{"Label": "1"}', statement="Synthetic, 合成的。")
+        header = tts_pb2.SynthesisHeader(sample_rate_hertz=RATE, mark=mark)
+        yield tts_pb2.StreamingSynthesizeResponse(header=header)
         begin, dies_at = 0.0, self.dies_at.pop(0) if self.dies_at else None
         for index, sentence in enumerate(_sentences(request.text for request in requests)):
             if index == dies_at:

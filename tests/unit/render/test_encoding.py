@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
+from services.common.provenance import metadata
 from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile, Splice, init_segment, media_type
-from services.render.provenance import metadata
 
 SMALL = Format(128, 96, 25.0)
 PER_FRAME = SOUND_RATE // 25
