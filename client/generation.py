@@ -16,7 +16,7 @@ import grpc
 from visavis.common.v1 import job_pb2
 from visavis.render.v1 import render_pb2
 
-from client import background, jobs, speech, subtitles
+from client import background, jobs, library, speech, subtitles
 from client.errors import CallError, translate
 from client.files import chunks
 from client.jobs import Job
@@ -94,12 +94,13 @@ def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, with_s
     """Bring the job its speech: now if it is all there, in the background if another service has to work first."""
     work: Callable[[], None]
     if audio is None:
+        library.get_info(services, "tts")  # if nobody is there to begin with, that is told at once
         spoken = through_restarts(lambda: _begun(say()), RESTART_PAUSES_S)
         work = partial(_speak, services, job.id, spoken, say, with_subtitles)
     elif with_subtitles:
         work = partial(_subtitle, services, job.id, _copy(audio), language)
     else:
-        return through_restarts(lambda: _supply(services, _file_requests(job.id, audio)), BACKGROUND_PAUSES_S)
+        return through_restarts(lambda: _supply(services, _file_requests(job.id, audio)), RESTART_PAUSES_S)
     background.start(_bring, services, job.id, work)
     return job
 

@@ -77,7 +77,10 @@ def _who_is_missing(message: str, values: dict[str, str]) -> tuple[str, dict[str
     if not missing:
         return message, values
     names = ", ".join(missing)
-    message = f"Not ready: {names}. If it is loading, wait a little; if it is down, start it with `visavis up`."
+    message = (
+        f"Not ready: {names}. Try again in a moment: what loads or has just stopped is back soon. "
+        "What stays away is started with `visavis up`."
+    )
     return message, values | {"services": names}
 
 

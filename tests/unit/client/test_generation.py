@@ -45,6 +45,7 @@ def test_a_voice_that_breaks_fails_the_job_with_its_reason(rooms) -> None:
     generation.generate(rooms.services, avatar="Ann", text="One. Two.", subtitles="none")
     (error,) = _supplied(rooms)["errors"]
     assert (error.reason, error.field) == ("LANGUAGE_UNKNOWN", "text")
+    assert len(rooms.speaker.configs) == 1, "what is refused is not tried again"
 
 
 def test_a_file_is_brought_as_it_is(rooms) -> None:
@@ -113,7 +114,8 @@ def test_a_refused_request_leaves_no_job(rooms) -> None:
 
 
 def test_a_renderer_that_restarts_gets_the_speech_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01,))
+    for pauses in ("RESTART_PAUSES_S", "BACKGROUND_PAUSES_S"):
+        monkeypatch.setattr(generation, pauses, (0.01,))
     away = [(code_pb2.UNAVAILABLE, "UNAVAILABLE", "restarting")]
     for source in ({"audio": io.BytesIO(b"RIFF")}, {"text": "Hello."}):
         rooms.painter.refusals, rooms.painter.supplied = away * 4, []  # four times gRPC tries by itself
