@@ -26,7 +26,7 @@ from services.asr.engine import SAMPLE_RATE, AsrEngine
 from services.asr.settings import AsrSettings
 from services.asr.transcription import LiveTranscription, Utterance, transcribe
 from services.common.audio import decode, to_pcm
-from services.common.engine import import_engine
+from services.common.hosting import Engines
 
 PIECE_BYTES = SAMPLE_RATE // 10 * 2
 
@@ -37,8 +37,7 @@ def main() -> None:
     parser.add_argument("--engine", default="pocketsphinx")
     parser.add_argument("--grid", type=int, default=25, help="how many GRID sentences")
     arguments = parser.parse_args()
-    engine = import_engine(engines, arguments.engine)(AsrSettings(engine=arguments.engine))
-    engine.load()
+    engine: AsrEngine = Engines(engines, "asr", AsrSettings(engine=arguments.engine)).keep()
     speech, grid = list(read_speech(arguments.data)), list(read_grid(arguments.data, arguments.grid))
     for name, samples in (("speech", speech), ("grid_s1", grid)):
         for way in (live, file):

@@ -24,9 +24,8 @@ from scipy.signal import resample_poly
 from bench import speaker_encoder
 from services.common.audio import decode, to_pcm
 from services.tts.engine import Prosody
-from services.tts.engines.espeak import Engine
+from services.tts.engines.espeak import Engine, Settings
 from services.tts.loudness import levelled
-from services.tts.settings import TtsSettings
 
 PARAGRAPH = (
     "The weather in the city was cold and bright when we left the house this morning. "
@@ -143,7 +142,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the recordings")
     parser.add_argument("--no-recognition", action="store_true", help="leave out the word error rates, which are slow")
     options = parser.parse_args()
-    engine = Engine(TtsSettings())
+    engine = Engine(Settings())
     engine.load()
     decoder = None if options.no_recognition else Decoder(samprate=JUDGE_RATE, loglevel="FATAL")
     plain = asyncio.run(read(engine, None))

@@ -58,8 +58,9 @@ def _check(field: str, name: str, names: Iterable[str], reason: str) -> None:
 
 
 def _check_language(services: Services, tag: str) -> None:
-    engine = library.get_info(services, "tts").info.engine
-    if engine.languages and tag.split("-")[0].lower() not in {one.split("-")[0].lower() for one in engine.languages}:
+    engine = library.default_engine(services, "tts")
+    spoken = {one.split("-")[0].lower() for one in engine["languages"]}
+    if spoken and tag.split("-")[0].lower() not in spoken:
         message = f"The speech engine does not speak '{tag[:35]}'. Choose one of its languages."
-        values = {"language": tag[:35], "engine": engine.name}
+        values = {"language": tag[:35], "engine": engine["name"]}
         raise CallError(grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", message, "language", values)

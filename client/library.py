@@ -13,6 +13,7 @@ from visavis.render.v1 import render_pb2
 from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
+from client import jobs
 from client.errors import CallError, translate
 from client.files import AVATAR_FILE_NAMES, size_of, upload
 from client.patience import RESTART_PAUSES_S, through_restarts
@@ -27,6 +28,11 @@ _INFO_REQUESTS = {
     "tts": tts_pb2.GetInfoRequest,
     "render": render_pb2.GetInfoRequest,
     "train": train_pb2.GetInfoRequest,
+}
+_STATES = {
+    info_pb2.ENGINE_STATE_READY: "ready",
+    info_pb2.ENGINE_STATE_UNLOADED: "loads on first use",
+    info_pb2.ENGINE_STATE_MISSING: "missing",
 }
 _TYPES = {
     info_pb2.PARAMETER_TYPE_INTEGER: "integer",
@@ -121,41 +127,51 @@ def delete_voice(services: Services, name: str) -> None:
         services.tts.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=name), timeout=TIMEOUT_S)
 
 
-def engines(services: Services) -> dict[str, Any]:
-    """Per service: the engine in use, those it could have, and what they need to know. Down services are left out."""
-    return {name: info["engine"] for name, info in _all_info(services).items()}
+def engines(services: Services) -> dict[str, list[dict[str, Any]]]:
+    """Per service: its engines, the default one first, and what they need to know. Down services are left out."""
+    return {name: [_engine(one, info) for one in info.engines] for name, info in _all_info(services).items()}
+
+
+def default_engine(services: Services, service: str) -> dict[str, Any]:
+    """The engine that serves calls which name none."""
+    info = get_info(services, service).info
+    return _engine(next(one for one in info.engines if one.name == info.default_engine), info)
+
+
+def personas(services: Services) -> list[dict[str, Any]]:
+    """Who an avatar can be."""
+    return [_persona(persona) for persona in get_info(services, "llm").personas]
 
 
 def system(services: Services) -> dict[str, Any]:
     """Per service: its state and its machine."""
     info = _all_info(services)
     states = services.health()
-    return {name: {"state": states[name], **info.get(name, {}).get("system", {})} for name in NAMES}
+    return {name: {"state": states[name], **_system(info.get(name))} for name in NAMES}
 
 
-def _all_info(services: Services) -> dict[str, dict[str, Any]]:
+def _system(info: info_pb2.ServiceInfo | None) -> dict[str, Any]:
+    if info is None:
+        return {}
+    return {
+        "version": info.version,
+        "engine": info.default_engine,
+        "devices": list(info.devices),
+        "hardware": _hardware(info.hardware),
+    }
+
+
+def _all_info(services: Services) -> dict[str, info_pb2.ServiceInfo]:
     with ThreadPoolExecutor(len(NAMES)) as pool:
         answers = list(pool.map(lambda name: _info_or_none(services, name), NAMES))
     return {name: answer for name, answer in zip(NAMES, answers, strict=True) if answer}
 
 
-def _info_or_none(services: Services, name: str) -> dict[str, Any] | None:
+def _info_or_none(services: Services, name: str) -> info_pb2.ServiceInfo | None:
     try:
-        reply = get_info(services, name)
+        return get_info(services, name).info
     except CallError:
         return None
-    engine = _engine(reply.info.engine) | {"available": list(reply.info.available_engines)}
-    if name == "llm":
-        engine["personas"] = [_persona(persona) for persona in reply.personas]
-    if name == "train":
-        engine["engines"] = [_train_engine(one) for one in reply.engines]
-    system = {
-        "version": reply.info.version,
-        "engine": engine["name"],
-        "devices": list(reply.info.devices),
-        "hardware": _hardware(reply.info.hardware),
-    }
-    return {"engine": engine, "system": system}
 
 
 def _hardware(hardware: info_pb2.Hardware) -> dict[str, Any]:
@@ -178,21 +194,27 @@ def _hardware(hardware: info_pb2.Hardware) -> dict[str, Any]:
     }
 
 
-def _engine(engine: info_pb2.EngineInfo) -> dict[str, Any]:
+def _engine(engine: info_pb2.EngineInfo, info: info_pb2.ServiceInfo) -> dict[str, Any]:
     return {
         "name": engine.name,
+        "is_default": engine.name == info.default_engine,
+        "state": _STATES.get(engine.state, "missing"),
+        "lack": jobs.problem(engine.lack) if engine.HasField("lack") else None,
+        "remedy": engine.remedy,
         "version": engine.version,
         "languages": list(engine.languages),
-        "capabilities": list(engine.capabilities),
+        "capabilities": [_lower(info_pb2.Capability.Name(one), "CAPABILITY_") for one in engine.capabilities],
+        "licence": engine.licence,
+        "parameters": [_parameter(parameter) for parameter in engine.parameters],
     }
+
+
+def _lower(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower()
 
 
 def _persona(persona: llm_pb2.Persona) -> dict[str, Any]:
     return {"name": persona.name, "title": persona.title, "greetings": dict(persona.greetings)}
-
-
-def _train_engine(engine: train_pb2.TrainEngine) -> dict[str, Any]:
-    return _engine(engine.engine) | {"parameters": [_parameter(parameter) for parameter in engine.parameters]}
 
 
 def _parameter(parameter: info_pb2.Parameter) -> dict[str, Any]:

@@ -172,9 +172,9 @@ def _typed(services: Services, engine: str, parameters: dict[str, str]) -> list[
     """Text values as the types that the engine declares; what it does not know is left for it to refuse."""
     if not parameters:
         return []
-    info = library.get_info(services, "train")
-    wanted = engine or info.info.engine.name
-    declared = next((one.parameters for one in info.engines if one.engine.name == wanted), [])
+    info = library.get_info(services, "train").info
+    wanted = engine or info.default_engine
+    declared = next((one.parameters for one in info.engines if one.name == wanted), [])
     types = {parameter.name: parameter.type for parameter in declared}
     return [_typed_value(name, text, types.get(name)) for name, text in parameters.items()]
 

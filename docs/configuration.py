@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings
 from client.settings import ClientSettings
 from gateway.settings import GatewaySettings
 from services.asr.settings import AsrSettings
+from services.common.engine import available, import_engine
 from services.common.settings import ServiceSettings
 from services.llm.settings import LlmSettings
 from services.render.settings import RenderSettings
@@ -34,14 +36,29 @@ INTRODUCTION = """# Configuration
 Every setting is an environment variable. With `make run`, set it before the command; with Compose, in the service's
 `environment`. This page is written from the code by `make docs`.
 
+The default engine of a service may leave its name out of its own variables: with `LLM_ENGINE=zhipu`, `LLM_API_KEY`
+means `LLM_ZHIPU_API_KEY`. Variables that hold a list or a table are written as JSON.
+
 """
+
+
+def engine_sections() -> list[tuple[str, type[BaseSettings]]]:
+    """The settings of every engine that has some."""
+    found = []
+    for service in ("asr", "llm", "tts", "render", "train"):
+        package = importlib.import_module(f"services.{service}.engines")
+        for name in available(package):
+            settings = import_engine(package, name).settings_type
+            if settings.model_fields:
+                found.append((f"Engine `{name}` of {service}", settings))
+    return found
 
 
 def document() -> str:
     """The whole page."""
     shared = [_row(name, field, "") for name, field in ServiceSettings.model_fields.items() if field.validation_alias]
     sections = [_section("Shared by all services", shared)]
-    sections += [_section(title, _rows(settings)) for title, settings in ROOMS]
+    sections += [_section(title, _rows(settings)) for title, settings in [*ROOMS, *engine_sections()]]
     return INTRODUCTION + "\n".join(sections)
 
 
@@ -59,7 +76,7 @@ def _row(name: str, field: FieldInfo, prefix: str) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return "below `data/`"
+        return "" if field.default_factory in (dict, list) else "below `data/`"
     if field.default in (PydanticUndefined, None, ""):
         return ""
     if "Secret" in str(field.annotation):

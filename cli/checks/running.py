@@ -24,7 +24,10 @@ def findings(local: LocalSettings, addresses: ClientSettings, services: Services
         return
     engines = library.engines(services)
     for program in everything:
-        yield _finding(program, states[program.name], engines.get(program.name, {}), data)
+        told = engines.get(program.name, [])
+        default = next((one["name"] for one in told if one["is_default"]), "")
+        yield _finding(program, states[program.name], default, data)
+        yield from _lacking(program, told)
 
 
 def _nothing_runs(everything: list[Program]) -> Iterator[Finding]:
@@ -36,10 +39,18 @@ def _nothing_runs(everything: list[Program]) -> Iterator[Finding]:
         yield Finding(Level.NOTE, "services", f"not started; ports {taken} are free", "visavis up")
 
 
-def _finding(program: Program, state: str, engine: dict[str, Any], data: Path) -> Finding:
+def _lacking(program: Program, engines: list[dict[str, Any]]) -> Iterator[Finding]:
+    """What keeps engines from serving; only the default one is needed."""
+    for engine in engines:
+        if engine["state"] == "missing":
+            level = Level.MISSING if engine["is_default"] else Level.NOTE
+            yield Finding(level, f"{program.name}: {engine['name']}", engine["lack"]["message"], engine["remedy"])
+
+
+def _finding(program: Program, state: str, engine: str, data: Path) -> Finding:
     subject = f"{program.name}, {program.address}"
     if state == "serving":
-        return Finding(Level.GOOD, subject, f"serves with {engine['name']}" if engine else "serves")
+        return Finding(Level.GOOD, subject, f"serves with {engine}" if engine else "serves")
     if state == "loading":
         return Finding(Level.WARNING, subject, "is still loading")
     if not program.is_here:

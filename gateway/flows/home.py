@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, render_template
 
 from client import files, library
+from gateway import i18n
 from gateway.context import services
 from gateway.downloads import send
 from gateway.refusal import Refusal
@@ -33,7 +36,18 @@ def system() -> Response:
 
 @blueprint.get("/api/v1/engines")
 def engines() -> Response:
-    return jsonify(library.engines(services()))
+    return jsonify({name: [_shown(one) for one in told] for name, told in library.engines(services()).items()})
+
+
+def _shown(engine: dict[str, Any]) -> dict[str, Any]:
+    """An engine as REST shows it: what it lacks in the language of this request."""
+    lack = engine.pop("lack")
+    return engine | {"reason": i18n.error_text(lack["code"], lack["message"], lack["values"]) if lack else ""}
+
+
+@blueprint.get("/api/v1/personas")
+def personas() -> Response:
+    return jsonify(personas=library.personas(services()))
 
 
 @blueprint.get("/api/v1/avatars")

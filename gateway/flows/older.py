@@ -153,10 +153,9 @@ def _training_video(fields: Fields) -> tuple[Any, str]:
 
 def _engine_of(model_choice: str) -> tuple[str, set[str]]:
     """The training engine of that name and its parameters' names; the default when it is not installed here."""
-    told = library.engines(services()).get("train", {})
-    engines = told.get("engines", [])
+    engines = library.engines(services()).get("train", [])
     chosen = next((one for one in engines if one["name"].lower() == model_choice.lower()), None)
-    default = next((one for one in engines if one["name"] == told.get("name")), None)
+    default = next((one for one in engines if one["is_default"]), None)
     engine = chosen or default or {"name": "", "parameters": []}
     return engine["name"], {parameter["name"] for parameter in engine["parameters"]}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from services.common.engine import EngineInfo
+from services.common.engine import BaseEngine
 
 SAMPLE_RATE = 16_000  # Hz, of all audio that engines see
 
@@ -47,15 +47,8 @@ class Recognition(ABC):
         """Give back what the utterance holds. Always called at the end, after `finish` or instead of it."""
 
 
-class AsrEngine(ABC):
+class AsrEngine(BaseEngine):
     """Turns speech into text; one instance serves many callers at once."""
-
-    @abstractmethod
-    def load(self) -> None:
-        """Load and warm whatever the engine needs. Runs once, in a thread, before the service says it is healthy."""
-
-    @abstractmethod
-    def info(self) -> EngineInfo: ...
 
     @abstractmethod
     def open(self, language: str) -> Recognition:
@@ -64,6 +57,3 @@ class AsrEngine(ABC):
         Raises:
             Unsupported: the engine does not know the language; the message says how to get one that does.
         """
-
-    def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
-        """Release what `load` took."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 
@@ -20,9 +20,9 @@ from services.asr.transcription import Interim, LiveEvent, LiveTranscription, Ut
 from services.common.conversion import Converter, read_wav
 from services.common.describe import service_info
 from services.common.disk import forget_leftovers
-from services.common.engine import import_engine
 from services.common.errors import InvalidInput
 from services.common.files import UPLOADS, receive_file, upload_folder
+from services.common.hosting import Engines
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.streams import in_thread
@@ -39,10 +39,12 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     """Recognises speech, live or in recordings."""
 
     full_name = "visavis.asr.v1.AsrService"
+    engine_package = engines
+    engines: Engines[AsrEngine]
 
     def __init__(self, settings: AsrSettings) -> None:
+        super().__init__(settings)
         self._settings = settings
-        self._engine: AsrEngine = import_engine(engines, settings.engine)(settings)
         self._converter = Converter(CONVERSIONS)
         self._tidying: asyncio.Task | None = None
 
@@ -50,7 +52,7 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         asr_pb2_grpc.add_AsrServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        self._engine.load()
+        super().load()
 
     async def start(self) -> None:
         """Begin forgetting what killed processes left."""
@@ -60,16 +62,22 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     async def close(self) -> None:
         if self._tidying:
             self._tidying.cancel()
-        self._engine.close()
+        await super().close()
 
     async def GetInfo(self, request: asr_pb2.GetInfoRequest, context: object) -> asr_pb2.GetInfoResponse:
-        return asr_pb2.GetInfoResponse(info=service_info(self._engine.info(), engines))
+        return asr_pb2.GetInfoResponse(info=await asyncio.to_thread(service_info, self.engines))
 
     async def Transcribe(
         self, request_iterator: AsyncIterator[asr_pb2.TranscribeRequest], context: object
     ) -> asr_pb2.TranscribeResponse:
         config, messages = await open_stream(request_iterator)
-        language = await asyncio.to_thread(self._language, config.language)
+        async with self.engines.use(config.engine) as engine:
+            return await self._transcribed(engine, config.language, messages)
+
+    async def _transcribed(
+        self, engine: AsrEngine, asked: str, messages: AsyncIterator[asr_pb2.TranscribeRequest]
+    ) -> asr_pb2.TranscribeResponse:
+        language = await asyncio.to_thread(_language, engine, asked)
         with upload_folder(self._settings.work_folder) as folder:
             recording, wav = folder / "recording", folder / "sound.wav"
             with recording.open("wb") as file:
@@ -77,7 +85,7 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             longest_s = self._settings.max_recording_seconds
             sound = await self._converter.convert(recording, wav, SAMPLE_RATE, max_seconds=longest_s, field="data")
             endpointer = self._endpointer(self._settings.file_hangover_ms)
-            found = in_thread(transcribe(self._engine, config.language, read_wav(wav), endpointer))
+            found = in_thread(transcribe(engine, asked, read_wav(wav), endpointer))
             async with aclosing(found) as utterances:
                 said = [utterance async for utterance in utterances if utterance.text]
         words = [word for utterance in said for word in utterance.words or (_as_word(utterance),)]
@@ -94,11 +102,24 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         self, request_iterator: AsyncIterator[asr_pb2.StreamingRecognizeRequest], context: object
     ) -> AsyncIterator[asr_pb2.StreamingRecognizeResponse]:
         config, messages = await open_stream(request_iterator)
-        language = await asyncio.to_thread(self._language, config.language)
+        async with (
+            self.engines.use(config.engine) as engine,
+            aclosing(self._recognised(engine, config, messages)) as responses,
+        ):
+            async for response in responses:
+                yield response
+
+    async def _recognised(
+        self,
+        engine: AsrEngine,
+        config: asr_pb2.StreamingRecognizeConfig,
+        messages: AsyncIterator[asr_pb2.StreamingRecognizeRequest],
+    ) -> AsyncGenerator[asr_pb2.StreamingRecognizeResponse, None]:
+        language = await asyncio.to_thread(_language, engine, config.language)
         rate, hangover_ms = _rate(config), self._hangover_ms(config)
         header = asr_pb2.StreamingRecognizeHeader(language=language, hangover=duration(hangover_ms / 1000))
         yield asr_pb2.StreamingRecognizeResponse(header=header)
-        live = LiveTranscription(self._engine, config.language, rate, self._endpointer(hangover_ms))
+        live = LiveTranscription(engine, config.language, rate, self._endpointer(hangover_ms))
         try:
             async for message in messages:
                 async with aclosing(in_thread(live.push(message.audio))) as events:
@@ -109,11 +130,6 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
                     yield _response(event)
         finally:
             await asyncio.to_thread(live.close)
-
-    def _language(self, asked: str) -> str:
-        """The language that will be recognised; refuses one that the engine does not know before any work is done."""
-        self._engine.open(asked).close()
-        return asked or next(iter(self._engine.info().languages), "")
 
     def _hangover_ms(self, config: asr_pb2.StreamingRecognizeConfig) -> int:
         if not config.HasField("hangover"):
@@ -131,6 +147,12 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             max_speech_ms=self._settings.max_utterance_ms,
             aggressiveness=self._settings.vad_aggressiveness,
         )
+
+
+def _language(engine: AsrEngine, asked: str) -> str:
+    """The language that will be recognised; refuses one that the engine does not know before any work is done."""
+    engine.open(asked).close()
+    return asked or next(iter(engine.info().languages), "")
 
 
 def _rate(config: asr_pb2.StreamingRecognizeConfig) -> int:

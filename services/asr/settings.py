@@ -17,7 +17,7 @@ class AsrSettings(ServiceSettings):
     """Port to listen on; 0 lets the system choose."""
 
     engine: str = "pocketsphinx"
-    """The recognition engine: the name of a file in services/asr/engines."""
+    """The recognition engine of calls that name none: the name of a file in services/asr/engines."""
 
     hangover_ms: int = Field(600, ge=100, le=5000)
     """Silence that ends an utterance, unless the caller asks for another."""
@@ -33,12 +33,6 @@ class AsrSettings(ServiceSettings):
 
     vad_aggressiveness: int = Field(1, ge=0, le=3)
     """How eagerly the voice activity detector calls sounds noise, 0 to 3."""
-
-    decoders: int = Field(4, ge=1, le=64)
-    """Utterances recognised at the same moment by the embedded engine; each takes about 90 MB of memory."""
-
-    decoder_wait_seconds: float = Field(10.0, gt=0)
-    """How long an utterance waits for a free decoder before it is refused as too much at once."""
 
     max_recording_seconds: int = Field(3 * 3600, ge=1)
     """Longest recording that Transcribe takes."""

@@ -1,25 +1,131 @@
 """What every engine of every service has in common.
 
 An *engine* is one way of doing a service's job. It lives in `services/<svc>/engines/<name>.py`, exports a class named
-`Engine`, and knows neither gRPC nor the generated messages.
+`Engine`, and knows neither gRPC nor the generated messages. The file is all there is of it: its settings, what it
+needs, what it can do. `services/common/hosting.py` keeps a service's engines side by side.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, metadata
 from types import ModuleType
+from typing import Any, ClassVar
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Value = int | float | bool | str
+
+
+class Capability(StrEnum):
+    """What an engine can do beyond the minimum; the same words as `visavis.common.v1.Capability`."""
+
+    STREAMING = "streaming"  # works while its input still arrives
+    WORD_TIMES = "word_times"  # tells when each word is said
+    CONFIDENCE = "confidence"  # tells how sure it is of each word
+    OFFLINE = "offline"  # needs no network
+    GROUNDED = "grounded"  # says only what is in the persona's documents
+    LANGUAGE_MODEL = "language_model"  # writes freely
+    CLONING = "cloning"  # speaks in registered voices
+    PITCH = "pitch"  # shifts the pitch
+    RATE = "rate"  # speaks faster or slower
+    RESUME = "resume"  # goes on training where it was interrupted
+    PREVIEW = "preview"  # shows pictures while it trains
+    PHOTO = "photo"  # makes do with a photo
+    IDLE = "idle"  # draws what an avatar does while it listens
+    EXPRESSION = "expression"  # can be told how lively to be
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """How an engine describes itself to callers."""
+    """How an engine describes itself to callers, loaded or not."""
 
     name: str
     version: str
     languages: tuple[str, ...] = ()  # BCP 47 tags; empty when the engine does not care about language
-    capabilities: frozenset[str] = field(default_factory=frozenset)
+    capabilities: frozenset[Capability] = field(default_factory=frozenset)
+    licence: str = ""  # of its code and weights, as an SPDX expression where there is one
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What keeps an engine from serving here."""
+
+    code: str  # stable identifier, e.g. `KEY_MISSING`; the page translates by it
+    reason: str  # in plain words, e.g. "It needs a key."
+    remedy: str = ""  # the command or setting that mends it
+    values: dict[str, str] = field(default_factory=dict)  # what a translation fills in
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A knob, described so that a form can be built from it and a value checked against it."""
+
+    name: str
+    default: Value  # its type is the parameter's type
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: int | None = None  # whole numbers must be multiples of it
+    choices: tuple[str, ...] = ()
+
+
+class EngineSettings(BaseSettings):
+    """An engine's own variables. Each engine's class names its prefix, `<SERVICE>_<ENGINE>_`.
+
+    The default engine's variables may leave its name out: with `LLM_ENGINE=zhipu`, `LLM_API_KEY` is its key.
+    """
+
+    model_config = SettingsConfigDict(use_attribute_docstrings=True, extra="ignore")
+
+    @classmethod
+    def variable(cls, name: str) -> str:
+        """The environment variable of one field."""
+        return f"{cls.model_config['env_prefix']}{name.upper()}"
+
+    @classmethod
+    def read(cls, general_prefix: str, given: dict[str, Any]) -> EngineSettings:
+        """From `given`, else from its own variables, else (when there is one) from those with a more general prefix."""
+        general = cls(_env_prefix=general_prefix).model_dump(exclude_unset=True) if general_prefix else {}
+        own = cls().model_dump(exclude_unset=True)
+        return cls(**{**general, **own, **given})
+
+
+class BaseEngine(ABC):
+    """One way of doing a service's job; one instance serves many callers at once.
+
+    Making one is cheap and cannot fail for want of a package: heavy imports belong into `load`.
+    """
+
+    settings_type: ClassVar[type[EngineSettings]] = EngineSettings
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Importable packages without which `load` fails."""
+
+    def __init__(self, settings: EngineSettings) -> None:  # noqa: B027 - most engines keep them
+        """Take the engine's own settings."""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Load and warm whatever the engine needs. Runs once, in a thread, before the first call that uses it."""
+
+    @abstractmethod
+    def info(self) -> EngineInfo: ...
+
+    def parameters(self) -> list[Parameter]:
+        """Every knob that a caller may turn, in the order of a form."""
+        return []
+
+    def lack(self) -> Lack | None:
+        """What else than a package keeps it from serving here: weights, a key, an address. Cheap; asked often."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
+        """Release what `load` took; it may be loaded again."""
 
 
 def available(engines: ModuleType) -> list[str]:
@@ -27,13 +133,39 @@ def available(engines: ModuleType) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(engines.__path__))
 
 
-def import_engine(engines: ModuleType, name: str) -> type:
+def import_engine(engines: ModuleType, name: str) -> type[Any]:
     """The `Engine` class of one engine module.
 
     Raises:
         ValueError: there is no such engine; the message lists those there are.
+        ImportError: a package that its file imports is not installed.
     """
     names = available(engines)
     if name not in names:
         raise ValueError(f"There is no engine '{name}'; choose one of: {', '.join(names)}.")
     return importlib.import_module(f"{engines.__name__}.{name}").Engine
+
+
+def package_lack(engine: type[BaseEngine], service: str, name: str) -> Lack | None:
+    """The first of an engine's packages that is not installed."""
+    absent = next((package for package in engine.requires if not _is_installed(package)), None)
+    return missing_package(absent, service, name) if absent else None
+
+
+def missing_package(package: str, service: str, name: str) -> Lack:
+    """That a package is not installed, and the extra that brings it: the one named like the engine, or the service."""
+    try:
+        extras = metadata("visavis").get_all("Provides-Extra") or []
+    except PackageNotFoundError:  # in a container, where only its dependencies are installed
+        extras = []
+    extra = name if name in extras else service
+    remedy = f"pip install 'visavis[{extra}]'"
+    values = {"package": package, "remedy": remedy}
+    return Lack("PACKAGE_MISSING", f"The Python package '{package}' is not installed.", remedy, values)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # of a package inside one that is not there
+        return False

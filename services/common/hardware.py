@@ -6,11 +6,15 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pynvml
 
 from services.common.errors import InvalidInput
+
+CGROUP = Path("/sys/fs/cgroup")
+MEMORY_RESERVE = 0.1
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,23 @@ def _gpu(index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     return Gpu(f"cuda:{index}", pynvml.nvmlDeviceGetName(handle), int(memory.total), int(memory.free))
+
+
+def memory_is_short() -> bool:
+    """Whether less than a tenth of the memory that this process may use is left."""
+    memory = psutil.virtual_memory()
+    if memory.available < MEMORY_RESERVE * memory.total:
+        return True
+    limit, used = (_cgroup_bytes(name) for name in ("memory.max", "memory.current"))
+    return limit is not None and used is not None and limit - used < MEMORY_RESERVE * limit
+
+
+def _cgroup_bytes(name: str) -> int | None:
+    """What a container is allowed and holds; None where there is no limit or no control group of version 2."""
+    try:
+        return int((CGROUP / name).read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def devices(allowed: Sequence[str] = ()) -> list[str]:

@@ -3,44 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TypeVar
+from types import ModuleType
+from typing import Any
 
 import grpc
+from google.protobuf import json_format
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.common import logs, private
+from services.common.describe import service_info
+from services.common.hosting import Engines
 from services.common.interceptors import CallInterceptor
 from services.common.settings import ServiceSettings
+from services.common.tidying import tidy
 
 logger = logging.getLogger(__name__)
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-Settings = TypeVar("Settings", bound=ServiceSettings)
+UNLOAD_EVERY_S = 30.0
 
 
 class Service(ABC):
     """What `serve` needs of a servicer."""
 
     full_name: str  # e.g. "visavis.tts.v1.TtsService"
+    engine_package: ModuleType
+    engines: Engines[Any]
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.engines = self.host(settings)
+
+    @classmethod
+    def host(cls, settings: ServiceSettings) -> Engines[Any]:
+        """This service's engines, none of them loaded yet."""
+        return Engines(cls.engine_package, cls.full_name.split(".")[1], settings)
 
     @abstractmethod
     def register(self, server: grpc.aio.Server) -> None:
         """Add this servicer to the server."""
 
-    @abstractmethod
     def load(self) -> None:
-        """Load and warm the engine. Blocks; runs in a thread before the service is healthy."""
+        """Load and warm what calls will need. Blocks; runs in a thread before the service is healthy."""
+        self.engines.load()
 
     async def start(self) -> None:  # noqa: B027 - optional
         """Begin background work once loaded, in the server's event loop."""
 
-    async def close(self) -> None:  # noqa: B027 - optional
+    async def close(self) -> None:
         """End background work and release what was loaded."""
+        self.engines.close()
 
 
 class Server:
@@ -49,6 +66,7 @@ class Server:
     def __init__(self, service: Service, settings: ServiceSettings) -> None:
         self._service, self._settings = service, settings
         self._ready = False
+        self._unloading: asyncio.Task[None] | None = None
         self._health = health.aio.HealthServicer()
         age = settings.max_connection_age_seconds * 1000
         options = [
@@ -72,6 +90,7 @@ class Server:
         logger.info("listening", extra={"fields": {"port": self.port}})
         await asyncio.to_thread(self._service.load)
         await self._service.start()
+        self._unloading = asyncio.create_task(tidy(self._service.engines.unload_idle, UNLOAD_EVERY_S))
         self._ready = True
         await self._announce(SERVING)
         logger.info("ready")
@@ -81,6 +100,8 @@ class Server:
         logger.info("draining")
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
+        if self._unloading:
+            self._unloading.cancel()
         await self._service.close()
 
     async def _announce(self, status: int) -> None:
@@ -104,8 +125,12 @@ async def serve(service: Service, settings: ServiceSettings) -> None:
     await server.stop()
 
 
-def run(servicer: Callable[[Settings], Service], settings: Settings) -> None:
-    """The whole of a service's `__main__`: private files, logs, then serve."""
+def run(servicer: type[Service], settings: ServiceSettings) -> None:
+    """The whole of a service's `__main__`: private files, logs, then serve; with `--engines` only tell what it could do."""
+    if sys.argv[1:] == ["--engines"]:
+        told = json_format.MessageToDict(service_info(servicer.host(settings)), preserving_proto_field_name=True)
+        sys.stdout.write(json.dumps(told["engines"]))
+        return
     private.keep(settings)
     service = servicer(settings)
     logs.configure(service.full_name.split(".")[1], settings.log_level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +21,21 @@ class ServiceSettings(BaseSettings):
 
     port: int = 50051
     """Port to listen on; 0 lets the system choose."""
+
+    engine: str = ""
+    """The engine of calls that name none: the name of a file in the service's `engines` folder."""
+
+    engines: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of engines by name, as JSON; they come before the engines' own variables."""
+
+    engine_folder: Path | None = Field(None, validation_alias="VISAVIS_ENGINE_FOLDER")
+    """Folder with engines of your own besides the shipped ones, each a file `<service>/<name>.py` in it."""
+
+    preload: list[str] = Field(default_factory=list)
+    """Engines loaded at the start besides the default one, as a JSON list; others load when first used."""
+
+    engine_idle_minutes: float = Field(5.0, ge=0)
+    """An engine unused for so long is unloaded when memory is short; the default one never is."""
 
     max_concurrent_calls: int = 64
     """Calls served at once; more are answered RESOURCE_EXHAUSTED."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from services.common.engine import EngineInfo
+from services.common.engine import BaseEngine
 from services.llm.persona import Persona
 
 
@@ -37,15 +37,8 @@ class ReplyOptions:
     temperature: float = 0.7
 
 
-class LlmEngine(ABC):
+class LlmEngine(BaseEngine):
     """Writes the reply to a dialogue; one instance serves many callers at once."""
-
-    @abstractmethod
-    def load(self) -> None:
-        """Load and warm whatever the engine needs. Runs once, in a thread, before the service says it is healthy."""
-
-    @abstractmethod
-    def info(self) -> EngineInfo: ...
 
     @abstractmethod
     def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
@@ -54,6 +47,3 @@ class LlmEngine(ABC):
         Raises:
             Unavailable: the model cannot be reached or refused the key; the message says what to set.
         """
-
-    def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
-        """Release what `load` took."""

@@ -10,8 +10,9 @@ import grpc
 from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
 
 from services.common.describe import service_info
-from services.common.engine import import_engine
+from services.common.engine import Capability
 from services.common.errors import InvalidInput
+from services.common.hosting import Engines
 from services.common.server import Service
 from services.llm import engines, prompting
 from services.llm.answers import passages_for
@@ -27,28 +28,27 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
     """Writes the avatar's side of a conversation."""
 
     full_name = "visavis.llm.v1.LlmService"
+    engine_package = engines
+    engines: Engines[LlmEngine]
 
     def __init__(self, settings: LlmSettings) -> None:
+        super().__init__(settings)
         self._settings = settings
-        self._engine: LlmEngine = import_engine(engines, settings.engine)(settings)
         self._personas = Personas(*filter(None, [settings.personas, SHIPPED]))
 
     def register(self, server: grpc.aio.Server) -> None:
         llm_pb2_grpc.add_LlmServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        self._engine.load()
+        super().load()
         for name in {self._settings.default_persona, *self._personas.names()}:
             self._personas.get(name)  # indexes its documents; a default that is not there shows at once
-
-    async def close(self) -> None:
-        self._engine.close()
 
     async def GetInfo(self, request: llm_pb2.GetInfoRequest, context: object) -> llm_pb2.GetInfoResponse:
         personas = await asyncio.to_thread(lambda: [self._personas.get(name) for name in self._personas.names()])
         default = self._settings.default_persona
         return llm_pb2.GetInfoResponse(
-            info=service_info(self._engine.info(), engines),
+            info=await asyncio.to_thread(service_info, self.engines),
             personas=[
                 llm_pb2.Persona(name=one.name, title=one.title, greetings=one.greetings)
                 for one in sorted(personas, key=lambda one: (one.name != default, one.name))
@@ -61,14 +61,15 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
         said = [message.text for message in dialogue if message.role is Role.USER]
         language = reply_language(request.language, said, persona.languages[0])
         options = await asyncio.to_thread(self._options, persona, dialogue, language)
-        info = self._engine.info()
-        model = info.version if "language_model" in info.capabilities else ""
-        header = llm_pb2.ReplyHeader(engine=info.name, model=model, language=language)
-        yield llm_pb2.ReplyResponse(header=header)
         remembered = prompting.remembered(dialogue, self._settings.history_characters)
-        async with aclosing(self._engine.reply(remembered, options)) as deltas:
-            async for delta in deltas:
-                yield llm_pb2.ReplyResponse(delta=delta)
+        async with self.engines.use(request.engine, "engine") as engine:
+            info = engine.info()
+            model = info.version if Capability.LANGUAGE_MODEL in info.capabilities else ""
+            header = llm_pb2.ReplyHeader(engine=info.name, model=model, language=language)
+            yield llm_pb2.ReplyResponse(header=header)
+            async with aclosing(engine.reply(remembered, options)) as deltas:
+                async for delta in deltas:
+                    yield llm_pb2.ReplyResponse(delta=delta)
 
     def _options(self, persona: Persona, dialogue: list[Message], language: str) -> ReplyOptions:
         return ReplyOptions(

@@ -6,8 +6,8 @@ import json
 import threading
 from collections import OrderedDict
 
-from services.common.engine import import_engine
-from services.common.errors import InvalidInput, Unsupported
+from services.common.errors import InvalidInput, Unavailable, Unsupported
+from services.common.hosting import Engines
 from services.common.storage import Storage
 from services.render import engines
 from services.render.avatars import Avatars
@@ -18,27 +18,23 @@ from services.render.settings import RenderSettings
 class Cast:
     """Loads avatars with the engine that each was trained with, and keeps the latest few."""
 
-    def __init__(self, avatars: Avatars, settings: RenderSettings) -> None:
-        self._avatars, self._settings = avatars, settings
-        self._engines: dict[str, RenderEngine] = {}
+    def __init__(self, avatars: Avatars, hosted: Engines[RenderEngine], settings: RenderSettings) -> None:
+        self._avatars, self._engines, self._settings = avatars, hosted, settings
         self._loaded: OrderedDict[tuple[str, ...], Performer] = OrderedDict()
         self._lock = threading.Lock()  # loading one at a time keeps the peak of memory low
 
     def engine(self, name: str) -> RenderEngine:
-        """A loaded engine.
+        """The loaded engine that made an avatar.
 
         Raises:
             Unsupported: this installation does not have it.
         """
-        if name not in self._engines:
-            try:
-                engine = import_engine(engines, name)(self._settings)
-            except (ValueError, ImportError) as error:
-                message = f"The engine '{name}' that made this avatar is not installed here."
-                raise Unsupported(message, reason="ENGINE_MISSING", field="avatar", values={"engine": name}) from error
-            engine.load()
-            self._engines[name] = engine
-        return self._engines[name]
+        try:
+            return self._engines.keep(name)
+        except (InvalidInput, Unavailable) as error:
+            message = f"The engine '{name}' that made this avatar is not installed here."
+            message = f"{message} {error.values.get('remedy', '')}".strip()
+            raise Unsupported(message, reason="ENGINE_MISSING", field="avatar", values={"engine": name}) from error
 
     def performer(self, avatar: str, size: int, device: str) -> Performer:
         """An avatar ready to speak at a size (0: its own) on a device. Blocks while it loads.
@@ -66,17 +62,16 @@ class Cast:
                 del self._loaded[key]
 
     def close(self) -> None:
-        """Release everything."""
+        """Release the avatars."""
         self._loaded.clear()
-        for engine in self._engines.values():
-            engine.close()
 
 
 def open_avatar(settings: str, avatar: str, size: int, device: str) -> Performer:
     """An avatar for a process of its own, which is told the service's settings as JSON; raises as `Cast.performer`."""
     chosen = RenderSettings(**json.loads(settings))
     storage = Storage(chosen.storage_url, chosen.work_folder / "cache")
-    return Cast(Avatars(storage), chosen).performer(avatar, size, device)
+    hosted: Engines[RenderEngine] = Engines(engines, "render", chosen)
+    return Cast(Avatars(storage), hosted, chosen).performer(avatar, size, device)
 
 
 def check_size(size: int, most: int) -> None:

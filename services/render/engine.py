@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from services.common.engine import EngineInfo
+from services.common.engine import BaseEngine
 
 SAMPLE_RATE = 16_000  # Hz, of all speech that engines hear
 
@@ -98,15 +98,8 @@ class Performer(ABC):
         return iter(())
 
 
-class RenderEngine(ABC):
-    """Shows avatars speaking; one instance serves many callers at once."""
-
-    @abstractmethod
-    def load(self) -> None:
-        """Prepare whatever all avatars share. Runs once, in a thread, before the service says it is healthy."""
-
-    @abstractmethod
-    def info(self) -> EngineInfo: ...
+class RenderEngine(BaseEngine):
+    """Shows avatars speaking; one instance serves many callers at once. `load` prepares what all avatars share."""
 
     @abstractmethod
     def open(self, folder: Path, *, size: int, device: str) -> Performer:
@@ -119,6 +112,3 @@ class RenderEngine(ABC):
         Raises:
             Unavailable: the folder's files are damaged or of a version the engine does not know.
         """
-
-    def close(self) -> None:  # noqa: B027 - optional
-        """Release what `load` took."""

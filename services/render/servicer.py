@@ -20,6 +20,7 @@ from services.common.describe import service_info
 from services.common.disk import forget_leftovers, require_space
 from services.common.errors import Busy, Conflict, InvalidInput, ServiceError
 from services.common.files import send_file, too_large
+from services.common.hosting import Engines
 from services.common.interceptors import to_service_error
 from services.common.jobs import calls
 from services.common.jobs.child import error_dict
@@ -35,6 +36,7 @@ from services.render.avatars import Avatars
 from services.render.cast import Cast
 from services.render.closures import ToldClosures
 from services.render.encoding import Fragment
+from services.render.engine import RenderEngine
 from services.render.expression import expression_of
 from services.render.generations import KIND, Extras, Generations, error_from, wrap_pcm
 from services.render.idle import IdleLoops
@@ -58,13 +60,16 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     """Shows avatars speaking, live and as files."""
 
     full_name = "visavis.render.v1.RenderService"
+    engine_package = engines
+    engines: Engines[RenderEngine]
 
     def __init__(self, settings: RenderSettings) -> None:
+        super().__init__(settings)
         self._settings = settings
         self._storage = Storage(settings.storage_url, settings.work_folder / "cache")
         self._store = JobStore(settings.database_url)
         self._avatars = Avatars(self._storage)
-        self._cast = Cast(self._avatars, settings)
+        self._cast = Cast(self._avatars, self.engines, settings)
         self._generations = Generations(self._store, self._storage, self._avatars, settings)
         self._converter = Converter()
         devices = hardware.devices(settings.job_devices)
@@ -84,7 +89,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         """Load the default engine and bring the demo avatar; avatars are loaded when they are first asked for."""
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
         starter.install(self._storage, self._settings.starter_avatars)
-        self._cast.engine(self._settings.engine)
+        super().load()
 
     async def start(self) -> None:
         """Begin taking jobs, and draw the idle loops that are missing."""
@@ -104,10 +109,11 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         await self._idle.close()
         self._cast.close()
         self._store.close()
+        await super().close()
 
     async def GetInfo(self, request: render_pb2.GetInfoRequest, context: object) -> render_pb2.GetInfoResponse:
-        engine, devices = self._cast.engine(self._settings.engine), hardware.devices(self._settings.job_devices)
-        return render_pb2.GetInfoResponse(info=service_info(engine.info(), engines, devices))
+        devices = hardware.devices(self._settings.job_devices)
+        return render_pb2.GetInfoResponse(info=await asyncio.to_thread(service_info, self.engines, devices))
 
     # Avatars
 

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.common.engine import EngineInfo
-
-Value = int | float | bool | str
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A knob, described so that a form can be built from it and a value checked against it."""
-
-    name: str
-    default: Value  # its type is the parameter's type
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    step: int | None = None  # whole numbers must be multiples of it
-    choices: tuple[str, ...] = ()
+from services.common.engine import BaseEngine, Value
 
 
 @dataclass(frozen=True)
@@ -50,15 +35,11 @@ class Progress:
     preview: Path | None = None  # a new preview picture, JPEG
 
 
-class TrainEngine(ABC):
+class TrainEngine(BaseEngine):
     """Makes avatars. `info` and `parameters` run in the service and load no model; `train` has a process of its own."""
 
-    @abstractmethod
-    def info(self) -> EngineInfo: ...
-
-    @abstractmethod
-    def parameters(self) -> list[Parameter]:
-        """Every knob, in the order of the form."""
+    def load(self) -> None:
+        """Nothing to load before a training."""
 
     @abstractmethod
     def train(self, task: TrainingTask, on_progress: Callable[[Progress], None]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from services.common.engine import import_engine
+from services.common.hosting import Engines
 from services.common.jobs import child
 from services.common.storage import Storage
 from services.train import engines
-from services.train.engine import Progress, TrainingTask
+from services.train.engine import Progress, TrainEngine, TrainingTask
 from services.train.recordings import Recordings
 from services.train.settings import TrainSettings
 from services.train.trainings import (
@@ -65,7 +65,8 @@ def _make(
         spec["parameters"],
         task.device,
     )
-    engine = import_engine(engines, spec["engine"])(settings)
+    hosted: Engines[TrainEngine] = Engines(engines, "train", settings)
+    engine = hosted.keep(spec["engine"])
     card = engine.train(job, Teller(task, report, storage))
     manifest = _manifest(task, engine.info().version, card, recording, folder)
     if storage.exists(f"{AVATARS}/{spec['name']}/{AVATAR_MANIFEST}"):

@@ -1,4 +1,4 @@
-"""Parameters of engines: told to callers, and what callers set checked against them."""
+"""What callers set of an engine's parameters, checked against what it declares."""
 
 from __future__ import annotations
 
@@ -6,29 +6,11 @@ from collections.abc import Iterable
 
 from visavis.common.v1 import info_pb2
 
+from services.common.describe import PARAMETER_KINDS
+from services.common.engine import Parameter, Value
 from services.common.errors import InvalidInput
-from services.train.engine import Parameter, Value
 
-_KINDS = {
-    bool: ("boolean", info_pb2.PARAMETER_TYPE_BOOLEAN, "yes or no"),
-    int: ("integer", info_pb2.PARAMETER_TYPE_INTEGER, "a whole number"),
-    float: ("number", info_pb2.PARAMETER_TYPE_NUMBER, "a number"),
-    str: ("text", info_pb2.PARAMETER_TYPE_TEXT, "text"),
-}
-
-
-def describe(parameter: Parameter) -> info_pb2.Parameter:
-    """A parameter as a message."""
-    value_field, kind, _ = _KINDS[type(parameter.default)]
-    return info_pb2.Parameter(
-        name=parameter.name,
-        type=kind,
-        default_value=info_pb2.ParameterValue(name=parameter.name, **{value_field: parameter.default}),
-        minimum=parameter.minimum,
-        maximum=parameter.maximum,
-        choices=parameter.choices,
-        help=parameter.help,
-    )
+_WORDS = {bool: "yes or no", int: "a whole number", float: "a number", str: "text"}
 
 
 def check(values: Iterable[info_pb2.ParameterValue], known: list[Parameter]) -> dict[str, Value]:
@@ -48,11 +30,12 @@ def check(values: Iterable[info_pb2.ParameterValue], known: list[Parameter]) -> 
 
 
 def _checked(message: info_pb2.ParameterValue, parameter: Parameter) -> Value:
-    field, _, words = _KINDS[type(parameter.default)]
+    kind = type(parameter.default)
+    field, words = PARAMETER_KINDS[kind][0], _WORDS[kind]
     given = message.WhichOneof("value")
     if given != field and (field, given) != ("number", "integer"):
         raise _refusal(parameter.name, "PARAMETER_TYPE", f"'{parameter.name}' must be {words}.")
-    value = type(parameter.default)(getattr(message, given))
+    value = kind(getattr(message, given))
     if parameter.choices and value not in parameter.choices:
         choices = ", ".join(parameter.choices)
         raise _refusal(parameter.name, "PARAMETER_CHOICE", f"'{parameter.name}' must be one of: {choices}.")

@@ -14,11 +14,11 @@ from visavis.common.v1 import job_pb2
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
 from services.common import hardware
-from services.common.describe import engine_info, service_info
+from services.common.describe import service_info
 from services.common.disk import forget_leftovers, require_space
-from services.common.engine import available, import_engine
 from services.common.errors import InvalidInput
 from services.common.files import receive_file, send_file, too_large
+from services.common.hosting import Engines
 from services.common.jobs import calls, process
 from services.common.jobs.runner import LocalRunner
 from services.common.jobs.store import Job, JobStore
@@ -27,7 +27,8 @@ from services.common.server import Service
 from services.common.storage import Storage
 from services.common.tidying import tidy
 from services.common.times import duration
-from services.train import engines, parameters
+from services.train import engines
+from services.train.engine import TrainEngine
 from services.train.recordings import Recordings
 from services.train.settings import TrainSettings
 from services.train.trainings import KIND, Trainings
@@ -42,26 +43,28 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     """Turns recordings into avatars."""
 
     full_name = "visavis.train.v1.TrainService"
+    engine_package = engines
+    engines: Engines[TrainEngine]
 
     def __init__(self, settings: TrainSettings) -> None:
+        super().__init__(settings)
         self._settings = settings
         self._storage = Storage(settings.storage_url, settings.work_folder / "cache")
         self._store = JobStore(settings.database_url)
         self._recordings = Recordings(self._storage)
-        self._trainings = Trainings(self._store, self._storage, self._recordings, settings)
+        self._trainings = Trainings(self._store, self._storage, self._recordings, self.engines, settings)
         devices = hardware.devices(settings.devices)
         self._runner = LocalRunner(self._store, KIND, "services.train.job", devices, settings)
         self._checks = asyncio.Semaphore(settings.max_checks)
         self._expiring: asyncio.Task | None = None
-        self._engines = {name: import_engine(engines, name)(settings) for name in available(engines)}
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add this servicer to the server."""
         train_pb2_grpc.add_TrainServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        """Make sure that there is a place to work in, and that the default engine exists."""
-        import_engine(engines, self._settings.engine)
+        """Make sure that there is a place to work in."""
+        super().load()
         self._settings.work_folder.mkdir(parents=True, exist_ok=True)
 
     async def start(self) -> None:
@@ -79,17 +82,11 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
             self._expiring.cancel()
         await self._runner.close()
         self._store.close()
+        await super().close()
 
     async def GetInfo(self, request: train_pb2.GetInfoRequest, context: object) -> train_pb2.GetInfoResponse:
-        described = [
-            train_pb2.TrainEngine(
-                engine=engine_info(engine.info()), parameters=[parameters.describe(one) for one in engine.parameters()]
-            )
-            for engine in self._engines.values()
-        ]
         devices = hardware.devices(self._settings.devices)
-        info = service_info(self._engines[self._settings.engine].info(), engines, devices)
-        return train_pb2.GetInfoResponse(info=info, engines=described)
+        return train_pb2.GetInfoResponse(info=await asyncio.to_thread(service_info, self.engines, devices))
 
     async def UploadRecording(
         self, request_iterator: AsyncIterator[train_pb2.UploadRecordingRequest], context: object

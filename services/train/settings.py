@@ -26,9 +26,6 @@ class TrainSettings(ServiceSettings):
     devices: list[str] = Field(default_factory=list)
     """Devices that avatars are trained on, one at a time on each; empty for all there are."""
 
-    threads: int = Field(0, ge=0)
-    """Processor threads that a training uses; 0 for all."""
-
     niceness: int = Field(5, ge=0, le=19)
     """How much a training yields to what answers people at once, 0 to 19."""
 

@@ -16,13 +16,15 @@ from visavis.train.v1 import train_pb2
 
 from services.common import hardware
 from services.common.disk import require_space
-from services.common.engine import import_engine
+from services.common.engine import Capability
 from services.common.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StorageFull
+from services.common.hosting import Engines
 from services.common.jobs import calls
 from services.common.jobs.store import Job, JobStore, State
 from services.common.names import checked_name
 from services.common.storage import Storage
-from services.train import engines, parameters
+from services.train import parameters
+from services.train.engine import TrainEngine
 from services.train.recordings import Recordings
 from services.train.settings import TrainSettings
 
@@ -38,8 +40,16 @@ WORK_BYTES_PER_S, WORK_BYTES = 9 * 2**20, 200 * 2**20  # crops and frames of a s
 class Trainings:
     """Asks for and describes the jobs."""
 
-    def __init__(self, store: JobStore, storage: Storage, recordings: Recordings, settings: TrainSettings) -> None:
-        self._store, self._storage, self._recordings, self._settings = store, storage, recordings, settings
+    def __init__(
+        self,
+        store: JobStore,
+        storage: Storage,
+        recordings: Recordings,
+        hosted: Engines[TrainEngine],
+        settings: TrainSettings,
+    ) -> None:
+        self._store, self._storage, self._recordings = store, storage, recordings
+        self._engines, self._settings = hosted, settings
         self._naming = threading.Lock()  # between seeing that a name is free and taking it
 
     def create(self, request: train_pb2.CreateTrainingRequest) -> Job:
@@ -61,8 +71,9 @@ class Trainings:
     def _spec(self, request: train_pb2.CreateTrainingRequest) -> dict[str, Any]:
         name = checked_name(request.name)
         self._check_free(name)
-        engine = request.engine or self._settings.engine
-        values = parameters.check(request.parameters, self._known_parameters(engine))
+        engine = request.engine or self._engines.default
+        self._engines.keep(engine)
+        values = parameters.check(request.parameters, self._engines.parameters(engine))
         given_by = request.consent.given_by.strip()[:MAX_NAME]
         if not given_by:
             message = "Name the person shown, who must have agreed to this avatar."
@@ -79,17 +90,9 @@ class Trainings:
 
     def _check_kind(self, recording: dict[str, Any], engine: str) -> None:
         """Only some engines can make do with a photo."""
-        if recording.get("kind") == "photo":
-            info = import_engine(engines, engine)(self._settings).info()
-            if "photo" not in info.capabilities:
-                message = "This engine needs a video. Choose another engine for a photo."
-                raise InvalidInput(message, reason="NO_PHOTOS", field="engine")
-
-    def _known_parameters(self, engine: str) -> list[parameters.Parameter]:
-        try:
-            return import_engine(engines, engine)(self._settings).parameters()
-        except ValueError as error:
-            raise InvalidInput(str(error), reason="NO_ENGINE", field="engine") from error
+        if recording.get("kind") == "photo" and Capability.PHOTO not in self._engines.info(engine).capabilities:
+            message = "This engine needs a video. Choose another engine for a photo."
+            raise InvalidInput(message, reason="NO_PHOTOS", field="engine")
 
     def _check_free(self, name: str) -> None:
         if self._is_taken(name):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from services.common.engine import EngineInfo
+from services.common.engine import BaseEngine
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,10 @@ class Prosody:
     pitch_semitones: float = 0.0  # -12 to 12
 
 
-class TtsEngine(ABC):
+class TtsEngine(BaseEngine):
     """Turns text into audio; one instance serves many callers at once."""
 
     sample_rate: int  # of every piece of speech
-
-    @abstractmethod
-    def load(self) -> None:
-        """Load and warm whatever the engine needs. Runs once, in a thread, before the service says it is healthy."""
-
-    @abstractmethod
-    def info(self) -> EngineInfo: ...
 
     @abstractmethod
     def check_language(self, language: str) -> None:
@@ -95,6 +88,3 @@ class TtsEngine(ABC):
             InvalidInput: there is nothing to say.
             Unsupported: the engine cannot speak the language.
         """
-
-    def close(self) -> None:  # noqa: B027 - most engines have nothing to release
-        """Release what `load` took."""

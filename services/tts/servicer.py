@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
@@ -20,9 +20,9 @@ from services.common import provenance
 from services.common.audio import SILENCE_PEAK, silent, to_pcm
 from services.common.conversion import Converter
 from services.common.describe import service_info
-from services.common.engine import import_engine
 from services.common.errors import InvalidInput
 from services.common.files import receive_file, send_file, upload_folder
+from services.common.hosting import Engines
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
@@ -43,13 +43,15 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
     """Speaks text as it arrives, in registered voices."""
 
     full_name = "visavis.tts.v1.TtsService"
+    engine_package = engines
+    engines: Engines[TtsEngine]
 
     def __init__(self, settings: TtsSettings) -> None:
+        super().__init__(settings)
         self._settings = settings
-        self._engine: TtsEngine = import_engine(engines, settings.engine)(settings)
         storage = Storage(settings.storage_url, settings.work_folder / "cache")
         self._storage = storage
-        self._voices = Voices(storage, self._engine, settings.work_folder)
+        self._voices = Voices(storage, settings.work_folder)
         self._tidying: asyncio.Task | None = None
         self._converter = Converter()
         # One voice is learnt at a time, beside the threads that all other calls share.
@@ -59,7 +61,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self, server)
 
     def load(self) -> None:
-        self._engine.load()
+        super().load()
 
     async def start(self) -> None:
         """Begin forgetting what killed processes left."""
@@ -69,26 +71,39 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         if self._tidying:
             self._tidying.cancel()
         self._learning.shutdown(wait=False, cancel_futures=True)
-        self._engine.close()
+        await super().close()
 
     async def GetInfo(self, request: tts_pb2.GetInfoRequest, context: object) -> tts_pb2.GetInfoResponse:
-        return tts_pb2.GetInfoResponse(info=service_info(self._engine.info(), engines))
+        return tts_pb2.GetInfoResponse(info=await asyncio.to_thread(service_info, self.engines))
 
     async def StreamingSynthesize(
         self, request_iterator: AsyncIterator[tts_pb2.StreamingSynthesizeRequest], context: object
     ) -> AsyncIterator[tts_pb2.StreamingSynthesizeResponse]:
         config, messages = await open_stream(request_iterator)
-        voice = await self._voice(config.voice) if config.voice else None
+        async with (
+            self.engines.use(config.engine) as engine,
+            aclosing(self._spoken(engine, config, messages)) as responses,
+        ):
+            async for response in responses:
+                yield response
+
+    async def _spoken(
+        self,
+        engine: TtsEngine,
+        config: tts_pb2.SynthesisConfig,
+        messages: AsyncIterator[tts_pb2.StreamingSynthesizeRequest],
+    ) -> AsyncGenerator[tts_pb2.StreamingSynthesizeResponse, None]:
+        voice = await self._voice(engine, config.voice) if config.voice else None
         prosody = _prosody(config)
-        self._engine.check_language(config.language)
-        rate = self._engine.sample_rate
+        engine.check_language(config.language)
+        rate = engine.sample_rate
         mark = media_pb2.SyntheticMark(aigc=provenance.label(uuid.uuid4().hex), statement=provenance.STATEMENT)
         header = tts_pb2.SynthesisHeader(sample_rate_hertz=rate, mark=mark)
         yield tts_pb2.StreamingSynthesizeResponse(header=header)
         position, count = 0, 0
         async for sentence in self._sentences(messages):
             language = config.language or language_of(sentence)
-            speech = self._engine.synthesize(sentence, language=language, voice=voice, prosody=prosody)
+            speech = engine.synthesize(sentence, language=language, voice=voice, prosody=prosody)
             async with aclosing(speech) as pieces:
                 async for piece in pieces:
                     if piece.is_first:
@@ -118,9 +133,10 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         for sentence in splitter.flush():
             yield sentence
 
-    async def _voice(self, name: str) -> Path:
-        """What the engine knows of a voice; it learns it now if it never has."""
-        return await asyncio.to_thread(self._voices.analysed, name) or await self._in_turn(self._voices.analyse, name)
+    async def _voice(self, engine: TtsEngine, name: str) -> Path:
+        """What an engine knows of a voice; it learns it now if it never has."""
+        known = await asyncio.to_thread(self._voices.analysed, engine, name)
+        return known or await self._in_turn(self._voices.analyse, engine, name)
 
     async def _in_turn(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._learning, work, *arguments)
@@ -147,11 +163,12 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         sound = await self._converter.convert(recording, folder / REFERENCE, REFERENCE_RATE, max_seconds=longest_s)
         if sound.peak < SILENCE_PEAK:
             raise silent()
-        register = partial(
-            self._voices.register, folder, name=config.name, seconds=sound.seconds, transcript=config.transcript,
-            consent_by=consent_by, digest=digest,
-        )  # fmt: skip
-        return await self._in_turn(register)
+        async with self.engines.use(config.engine) as engine:
+            register = partial(
+                self._voices.register, engine, folder, name=config.name, seconds=sound.seconds,
+                transcript=config.transcript, consent_by=consent_by, digest=digest,
+            )  # fmt: skip
+            return await self._in_turn(register)
 
     async def ListVoices(self, request: tts_pb2.ListVoicesRequest, context: object) -> tts_pb2.ListVoicesResponse:
         voices = await asyncio.to_thread(self._voices.list)

@@ -16,10 +16,7 @@ class TtsSettings(ServiceSettings):
     """Port to listen on; 0 lets the system choose."""
 
     engine: str = "espeak"
-    """Which engine speaks; see docs/adding-an-engine.md."""
-
-    espeak_variant: str = "f3"
-    """Variant of espeak-ng's own voice, for text that names no voice: f1 to f5, m1 to m8; empty for the plain one."""
+    """The engine that speaks for calls that name none: the name of a file in services/tts/engines."""
 
     max_text_characters: int = 50_000
     """Longest text of one call."""

@@ -18,7 +18,8 @@ import numpy as np
 from services.common import audio
 from services.common.conversion import read_wav
 from services.common.disk import forget_leftovers
-from services.common.errors import AlreadyExists, InvalidInput, NotFound
+from services.common.engine import Capability
+from services.common.errors import AlreadyExists, InvalidInput, NotFound, Unsupported
 from services.common.files import UPLOADS, upload_folder
 from services.common.names import checked_name
 from services.common.storage import Storage
@@ -51,8 +52,8 @@ class Voice:
 class Voices:
     """Registers, lists, analyses and forgets voices."""
 
-    def __init__(self, storage: Storage, engine: TtsEngine, work_folder: Path) -> None:
-        self._storage, self._engine, self._work_folder = storage, engine, work_folder
+    def __init__(self, storage: Storage, work_folder: Path) -> None:
+        self._storage, self._work_folder = storage, work_folder
         self._half_since: dict[str, float] = {}
 
     def get(self, name: str) -> Voice:
@@ -101,49 +102,57 @@ class Voices:
         raise AlreadyExists(message, reason="VOICE_EXISTS", field="name", values={"name": name})
 
     def register(
-        self, folder: Path, *, name: str, seconds: float, transcript: str, consent_by: str, digest: str
+        self,
+        engine: TtsEngine,
+        folder: Path,
+        *,
+        name: str,
+        seconds: float,
+        transcript: str,
+        consent_by: str,
+        digest: str,
     ) -> Voice:
-        """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long.
+        """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long, and let `engine` learn it.
 
         Raises:
             InvalidInput, AlreadyExists: as `existing`, or nothing can be learnt from the recording.
         """
         if existing := self.existing(name, consent_by, digest):
             return existing
-        now, engine = time.time(), self._engine.info().name
-        voice = Voice(checked_name(name), engine, seconds, transcript, consent_by, now, now, digest)
-        self._analyse(folder / REFERENCE, transcript, folder / engine)
+        now, first = time.time(), engine.info().name
+        voice = Voice(checked_name(name), first, seconds, transcript, consent_by, now, now, digest)
+        _analyse(engine, folder / REFERENCE, transcript, folder / first)
         (folder / _MANIFEST).write_text(json.dumps(asdict(voice), ensure_ascii=False))
         self._storage.put_folder(folder, self._key(voice.name), _MANIFEST)
         return voice
 
-    def _analyse(self, reference: Path, transcript: str, folder: Path) -> None:
-        folder.mkdir()
-        self._engine.enrol(_prepared(_beginning(reference)), REFERENCE_RATE, transcript, folder)
-        (folder / _MARKER).write_text("{}")
-
-    def analysed(self, name: str) -> Path | None:
-        """The engine's own local folder of a voice, if the engine has ever analysed it.
+    def analysed(self, engine: TtsEngine, name: str) -> Path | None:
+        """An engine's own local folder of a voice, if the engine has ever analysed it.
 
         Raises:
             NotFound: there is no such voice.
+            Unsupported: the engine speaks in no voice but its own.
         """
         self.get(name)
-        key = self._engine_key(name)
+        info = engine.info()
+        if Capability.CLONING not in info.capabilities:
+            message = f"The engine '{info.name}' speaks in its own voice only. Choose another engine, or no voice."
+            raise Unsupported(message, reason="NO_CLONING", field="config.voice", values={"engine": info.name})
+        key = self._engine_key(engine, name)
         return self._storage.local_folder(key, _MARKER) if self._storage.exists(f"{key}/{_MARKER}") else None
 
-    def analyse(self, name: str) -> Path:
+    def analyse(self, engine: TtsEngine, name: str) -> Path:
         """The same folder; the engine analyses the voice now if it never has, which may take seconds."""
         voice = self.get(name)
-        if not self.analysed(name):
+        if not self.analysed(engine, name):
             reference = self._storage.local_file(self.reference(name))
             with upload_folder(self._work_folder) as folder:
-                self._analyse(reference, voice.transcript, folder / "voice")
-                self._storage.put_folder(folder / "voice", self._engine_key(name), _MARKER)
-        return self._storage.local_folder(self._engine_key(name), _MARKER)
+                _analyse(engine, reference, voice.transcript, folder / "voice")
+                self._storage.put_folder(folder / "voice", self._engine_key(engine, name), _MARKER)
+        return self._storage.local_folder(self._engine_key(engine, name), _MARKER)
 
-    def _engine_key(self, name: str) -> str:
-        return f"{self._key(name)}/{self._engine.info().name}"
+    def _engine_key(self, engine: TtsEngine, name: str) -> str:
+        return f"{self._key(name)}/{engine.info().name}"
 
     def reference(self, name: str) -> str:
         """Storage key of a voice's reference recording."""
@@ -175,6 +184,12 @@ class Voices:
     @staticmethod
     def _key(name: str) -> str:
         return f"voices/{checked_name(name, 'voice')}"
+
+
+def _analyse(engine: TtsEngine, reference: Path, transcript: str, folder: Path) -> None:
+    folder.mkdir()
+    engine.enrol(_prepared(_beginning(reference)), REFERENCE_RATE, transcript, folder)
+    (folder / _MARKER).write_text("{}")
 
 
 def _beginning(reference: Path) -> np.ndarray:

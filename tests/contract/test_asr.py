@@ -197,7 +197,7 @@ def test_cancelled_callers_leave_the_decoder_to_others(call, two_utterances):
                 raise asyncio.CancelledError
         return await recognise(stub, Config(sample_rate_hertz=RATE), chunks(two_utterances[: 9 * 2 * RATE]))
 
-    responses = call(work, decoders=1, decoder_wait_seconds=60)
+    responses = call(work, engines={"pocketsphinx": {"decoders": 1, "decoder_wait_seconds": 60}})
     assert any("leisure" in response.final.text for response in responses)
 
 

@@ -28,7 +28,7 @@ from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 from services.asr.engine import AsrEngine
 from services.asr.servicer import AsrServicer
 from services.asr.settings import AsrSettings
-from services.common.engine import available, import_engine
+from services.common.engine import Capability, available, import_engine
 from services.common.errors import ServiceError
 from services.common.server import Server, Service
 from services.common.settings import ServiceSettings
@@ -149,10 +149,21 @@ every_engine = pytest.mark.parametrize(("service", "name"), EVERY, ids=[f"{servi
 def test_it_keeps_the_engines_contract(service: str, name: str) -> None:
     engine_class = import_engine(_engines(service), name)
     assert issubclass(engine_class, ROOMS[service].contract)
-    info = engine_class(ROOMS[service].settings()).info()
+    engine = engine_class(engine_class.settings_type())
+    info = engine.info()
     assert info.name == name
     assert info.version
+    assert info.licence
+    assert info.capabilities <= set(Capability)
     assert engine_class.__doc__
+
+
+@every_engine
+def test_its_settings_are_its_own_and_explained(service: str, name: str) -> None:
+    settings = import_engine(_engines(service), name).settings_type
+    if settings.model_fields:
+        assert settings.model_config["env_prefix"] == f"{service}_{name}_".upper()
+    assert all(field.description for field in settings.model_fields.values())
 
 
 @every_engine

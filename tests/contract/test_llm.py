@@ -80,8 +80,8 @@ def test_the_caller_may_choose_the_language(call):
 
 def test_describes_itself_and_its_personas(call):
     info = call(lambda stub: stub.GetInfo(llm_pb2.GetInfoRequest()))
-    assert info.info.engine.name == "knowledge"
-    assert {"knowledge", "openai", "zhipu"} <= set(info.info.available_engines)
+    assert info.info.default_engine == "knowledge"
+    assert {"knowledge", "openai", "zhipu"} <= {engine.name for engine in info.info.engines}
     assert info.personas[0].name == "visavis"
     assert set(info.personas[0].greetings) == {"en", "zh"}
 
@@ -112,10 +112,10 @@ def test_refuses_with_a_reason(call, asked, code, reason):
 
 
 def test_a_provider_that_cannot_be_reached(call):
-    changes = {"engine": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "none"}
+    changes = {"engine": "openai", "engines": {"openai": {"base_url": "http://127.0.0.1:9/v1", "model": "none"}}}
     status, reason, message = refusal(call, request("Hi"), **changes)
     assert (status, reason) == (grpc.StatusCode.UNAVAILABLE, "PROVIDER_UNREACHABLE")
-    assert "LLM_BASE_URL" in message
+    assert "LLM_OPENAI_BASE_URL" in message
 
 
 def test_a_deadline_ends_a_reply_and_frees_its_place(call, eventually):
@@ -132,5 +132,6 @@ def test_a_deadline_ends_a_reply_and_frees_its_place(call, eventually):
 
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        answers = call(work, engine="openai", base_url=url, model="none", max_concurrent_calls=1)
+        endpoint = {"openai": {"base_url": url, "model": "none"}}
+        answers = call(work, engine="openai", engines=endpoint, max_concurrent_calls=1)
     assert answers == [grpc.StatusCode.DEADLINE_EXCEEDED] * 2

@@ -432,8 +432,8 @@ def test_an_avatar_file_that_is_not_there_is_not_found(call: Call) -> None:
 
 def test_info_names_engine_and_machine(call: Call) -> None:
     info = call(lambda stub: stub.GetInfo(render_pb2.GetInfoRequest())).info
-    assert info.engine.name == "portrait"
-    assert "portrait" in info.available_engines
+    assert info.default_engine == "portrait"
+    assert "portrait" in [engine.name for engine in info.engines]
     assert info.hardware.cpu_count > 0
     assert info.devices[-1] == "cpu"
 

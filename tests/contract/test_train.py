@@ -117,8 +117,8 @@ async def until(condition: Callable[[], Any]) -> None:
 
 def test_info_describes_every_engine_without_loading_any(call: Call) -> None:
     reply = call(lambda stub: stub.GetInfo(train_pb2.GetInfoRequest()))
-    assert reply.info.engine.name == "portrait"
-    engine = next(engine for engine in reply.engines if engine.engine.name == "portrait")
+    assert reply.info.default_engine == "portrait"
+    engine = next(engine for engine in reply.info.engines if engine.name == "portrait")
     quality = next(parameter for parameter in engine.parameters if parameter.name == "quality")
     assert (quality.type, quality.default_value.text) == (info_pb2.PARAMETER_TYPE_TEXT, "standard")
     assert "draft" in quality.choices

@@ -18,7 +18,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from scipy.signal import lfilter
-from visavis.common.v1 import media_pb2
+from visavis.common.v1 import info_pb2, media_pb2
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
 from services.common.audio import from_pcm, to_pcm
@@ -328,6 +328,7 @@ def test_one_unreadable_voice_does_not_hide_the_others(call: Call, settings: Tts
 
 def test_describes_itself(call: Call) -> None:
     info = call(lambda stub: stub.GetInfo(tts_pb2.GetInfoRequest())).info
-    assert info.engine.name == "espeak"
-    assert "cloning" in info.engine.capabilities
-    assert "espeak" in info.available_engines
+    assert info.default_engine == "espeak"
+    engine = next(engine for engine in info.engines if engine.name == "espeak")
+    assert info_pb2.CAPABILITY_CLONING in engine.capabilities
+    assert engine.state == info_pb2.ENGINE_STATE_READY

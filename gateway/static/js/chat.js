@@ -433,9 +433,9 @@ async function load() {
     return;
   }
   voices = await listVoices().catch(() => []);
-  const { asr, llm } = await get(path("engines"));
-  ears = asr ?? null;
-  const personas = llm?.personas ?? [];
+  const { asr } = await get(path("engines"));
+  ears = asr?.[0] ?? null;
+  const { personas } = await get(path("personas"));
   fillSelect(choose.avatar, avatars.map((avatar) => [avatar.name, avatar.name]), new URLSearchParams(location.search).get("avatar") ?? avatars[0].name);
   fillSelect(choose.persona, personas.map((persona) => [persona.name, persona.title]));
   showVoices(choose.avatar.value);

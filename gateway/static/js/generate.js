@@ -58,7 +58,7 @@ async function load() {
   avatars = await fillPicker($("[data-avatar-picker]"));
   voices = await listVoices().catch(() => []);
   showVoices(before);
-  const tags = (await get(path("engines"))).tts?.languages ?? [];
+  const tags = (await get(path("engines"))).tts?.[0].languages ?? [];
   const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
   const name = (tag) => { try { return names.of(tag); } catch { return tag; } };
   fillSelect(form.elements.language, [["", t("generate.language_auto")], ...tags.map((tag) => [tag, name(tag)])]);

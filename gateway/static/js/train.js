@@ -56,10 +56,10 @@ function showParameters() {
 }
 
 async function showEngines() {
-  const train = (await get(path("engines"))).train;
-  if (!train || JSON.stringify(train.engines) === JSON.stringify(engines)) return; // what has been filled in stays
-  engines = train.engines;
-  fillSelect(form.elements.engine, engines.map((engine) => [engine.name, engine.name]), train.name);
+  const ready = ((await get(path("engines"))).train ?? []).filter((engine) => engine.state !== "missing");
+  if (!ready.length || JSON.stringify(ready) === JSON.stringify(engines)) return; // what has been filled in stays
+  engines = ready;
+  fillSelect(form.elements.engine, engines.map((engine) => [engine.name, engine.name]), engines[0].name);
   $("[data-engine-field]").hidden = engines.length < 2;
   showParameters();
 }

@@ -12,10 +12,11 @@ import re
 from importlib.metadata import version
 
 from pocketsphinx import Decoder
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition, Word
-from services.asr.settings import AsrSettings
-from services.common.engine import EngineInfo
+from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import Busy, Unsupported
 
 _BYTES_PER_S = 2 * SAMPLE_RATE
@@ -29,10 +30,24 @@ _PRONUNCIATION = re.compile(r"\(\d+\)$")  # "the(2)" is "the", said another way
 _CAPITAL_I = re.compile(r"^i(?='|$)")
 
 
+class Settings(EngineSettings):
+    """How much PocketSphinx may do at once."""
+
+    model_config = SettingsConfigDict(env_prefix="ASR_POCKETSPHINX_")
+
+    decoders: int = Field(4, ge=1, le=64)
+    """Utterances recognised at the same moment; each takes about 90 MB of memory."""
+
+    decoder_wait_seconds: float = Field(10.0, gt=0)
+    """How long an utterance waits for a free decoder before it is refused as too much at once."""
+
+
 class Engine(AsrEngine):
     """Recognises English; a bounded pool of decoders serves callers at the same time."""
 
-    def __init__(self, settings: AsrSettings) -> None:
+    settings_type = Settings
+
+    def __init__(self, settings: Settings) -> None:
         self._pool = _Decoders(settings.decoders, settings.decoder_wait_seconds)
 
     def load(self) -> None:
@@ -41,8 +56,8 @@ class Engine(AsrEngine):
 
     def info(self) -> EngineInfo:
         """English, with partial texts, word times and confidences."""
-        capabilities = frozenset({"streaming", "word_times", "confidence"})
-        return EngineInfo("pocketsphinx", version("pocketsphinx"), ("en",), capabilities)
+        able = {Capability.STREAMING, Capability.WORD_TIMES, Capability.CONFIDENCE, Capability.OFFLINE}
+        return EngineInfo("pocketsphinx", version("pocketsphinx"), ("en",), frozenset(able), "BSD-2-Clause")
 
     def open(self, language: str) -> Recognition:
         """Begin an utterance in English.
@@ -78,7 +93,7 @@ class _Decoders:
             decoder = self._free.get(timeout=self._wait_s)
         except queue.Empty:
             raise Busy(
-                "Too many people are speaking at once. Try again in a moment, or raise ASR_DECODERS.",
+                "Too many people are speaking at once. Try again in a moment, or raise ASR_POCKETSPHINX_DECODERS.",
                 reason="TOO_MANY_UTTERANCES",
             ) from None
         try:

@@ -6,10 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 
-from services.common.engine import EngineInfo
+from services.common.engine import Capability, EngineInfo
 from services.llm.answers import answer
 from services.llm.engine import LlmEngine, Message, ReplyOptions
-from services.llm.settings import LlmSettings
 
 _PIECE = re.compile(r"\S+\s*")
 _CHINESE_PIECE = re.compile(r"[^，。！？；：、]*[，。！？；：、]+|[^，。！？；：、]+")
@@ -18,15 +17,14 @@ _CHINESE_PIECE = re.compile(r"[^，。！？；：、]*[，。！？；：、]+|
 class Engine(LlmEngine):
     """The dialogue engine that needs no language model."""
 
-    def __init__(self, settings: LlmSettings) -> None:
-        """The documents come with each question, from the persona that is asked."""
-
     def load(self) -> None:
-        """Nothing to load."""
+        """Nothing to load: the documents come with each question, from the persona that is asked."""
 
     def info(self) -> EngineInfo:
         """English and Chinese; answers only from documents."""
-        return EngineInfo("knowledge", "1", ("en", "zh"), frozenset({"offline", "grounded"}))
+        return EngineInfo(
+            "knowledge", "1", ("en", "zh"), frozenset({Capability.OFFLINE, Capability.GROUNDED}), "Apache-2.0"
+        )
 
     async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
         """Yield the answer word by word, or clause by clause in Chinese."""

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-import openai
+from pydantic_settings import SettingsConfigDict
 
-from services.common.engine import EngineInfo
+from services.common.engine import Capability, EngineInfo, Lack
 from services.common.errors import ServiceError
 from services.llm import provider
 from services.llm.engine import LlmEngine, Message, ReplyOptions
-from services.llm.settings import LlmSettings
 from services.llm.thoughts import without_thoughts
+
+if TYPE_CHECKING:
+    import openai
 
 _OPENAI = "https://api.openai.com/v1"
 _DEFAULT_MODEL = "gpt-4o-mini"
 
 
+class Settings(provider.ProviderSettings):
+    """Which endpoint, and which of its models."""
+
+    model_config = SettingsConfigDict(env_prefix="LLM_OPENAI_")
+
+
 class Engine(LlmEngine):
-    """Talks to the endpoint at `LLM_BASE_URL` with the `openai` SDK.
+    """Talks to the endpoint at `LLM_OPENAI_BASE_URL` with the `openai` SDK."""
 
-    Raises:
-        ValueError: an endpoint is set but no model; only OpenAI's own has a default.
-    """
+    settings_type = Settings
+    requires = ("openai",)
 
-    def __init__(self, settings: LlmSettings) -> None:
-        if settings.base_url and not settings.model:
-            raise ValueError("Set LLM_MODEL to the name of a model that the endpoint at LLM_BASE_URL has.")
-        self._settings = settings
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._failures = settings, provider.Failures(settings)
         self._model = settings.model or _DEFAULT_MODEL
         self._client: openai.AsyncOpenAI | None = None
 
     def load(self) -> None:
         """Make the client; nothing is sent yet, so that the service starts without the provider."""
+        import openai
+
         provider.keep_logs_clean()
         settings = self._settings
         self._client = openai.AsyncOpenAI(
@@ -46,20 +54,31 @@ class Engine(LlmEngine):
 
     def info(self) -> EngineInfo:
         """The model answers in whatever languages it knows."""
-        return EngineInfo("openai", self._model, (), frozenset({"language_model"}))
+        able = frozenset({Capability.LANGUAGE_MODEL})
+        return EngineInfo("openai", self._model, (), able, "Apache-2.0 (the SDK); the model has its own")
+
+    def lack(self) -> Lack | None:
+        """A key for OpenAI's own models, a model's name for anybody else's."""
+        settings = self._settings
+        if settings.base_url and not settings.model:
+            model, reason = settings.variable("model"), "It is not told which of the endpoint's models to use."
+            return Lack("MODEL_UNNAMED", reason, f"Set {model} and restart the service.", {"model": model})
+        return None if settings.base_url else provider.key_lack(settings)
 
     async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
         """Yield the model's deltas; closing the iterator closes the connection."""
-        if not self._settings.base_url and not self._settings.api_key.get_secret_value():
-            raise provider.key_missing()
+        import openai
+
         try:
             async with aclosing(without_thoughts(self._deltas(dialogue, options))) as deltas:
                 async for delta in deltas:
                     yield delta
         except openai.OpenAIError as error:
-            raise _translated(error) from error
+            raise self._translated(error) from error
 
     async def _deltas(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
+        import openai
+
         messages = [{"role": message.role.value, "content": message.text} for message in dialogue]
         stream = await self._client.chat.completions.create(
             model=self._model,
@@ -77,15 +96,16 @@ class Engine(LlmEngine):
                         began = True
                         yield delta
             except openai.APIConnectionError as error:
-                raise (provider.broken_off() if began else _translated(error)) from error
+                raise (provider.broken_off() if began else self._translated(error)) from error
 
+    def _translated(self, error: openai.OpenAIError) -> ServiceError:
+        """One table from the SDK's errors to ours."""
+        import openai
 
-def _translated(error: openai.OpenAIError) -> ServiceError:
-    """One table from the SDK's errors to ours."""
-    if isinstance(error, openai.APITimeoutError):
-        return provider.timed_out()
-    if isinstance(error, openai.APIConnectionError):
-        return provider.unreachable()
-    if isinstance(error, openai.APIStatusError):
-        return provider.by_status(error.status_code)
-    return provider.failing()
+        if isinstance(error, openai.APITimeoutError):
+            return self._failures.timed_out()
+        if isinstance(error, openai.APIConnectionError):
+            return self._failures.unreachable()
+        if isinstance(error, openai.APIStatusError):
+            return self._failures.by_status(error.status_code)
+        return provider.failing()

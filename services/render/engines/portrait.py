@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from portrait.avatar import Avatar
 from portrait.errors import AvatarError
@@ -14,16 +16,28 @@ from portrait.expression import Expression as Manner
 from portrait.synthesis import Performance as Speaking
 from portrait.synthesis import Synthesizer
 from portrait.video import FRAME_RATE
-from services.common.engine import EngineInfo
+from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import Unavailable
 from services.render.engine import Expression, Passage, Performance, Performer, RenderEngine
-from services.render.settings import RenderSettings
+
+ABLE = {Capability.STREAMING, Capability.IDLE, Capability.EXPRESSION, Capability.OFFLINE}
+
+
+class Settings(EngineSettings):
+    """How much of the processor the talking head takes."""
+
+    model_config = SettingsConfigDict(env_prefix="RENDER_PORTRAIT_")
+
+    threads: int = Field(2, ge=1)
+    """Processor threads that one calculation uses."""
 
 
 class Engine(RenderEngine):
     """Person-specific mouths drawn into the person's own footage."""
 
-    def __init__(self, settings: RenderSettings) -> None:
+    settings_type = Settings
+
+    def __init__(self, settings: Settings) -> None:
         self._threads = settings.threads
 
     def load(self) -> None:
@@ -32,7 +46,7 @@ class Engine(RenderEngine):
 
     def info(self) -> EngineInfo:
         """Language does not matter to it: it hears phones."""
-        return EngineInfo("portrait", "1", capabilities=frozenset({"streaming", "idle", "expression"}))
+        return EngineInfo("portrait", "1", capabilities=frozenset(ABLE), licence="Apache-2.0")
 
     def open(self, folder: Path, *, size: int, device: str) -> Performer:
         """Load weights and footage, and draw a first frame so that the first caller does not wait for it."""

@@ -7,26 +7,40 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
 import portrait
-from services.common.engine import EngineInfo
+from services.common.engine import Capability, EngineInfo, EngineSettings, Parameter
 from services.common.errors import InvalidInput
-from services.train.engine import Parameter, Progress, TrainEngine, TrainingTask
-from services.train.settings import TrainSettings
+from services.train.engine import Progress, TrainEngine, TrainingTask
 
 GIVEN_BY_SERVICE = ("device",)
 PHOTO_LOOP_S = 14.0  # more footage made of one photo shows nothing more
 KEPT = {"held-out.jpg": "comparison.jpg", "report.html": "report.html"}  # of the work folder, in the avatar's
 
 
+class Settings(EngineSettings):
+    """How much of the processor a training takes."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAIN_PORTRAIT_")
+
+    threads: int = Field(0, ge=0)
+    """Processor threads that a training uses; 0 for all."""
+
+
 class Engine(TrainEngine):
     """Person-specific mouths, learned in minutes on a processor."""
 
-    def __init__(self, settings: TrainSettings) -> None:
+    settings_type = Settings
+
+    def __init__(self, settings: Settings) -> None:
         self._threads = settings.threads
 
     def info(self) -> EngineInfo:
         """Language does not matter to it: it hears phones."""
-        return EngineInfo("portrait", "1", capabilities=frozenset({"resume", "preview", "photo"}))
+        able = {Capability.RESUME, Capability.PREVIEW, Capability.PHOTO, Capability.OFFLINE}
+        return EngineInfo("portrait", "1", capabilities=frozenset(able), licence="Apache-2.0")
 
     def parameters(self) -> list[Parameter]:
         """The library's own, but for those that the service decides."""

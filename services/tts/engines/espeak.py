@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic_settings import SettingsConfigDict
 
-from services.common.engine import EngineInfo
+from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import InvalidInput
 from services.common.streams import in_thread
 from services.tts import base_voice, cloning, espeak_ng, languages, loudness, sentences, world
 from services.tts.engine import LipClosure, Prosody, Speech, SpokenWord, TtsEngine
-from services.tts.settings import TtsSettings
 
 _MIN_VOICED_S = 3.0
 _MAX_REFERENCE_S = 180
@@ -26,13 +26,23 @@ _PAUSES_S = ((".!?。！？…", 0.30), (";；:：\n", 0.22), (",，、", 0.12))
 _SHORT_PAUSE_S = 0.08
 
 
+class Settings(EngineSettings):
+    """How espeak-ng sounds by itself."""
+
+    model_config = SettingsConfigDict(env_prefix="TTS_ESPEAK_")
+
+    variant: str = "f3"
+    """Variant of espeak-ng's own voice, for text that names no voice: f1 to f5, m1 to m8; empty for the plain one."""
+
+
 class Engine(TtsEngine):
     """Speaks with espeak-ng; a registered voice lends its timbre, pitch and tempo."""
 
+    settings_type = Settings
     sample_rate = world.SAMPLE_RATE
 
-    def __init__(self, settings: TtsSettings) -> None:
-        self._variant = settings.espeak_variant
+    def __init__(self, settings: Settings) -> None:
+        self._variant = settings.variant
         self._learning = threading.Lock()
         self._banks: list[list[world.Frames]] = []
         self._open_model = lru_cache(maxsize=32)(_open_model)
@@ -43,8 +53,9 @@ class Engine(TtsEngine):
 
     def info(self) -> EngineInfo:
         """All of espeak's languages, voice cloning, word times, pitch and rate."""
-        capabilities = frozenset({"cloning", "word_times", "pitch", "rate"})
-        return EngineInfo("espeak", version("espeakng-loader"), languages.spoken_languages(), capabilities)
+        able = {Capability.CLONING, Capability.WORD_TIMES, Capability.PITCH, Capability.RATE, Capability.OFFLINE}
+        spoken = languages.spoken_languages()
+        return EngineInfo("espeak", version("espeakng-loader"), spoken, frozenset(able), "GPL-3.0-or-later")
 
     def check_language(self, language: str) -> None:
         """Raises:

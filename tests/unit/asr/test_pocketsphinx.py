@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from services.asr.engines.pocketsphinx import Engine
-from services.asr.settings import AsrSettings
+from services.asr.engines.pocketsphinx import Engine, Settings
 from services.common.errors import Busy, Unsupported
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    engine = Engine(AsrSettings(decoders=2, decoder_wait_seconds=0.2))
+    engine = Engine(Settings(decoders=2, decoder_wait_seconds=0.2))
     engine.load()
     return engine
 
@@ -83,7 +82,7 @@ def test_a_third_waits_and_is_told(engine, reading):
     for recognition in held:
         recognition.feed(reading[:3200])
     third = engine.open("")
-    with pytest.raises(Busy, match="ASR_DECODERS"):
+    with pytest.raises(Busy, match="ASR_POCKETSPHINX_DECODERS"):
         third.feed(reading[:3200])
     third.close()
     threading.Timer(0.05, held[0].close).start()

@@ -155,7 +155,8 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
                 begin += WORD_S
 
     def GetInfo(self, request: tts_pb2.GetInfoRequest, context: grpc.ServicerContext) -> tts_pb2.GetInfoResponse:
-        return tts_pb2.GetInfoResponse(info=info_pb2.ServiceInfo(engine=info_pb2.EngineInfo(languages=["en", "zh"])))
+        engine = info_pb2.EngineInfo(name="small", languages=["en", "zh"])
+        return tts_pb2.GetInfoResponse(info=info_pb2.ServiceInfo(default_engine="small", engines=[engine]))
 
     def ListVoices(
         self, request: tts_pb2.ListVoicesRequest, context: grpc.ServicerContext

@@ -61,6 +61,8 @@ def reasons() -> Iterator[tuple[str, str]]:
 
 
 def _reason_nodes(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Lack":
+        return node.args[:1]
     if isinstance(node, ast.Call):
         named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
         is_error = isinstance(node.func, ast.Name) and re.search(

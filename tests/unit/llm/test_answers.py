@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bench import dialogue
+from services.common.engine import EngineSettings
 from services.llm.answers import answer, passages_for
 from services.llm.documents import sentences
 from services.llm.engine import Message, ReplyOptions, Role
 from services.llm.engines.knowledge import Engine
 from services.llm.language import language_of, reply_language
 from services.llm.persona import SHIPPED, Persona, Personas, read_persona
-from services.llm.settings import LlmSettings
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ def test_other_ways_to_ask_are_searched_and_never_spoken(shop):
 
 
 def test_the_engine_streams_what_the_answer_says():
-    engine = Engine(LlmSettings())
+    engine = Engine(EngineSettings())
     engine.load()
 
     async def pieces(text: str, language: str) -> list[str]:

@@ -11,7 +11,6 @@ import pytest
 from services.common.errors import Busy, InvalidInput, ServiceError, Unavailable
 from services.llm.engine import LlmEngine, Message, ReplyOptions, Role
 from services.llm.persona import SHIPPED, Personas
-from services.llm.settings import LlmSettings
 
 VISAVIS = Personas(SHIPPED).get("visavis")
 OPTIONS = ReplyOptions(system_prompt="Be brief.", persona=VISAVIS, language="en", max_tokens=99, temperature=0.5)
@@ -23,7 +22,8 @@ pytestmark = pytest.mark.parametrize("name", ["zhipu", "openai"])
 
 def make_engine(name: str, url: str, **changes: object) -> LlmEngine:
     values = {"base_url": url, "model": "test-model", "api_key": "secret-key", **changes}
-    engine = importlib.import_module(f"services.llm.engines.{name}").Engine(LlmSettings(**values))
+    engine_type = importlib.import_module(f"services.llm.engines.{name}").Engine
+    engine = engine_type(engine_type.settings_type(**values))
     engine.load()
     return engine
 
@@ -57,8 +57,8 @@ def test_thoughts_are_not_spoken(name, provider):
 @pytest.mark.parametrize(
     ("status", "kind", "reason", "remedy"),
     [
-        (401, Unavailable, "KEY_REFUSED", "LLM_API_KEY"),
-        (404, Unavailable, "MODEL_NOT_FOUND", "LLM_MODEL"),
+        (401, Unavailable, "KEY_REFUSED", "LLM_{}_API_KEY"),
+        (404, Unavailable, "MODEL_NOT_FOUND", "LLM_{}_MODEL"),
         (429, Busy, "PROVIDER_LIMIT", "later"),
         (400, InvalidInput, "REFUSED", "differently"),
         (500, Unavailable, "PROVIDER_FAILING", "later"),
@@ -68,7 +68,7 @@ def test_refusals_name_the_remedy(name, provider, status, kind, reason, remedy):
     provider.status = status
     error = fail(make_engine(name, provider.url))
     assert (type(error), error.reason) == (kind, reason)
-    assert remedy in error.message
+    assert remedy.format(name.upper()) in error.message
 
 
 def test_a_connection_lost_in_mid_reply(name, provider):
@@ -89,7 +89,7 @@ def test_nobody_listens(name):
         unused.bind(("127.0.0.1", 0))
         error = fail(make_engine(name, f"http://127.0.0.1:{unused.getsockname()[1]}/v1"))
     assert error.reason == "PROVIDER_UNREACHABLE"
-    assert "LLM_BASE_URL" in error.message
+    assert f"LLM_{name.upper()}_BASE_URL" in error.message
 
 
 def test_no_answer_in_time(name, provider):
@@ -99,8 +99,9 @@ def test_no_answer_in_time(name, provider):
 
 
 def test_no_key(name):
-    error = fail(make_engine(name, "", api_key=""))
-    assert error.reason == "KEY_MISSING"
+    lack = make_engine(name, "", api_key="").lack()
+    assert lack is not None
+    assert (lack.code, lack.remedy) == ("KEY_MISSING", f"Set LLM_{name.upper()}_API_KEY and restart the service.")
 
 
 @pytest.mark.parametrize("stall_after", [0, 1], ids=["before the first word", "between words"])

@@ -12,8 +12,7 @@ from scipy.signal import lfilter
 
 from services.tts import espeak_ng, world
 from services.tts.engine import Prosody, Speech
-from services.tts.engines.espeak import Engine
-from services.tts.settings import TtsSettings
+from services.tts.engines.espeak import Engine, Settings
 
 REFERENCE_TEXT = (
     "Some call me nature, others call me mother nature. I have been here for over four and a half billion years, "
@@ -24,7 +23,7 @@ REFERENCE_TEXT = (
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The engine, loaded."""
-    engine = Engine(TtsSettings(espeak_variant=""))
+    engine = Engine(Settings(variant=""))
     engine.load()
     return engine
 

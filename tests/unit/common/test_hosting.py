@@ -1,0 +1,222 @@
+"""Engines side by side: what is told of them, when they are loaded and let go, and that none takes another down."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic_settings import SettingsConfigDict
+
+from services.common import hardware, hosting
+from services.common.errors import InvalidInput, Unavailable
+from services.common.hosting import Engines, State
+from services.common.settings import ServiceSettings
+
+HEAD = """
+from services.common.engine import BaseEngine, EngineInfo, EngineSettings, Lack
+from pydantic_settings import SettingsConfigDict
+
+class Settings(EngineSettings):
+    model_config = SettingsConfigDict(env_prefix="TOY_{upper}_")
+    key: str = ""
+    count: int = 1
+
+class Engine(BaseEngine):
+    settings_type = Settings
+    def __init__(self, settings):
+        self.settings, self.loads, self.closes = settings, 0, 0
+    def info(self):
+        return EngineInfo("{name}", "1", licence="MIT")
+    def close(self):
+        self.closes += 1
+"""
+GOOD = "    def load(self):\n        self.loads += 1\n"
+BODIES = {
+    "plain": HEAD + GOOD,
+    "other": HEAD + GOOD,
+    "keyless": HEAD + GOOD + "    def lack(self):\n        return Lack('KEY_MISSING', 'It needs a key.', 'Set KEY.')\n",
+    "packageless": HEAD + GOOD + "    requires = ('json', 'no_such_package.part')\n",
+    "unimportable": "import no_such_package\n",
+    "broken": "1 / 0\n",
+    "unloadable": HEAD + "    def load(self):\n        raise RuntimeError('in the depths')\n",
+}
+
+
+class ToySettings(ServiceSettings):
+    """Of a service that does nothing."""
+
+    model_config = SettingsConfigDict(env_prefix="TOY_")
+    engine: str = "plain"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Iterator[ModuleType]:
+    import sys
+
+    module = ModuleType("toy_engines")
+    module.__path__ = [str(tmp_path)]
+    sys.modules["toy_engines"] = module
+    for name, body in BODIES.items():
+        (tmp_path / f"{name}.py").write_text(body.replace("{name}", name).replace("{upper}", name.upper()))
+    yield module
+    for name in [name for name in sys.modules if name.partition(".")[0] == "toy_engines"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def make(package: ModuleType) -> Any:
+    return lambda **changes: Engines(package, "toy", ToySettings(**changes))
+
+
+def use(engines: Engines[Any], name: str = "") -> Any:
+    async def run() -> Any:
+        async with engines.use(name) as engine:
+            return engine
+
+    return asyncio.run(run())
+
+
+def states(engines: Engines[Any]) -> dict[str, State]:
+    return {one.info.name: one.state for one in engines.describe()}
+
+
+def test_every_engine_is_told_with_its_state_the_default_first(make: Any) -> None:
+    engines = make(engine="plain")
+    engines.load()
+    told = engines.describe()
+    assert told[0].info.name == "plain"
+    assert states(engines) == {
+        "plain": State.READY,
+        "other": State.UNLOADED,
+        "unloadable": State.UNLOADED,
+        **dict.fromkeys(("broken", "keyless", "packageless", "unimportable"), State.MISSING),
+    }
+    lacks = {one.info.name: one.lack for one in told if one.lack}
+    assert {name: lack.code for name, lack in lacks.items()} == {
+        "broken": "ENGINE_BROKEN",
+        "keyless": "KEY_MISSING",
+        "packageless": "PACKAGE_MISSING",
+        "unimportable": "PACKAGE_MISSING",
+    }
+    assert lacks["packageless"].values["package"] == "no_such_package.part"
+    assert "no_such_package" in lacks["unimportable"].reason
+    assert lacks["unimportable"].remedy.startswith("pip install")
+
+
+def test_an_engine_is_loaded_when_it_is_first_used(make: Any) -> None:
+    engines = make()
+    engine = use(engines, "other")
+    assert (engine.loads, states(engines)["other"]) == (1, State.READY)
+    assert use(engines, "other") is engine
+    assert engine.loads == 1
+
+
+def test_what_is_to_be_loaded_at_the_start_is(make: Any) -> None:
+    engines = make(preload=["other", "keyless"])
+    engines.load()  # the one without its key is no hindrance
+    assert (states(engines)["other"], states(engines)["keyless"]) == (State.READY, State.MISSING)
+
+
+@pytest.mark.parametrize("name", ["keyless", "packageless", "unimportable", "broken", "unloadable"])
+def test_one_that_is_missing_says_why_and_takes_nothing_else_down(make: Any, name: str) -> None:
+    engines = make()
+    with pytest.raises(Unavailable, match=name) as caught:
+        use(engines, name)
+    assert caught.value.values["engine"] == name
+    assert states(engines)[name] is State.MISSING
+    assert use(engines).info().name == "plain"
+
+
+def test_a_default_that_lacks_something_does_not_keep_the_service_from_starting(make: Any) -> None:
+    engines = make(engine="keyless")
+    engines.load()
+    assert use(engines, "plain").loads == 1
+    with pytest.raises(Unavailable, match="Set KEY"):
+        use(engines)
+
+
+def test_a_name_that_is_none_is_refused_with_those_there_are(make: Any) -> None:
+    with pytest.raises(InvalidInput, match="plain") as caught:
+        use(make(), "../plain")
+    assert (caught.value.reason, caught.value.field) == ("NO_ENGINE", "config.engine")
+    with pytest.raises(ValueError, match="other, packageless, plain"):
+        make(engine="none-such")
+
+
+def test_settings_come_from_the_call_the_engines_variables_and_for_the_default_the_services(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_KEY", "of the default")
+    monkeypatch.setenv("TOY_OTHER_COUNT", "3")
+    monkeypatch.setenv("TOY_PLAIN_COUNT", "2")
+    engines = make(engines={"other": {"key": "given"}})
+    plain, other = use(engines, "plain").settings, use(engines, "other").settings
+    assert (plain.key, plain.count) == ("of the default", 2)
+    assert (other.key, other.count) == ("given", 3)
+
+
+def test_a_wrong_setting_is_named_but_not_quoted(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_OTHER_COUNT", "hunter2")
+    with pytest.raises(Unavailable, match="count") as caught:
+        use(make(), "other")
+    assert "hunter2" not in caught.value.message
+
+
+def test_idle_engines_go_when_memory_is_short_but_never_the_default_or_one_in_use(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines = make(engine_idle_minutes=0)
+    plain, other = use(engines), use(engines, "other")
+    assert engines.unload_idle() == 0
+    monkeypatch.setattr(hosting.hardware, "memory_is_short", lambda: True)
+
+    async def hold() -> int:
+        async with engines.use("other"):
+            return await asyncio.to_thread(engines.unload_idle)
+
+    assert asyncio.run(hold()) == 0
+    assert engines.unload_idle() == 1
+    assert (plain.closes, other.closes) == (0, 1)
+    assert states(engines)["other"] is State.UNLOADED
+    assert use(engines, "other").loads == 2
+
+
+def test_two_who_come_at_once_load_it_once(make: Any) -> None:
+    engines = make()
+    together = threading.Barrier(4)
+
+    def come() -> None:
+        together.wait()
+        use(engines, "other")
+
+    threads = [threading.Thread(target=come) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert use(engines, "other").loads == 1
+
+
+def test_a_folder_of_the_users_own_is_looked_into(package: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "own" / "toy").mkdir(parents=True)
+    body = BODIES["plain"].replace("{name}", "mine").replace("{upper}", "MINE")
+    (tmp_path / "own" / "toy" / "mine.py").write_text(body)
+    engines = Engines(package, "toy", ToySettings(VISAVIS_ENGINE_FOLDER=tmp_path / "own"))
+    assert states(engines)["mine"] is State.UNLOADED
+    assert use(engines, "mine").loads == 1
+
+
+def test_a_containers_limit_counts_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hardware, "CGROUP", tmp_path)
+    monkeypatch.setattr(hardware, "MEMORY_RESERVE", 0.0001)  # of this machine there is always so much
+    assert not hardware.memory_is_short()
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert not hardware.memory_is_short()
+    (tmp_path / "memory.max").write_text("1000001\n")
+    assert hardware.memory_is_short()
