@@ -129,7 +129,12 @@ def delete_voice(services: Services, name: str) -> None:
 
 def engines(services: Services) -> dict[str, list[dict[str, Any]]]:
     """Per service: its engines, the default one first, and what they need to know. Down services are left out."""
-    return {name: [_engine(one, info) for one in info.engines] for name, info in _all_info(services).items()}
+    return {name: described(info) for name, info in _all_info(services).items()}
+
+
+def described(info: info_pb2.ServiceInfo) -> list[dict[str, Any]]:
+    """A service's engines, the default one first."""
+    return [_engine(one, info) for one in info.engines]
 
 
 def default_engine(services: Services, service: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.checks import graphics, installation, machine, running
+from cli.checks import engines, graphics, installation, machine, running
 from cli.checks.finding import Finding, Level
 from cli.settings import LocalSettings
 from client.services import Services
@@ -22,6 +22,7 @@ def everything(data: Path) -> list[Finding]:
             *installation.findings(),
             *machine.findings(data),
             *graphics.findings(),
+            *engines.findings(services),
             *running.findings(local, addresses, services, data),
         ]
     finally:

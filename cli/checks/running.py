@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from cli.checks.finding import Finding, Level
 from cli.local import ports
@@ -27,7 +26,6 @@ def findings(local: LocalSettings, addresses: ClientSettings, services: Services
         told = engines.get(program.name, [])
         default = next((one["name"] for one in told if one["is_default"]), "")
         yield _finding(program, states[program.name], default, data)
-        yield from _lacking(program, told)
 
 
 def _nothing_runs(everything: list[Program]) -> Iterator[Finding]:
@@ -37,14 +35,6 @@ def _nothing_runs(everything: list[Program]) -> Iterator[Finding]:
     if not complaints:
         taken = ", ".join(str(program.port) for program in everything)
         yield Finding(Level.NOTE, "services", f"not started; ports {taken} are free", "visavis up")
-
-
-def _lacking(program: Program, engines: list[dict[str, Any]]) -> Iterator[Finding]:
-    """What keeps engines from serving; only the default one is needed."""
-    for engine in engines:
-        if engine["state"] == "missing":
-            level = Level.MISSING if engine["is_default"] else Level.NOTE
-            yield Finding(level, f"{program.name}: {engine['name']}", engine["lack"]["message"], engine["remedy"])
 
 
 def _finding(program: Program, state: str, engine: str, data: Path) -> Finding:

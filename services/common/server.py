@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import sys
@@ -126,10 +125,12 @@ async def serve(service: Service, settings: ServiceSettings) -> None:
 
 
 def run(servicer: type[Service], settings: ServiceSettings) -> None:
-    """The whole of a service's `__main__`: private files, logs, then serve; with `--engines` only tell what it could do."""
+    """The whole of a service's `__main__`: private files, logs, then serve.
+
+    With `--engines` it only tells what the service could do, as `visavis.common.v1.ServiceInfo` in JSON.
+    """
     if sys.argv[1:] == ["--engines"]:
-        told = json_format.MessageToDict(service_info(servicer.host(settings)), preserving_proto_field_name=True)
-        sys.stdout.write(json.dumps(told["engines"]))
+        sys.stdout.write(json_format.MessageToJson(service_info(servicer.host(settings))))
         return
     private.keep(settings)
     service = servicer(settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.engine import EngineSettings, available, import_engine
+from services.common.engine import available, import_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -63,7 +63,8 @@ def test_the_example_engine_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     page = (ROOT / "docs" / "adding-an-engine.md").read_text()
     (tmp_path / "echo.py").write_text(re.search(r"```python\n(.*?)```", page, re.S)[1])
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
-    engine = import_engine(engines, "echo")(EngineSettings())
+    engine_type = import_engine(engines, "echo")
+    engine = engine_type(engine_type.settings_type())
     engine.load()
     reply = engine.reply([Message(Role.USER, "hello there")], ReplyOptions("", "visavis", "en"))
     assert asyncio.run(_collect(reply)) == "hello there "

@@ -1,0 +1,41 @@
+"""What engines lack, told by the services, or by their code where they do not run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from google.protobuf import json_format
+from visavis.common.v1 import info_pb2
+
+from cli.checks.finding import Finding, Level
+from client import library
+from client.services import NAMES, Services
+
+ASKING_S = 120  # PyTorch's first import may take long
+
+
+def findings(services: Services) -> Iterator[Finding]:
+    """Findings about engines that cannot be used; only a default one is needed."""
+    serving = library.engines(services)
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        told = pool.map(lambda name: serving.get(name) or _told_by_its_code(name), NAMES)
+        for name, engines in zip(NAMES, told, strict=True):
+            yield from (_finding(name, engine) for engine in engines if engine["state"] == "missing")
+
+
+def _finding(service: str, engine: dict[str, Any]) -> Finding:
+    level = Level.MISSING if engine["is_default"] else Level.NOTE
+    return Finding(level, f"{service}: {engine['name']}", engine["lack"]["message"], engine["remedy"])
+
+
+def _told_by_its_code(service: str) -> list[dict[str, Any]]:
+    """The engines of a service that does not run, asked for in a process of its own: an engine may break it."""
+    command = [sys.executable, "-m", f"services.{service}", "--engines"]
+    ended = subprocess.run(command, capture_output=True, timeout=ASKING_S, check=False)
+    if ended.returncode:
+        return []  # the findings about packages say what is wrong
+    return library.described(json_format.Parse(ended.stdout, info_pb2.ServiceInfo()))
