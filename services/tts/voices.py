@@ -112,7 +112,7 @@ class Voices:
         consent_by: str,
         digest: str,
     ) -> Voice:
-        """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long, and let `engine` learn it.
+        """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long; `engine` learns it first.
 
         Raises:
             InvalidInput, AlreadyExists: as `existing`, or nothing can be learnt from the recording.

@@ -14,8 +14,7 @@ import pytest
 from services.common.audio import to_pcm
 from services.common.storage import Storage
 from services.tts import voices as voices_module
-from services.tts.engines.espeak import Engine
-from services.tts.settings import TtsSettings
+from services.tts.engines.espeak import Engine, Settings
 from services.tts.voices import LONGEST_LEARNT_S, REFERENCE, REFERENCE_RATE, Voices
 
 HALF_HOUR_S = 29 * 60
@@ -30,12 +29,12 @@ class Listener(Engine):
 
 @pytest.fixture
 def engine() -> Listener:
-    return Listener(TtsSettings())
+    return Listener(Settings())
 
 
 @pytest.fixture
-def voices(engine: Listener, tmp_path: Path) -> Voices:
-    return Voices(Storage((tmp_path / "storage").as_uri(), tmp_path / "cache"), engine, tmp_path / "work")
+def voices(tmp_path: Path) -> Voices:
+    return Voices(Storage((tmp_path / "storage").as_uri(), tmp_path / "cache"), tmp_path / "work")
 
 
 def recording(folder: Path, silent_s: int, loud_s: int) -> Path:
@@ -54,7 +53,7 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     tracemalloc.start()
     try:
         made = voices.register(
-            folder, name="Ada", seconds=HALF_HOUR_S, transcript="", consent_by="Ada L.", digest="0"
+            engine, folder, name="Ada", seconds=HALF_HOUR_S, transcript="", consent_by="Ada L.", digest="0"
         )  # fmt: skip
         peak = tracemalloc.get_traced_memory()[1]
     finally:
