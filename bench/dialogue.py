@@ -4,7 +4,8 @@
     python -m bench.dialogue --failures tuned    # and what went wrong in one half
 
 *first*: the reply begins with a section that answers the question. *within*: one of its sentences is of such a section.
-*wrong*: it says something else. *gave up*: it says what it can answer instead, although a section would have answered.
+*wrong*: it says something else. *asked back*: it asks whether that is what is meant, rightly. *gave up*: it says what
+it can answer, although a section would have answered, or asks back something else.
 *declined*: the share of questions that no section answers to which it says so.
 """
 
@@ -47,15 +48,16 @@ class Outcome:
     case: Case
     reply: str
     sections: tuple[str, ...]
+    asked_back: frozenset[str]
     milliseconds: float
 
     @property
     def kind(self) -> str:
-        """One of first, within, wrong, gave up, declined, made up."""
+        """One of first, within, wrong, asked back, gave up, declined, made up."""
         if not self.case.sections:
             return "made up" if self.sections else "declined"
         if not self.sections:
-            return "gave up"
+            return "asked back" if self.case.sections & self.asked_back else "gave up"
         if self.sections[0] in self.case.sections:
             return "first"
         return "within" if self.case.sections.intersection(self.sections) else "wrong"
@@ -73,14 +75,15 @@ def tried(persona: Persona, cases: Sequence[Case]) -> Iterator[Outcome]:
     for case in cases:
         reply, seconds = _said_to(persona, case.turns)
         spoken = tuple(known[sentence] for sentence in sentences(reply) if sentence in known)
-        yield Outcome(case, reply, spoken, seconds * 1000)
+        asked = frozenset(one.section for one in persona.knowledge[case.language].passages if one.questions[0] in reply)
+        yield Outcome(case, reply, spoken, asked, seconds * 1000)
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Shares of what can be answered (first, within, wrong, gave up) and of what cannot (declined)."""
+    """Shares of what can be answered (first, within, wrong, asked back, gave up) and of what cannot (declined)."""
     kinds = [outcome.kind for outcome in outcomes if outcome.case.sections]
     beyond = [outcome.kind for outcome in outcomes if not outcome.case.sections]
-    shares = {kind: kinds.count(kind) / len(kinds) for kind in ("first", "within", "wrong", "gave up")}
+    shares = {kind: kinds.count(kind) / len(kinds) for kind in ("first", "within", "wrong", "asked back", "gave up")}
     shares["within"] += shares["first"]
     return shares | {"declined": beyond.count("declined") / len(beyond)}
 
@@ -127,8 +130,8 @@ def main() -> None:
     chosen = parser.parse_args()
     persona = Personas(SHIPPED).get("visavis")
     outcomes = {half: list(tried(persona, read(half))) for half in HALVES}
-    print("| questions | answerable + not | first | within | wrong | gave up | declined |")
-    print("|---|---|---|---|---|---|---|")
+    print("| questions | answerable + not | first | within | wrong | asked back | gave up | declined |")
+    print("|---|---|---|---|---|---|---|---|")
     for half in HALVES:
         for language in ("en", "zh"):
             print(_row(f"{half}, {language}", [one for one in outcomes[half] if one.case.language == language]))

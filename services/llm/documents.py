@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from services.llm.language import language_of
 
@@ -37,10 +38,15 @@ class Passage:
     section: str = ""  # the heading's name, if it has one
     title: str = ""  # of the document: its heading of the first level
 
-    @property
+    @cached_property
     def questions(self) -> tuple[str, ...]:
         """All the ways to ask for it; a heading may ask in several, one question after the other."""
         return (*_parts(_QUESTIONS, self.heading), *self.also)
+
+    @property
+    def asks(self) -> bool:
+        """Whether its heading is a question, as in a list of frequently asked ones."""
+        return "?" in self.heading or "？" in self.heading
 
     @property
     def text(self) -> str:

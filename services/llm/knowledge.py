@@ -18,12 +18,13 @@ from services.llm import stopwords
 from services.llm.documents import Passage
 
 _TABLES = {"passages": "heading, also, body", "sentences": "body", "questions": "body"}
-_WEIGHTS = "3.0, 2.0, 1.0"  # of a passage's heading, the other ways to ask for it, and what it says
+_WEIGHTS = "3.0, 1.0, 0.5"  # of a passage's heading, the other ways to ask for it, and what it says
 _ALIKE = 2.0  # how much more a passage counts whose question is the very one that is asked
 _SAME_TITLE = 1.6  # how much more it counts in a follow-up if it is of the document that was talked about
 _ENOUGH = 0.5  # of a query's information must be in a passage, else it does not answer it
-_SURE = 0.7  # of coverage and likeness together
-_SAME = 0.47  # likeness from which two questions are the same
+_SURE = 0.95  # of coverage and likeness together must be had by one whose heading is a question
+_RELATED = 0.2  # of likeness must be had by it too: words from here and there are not yet the question
+_SAME = 0.55  # likeness from which two questions are the same
 _ALIKE_SPELT = 0.85  # share of letters in common, below which a word is another word
 _MOST_SENTENCES = 1000  # of one passage, far more than it can have
 _UNIT = re.compile(r"[㐀-鿿豈-﫿]+|[^\W_㐀-鿿豈-﫿]+(?:[.'’][^\W_㐀-鿿豈-﫿]+)*")
@@ -66,8 +67,11 @@ class Found:
 
     @property
     def answers(self) -> bool:
-        """Whether it is about what is asked at all."""
-        return (self.coverage >= _ENOUGH and self.coverage + self.likeness >= _SURE) or self.likeness >= _SAME
+        """Whether it surely is about what is asked."""
+        if self.likeness >= _SAME:
+            return True
+        sure = not self.passage.asks or (self.likeness >= _RELATED and self.coverage + self.likeness >= _SURE)
+        return sure and self.coverage >= _ENOUGH
 
 
 class Vocabulary:
@@ -101,7 +105,7 @@ class Vocabulary:
             if _HAN.match(unit) and len(unit) > 1:
                 found += [unit[i : i + 2] for i in range(len(unit) - 1)]
             else:
-                found.append(unit)
+                found.append(unit if unit in stopwords.WORDS else unit.removesuffix("'s"))
         return found
 
     def _unified(self, text: str) -> str:
@@ -131,7 +135,7 @@ class Knowledge:
         with self._database:
             for row, passage in enumerate(self.passages):
                 self._insert(row, passage)
-            rows = [(number, self._indexed(question)) for number, (question, _) in enumerate(asked)]
+            rows = [(number, " ".join(self._worded(question))) for number, (question, _) in enumerate(asked)]
             self._database.executemany("INSERT INTO questions(rowid, body) VALUES (?, ?)", rows)
         self._spellings = self._by_initial()
         self._asked = [(row, 0.0) for _, row in asked]
@@ -154,7 +158,7 @@ class Knowledge:
 
     def answer_to(self, question: str) -> Passage | None:
         """The passage that says it answers this very question."""
-        row = self._rows.get(_normalised(question))
+        row = self._rows.get(_normalised(question), self._rows.get(_normalised(stopwords.FILLERS.sub("", question))))
         return None if row is None else self.passages[row]
 
     def search(self, query: Query, limit: int = 3) -> list[Found]:
@@ -178,6 +182,11 @@ class Knowledge:
         """The title of the document that the first of some sentences is from, if one is from any."""
         return next((self._titles[sentence] for sentence in spoken if sentence in self._titles), "")
 
+    def following(self, passage: Passage) -> list[Passage]:
+        """What comes after a passage in its document."""
+        after = self.passages[self.passages.index(passage) + 1 :]
+        return [one for one in after if passage.title and one.title == passage.title]
+
     def excerpt(self, passage: Passage, terms: Collection[str], count: int) -> list[str]:
         """The `count` neighbouring sentences of a passage that say most about the terms."""
         number = self.passages.index(passage)
@@ -199,8 +208,8 @@ class Knowledge:
         """
         mass = 0.0
         shared: dict[int, float] = {}
-        for term in dict.fromkeys(self._vocabulary.all_terms(self._spelt(text))):
-            numbers = self._hits("questions", term)
+        for term in self._worded(self._spelt(text)):
+            numbers = self._questions_with(term)
             weight = self._rarity(len(numbers))
             mass += weight
             for number in numbers:
@@ -230,17 +239,24 @@ class Knowledge:
             rows = self._database.execute(f"SELECT rowid, -{rank} FROM {table} WHERE {table} MATCH ?", (phrase,))
             return dict(rows.fetchall())
 
+    def _questions_with(self, term: str) -> list[int]:
+        with self._lock:
+            rows = self._database.execute("SELECT rowid FROM questions WHERE questions MATCH ?", (f'"{term}"',))
+            return [row for (row,) in rows.fetchall()]
+
     def _idf(self, term: str) -> float:
         """What a term tells: much if few passages have it, most if none does, for that is what is asked about."""
         rows = len(self._hits("passages", term))
         return math.log(1 + (len(self.passages) - rows + 0.5) / (rows + 0.5))
 
-    def _rarity(self, numbers: int) -> float:
-        return math.log(1 + (len(self._asked) - numbers + 0.5) / (numbers + 0.5))
-
     def _mass(self, question: str) -> float:
-        terms = set(self._vocabulary.all_terms(question))
-        return sum(self._rarity(len(self._hits("questions", term))) for term in terms)
+        return sum(self._rarity(len(self._questions_with(term))) for term in self._worded(question))
+
+    def _worded(self, question: str) -> list[str]:
+        return list(dict.fromkeys(self._vocabulary.all_terms(stopwords.FILLERS.sub(" ", question))))
+
+    def _rarity(self, questions: int) -> float:
+        return math.log(1 + (len(self._asked) - questions + 0.5) / (questions + 0.5))
 
     def _by_initial(self) -> dict[str, list[str]]:
         """The words of the documents and their synonyms, by their first letter."""
