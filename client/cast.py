@@ -29,7 +29,7 @@ def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
     if chosen.get("voice") == STANDARD_VOICE:
         chosen = {**chosen, "voice": ""}
     elif chosen.get("voice"):
-        _check("voice", chosen["voice"], (voice["name"] for voice in library.voices(services)), "VOICE_NOT_FOUND")
+        voice(services, chosen["voice"])
     if chosen.get("persona"):
         personas = library.get_info(services, "llm").personas
         _check("persona", chosen["persona"], (persona.name for persona in personas), "NO_SUCH_PERSONA")
@@ -42,13 +42,31 @@ def avatar(services: Services, name: str) -> dict[str, Any]:
     """One avatar.
 
     Raises:
-        CallError: there is none of that name; the field is `avatar`.
+        CallError: there is none of that name, or it is damaged; the field is `avatar`.
     """
     try:
-        return library.avatar(services, name)
+        found = library.avatar(services, name)
     except CallError as error:
         error.field = error.field and "avatar"  # the service calls it "name"
         raise
+    return _whole(found, "avatar")
+
+
+def voice(services: Services, name: str) -> dict[str, Any]:
+    """One registered voice.
+
+    Raises:
+        CallError: there is none of that name, or it is damaged; the field is `voice`.
+    """
+    found = {one["name"]: one for one in library.voices(services)}
+    _check("voice", name, found, "VOICE_NOT_FOUND")
+    return _whole(found[name], "voice")
+
+
+def _whole(found: dict[str, Any], field: str) -> dict[str, Any]:
+    if error := found["error"]:
+        raise CallError(grpc.StatusCode.FAILED_PRECONDITION, error["code"], error["message"], field, error["values"])
+    return found
 
 
 def _check(field: str, name: str, names: Iterable[str], reason: str) -> None:

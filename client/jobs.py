@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from visavis.train.v1 import train_pb2
 
 from client.errors import CallError, translate
 from client.files import READ_TIMEOUT_S, Download, download
+from client.pages import Page, walk
 from client.services import Services
 
 TIMEOUT_S = 10
@@ -56,6 +58,7 @@ class Job:
     title: str = ""  # how what a video says begins, or the name of its recording
     can_resume: bool = False
     warnings: tuple[dict[str, Any], ...] = ()  # of a recording that is not ideal; told once, to who brought it
+    page_token: str = ""  # of a list that is to go on behind it
 
     @property
     def is_final(self) -> bool:
@@ -148,6 +151,7 @@ def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None, title: s
         device=job.device,
         title=title,
         can_resume=job.can_resume,
+        page_token=job.page_token,
     )
 
 
@@ -171,10 +175,14 @@ class _Kind:
         """The job that an answer holds."""
         return self.read(getattr(reply, self.noun.lower()))
 
-    def list(self, services: Services, limit: int) -> list[Job]:
-        """The latest jobs of this kind."""
-        reply = self.call(services, "List", TIMEOUT_S, "s", limit_count=limit)
-        return [self.read(one) for one in getattr(reply, f"{self.noun.lower()}s")]
+    def list(self, services: Services, token: str = "", size: int = 0) -> Iterator[Job]:
+        """The jobs of this kind behind a place in the list, newest first, fetched page by page as they are needed."""
+
+        def page(next_token: str) -> Page:
+            reply = self.call(services, "List", TIMEOUT_S, "s", page_size=size, page_token=next_token or token)
+            return Page([self.read(one) for one in getattr(reply, f"{self.noun.lower()}s")], reply.next_page_token)
+
+        return walk(page)
 
 
 _KINDS = {
@@ -201,21 +209,22 @@ def get(services: Services, job_id: str) -> Job:
     return kind.job(kind.call(services, "Get", TIMEOUT_S, id=job_id))
 
 
-def trainings(services: Services, limit: int = 1000) -> list[Job]:
-    """The latest trainings, newest first."""
-    return _KINDS["training"].list(services, limit)
+def trainings(services: Services) -> Iterator[Job]:
+    """All trainings, newest first, fetched as they are needed."""
+    return _KINDS["training"].list(services)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Jobs, newest first, and the services that could not be asked for theirs."""
+    """A page of jobs, newest first, and the services that could not be asked for theirs."""
 
     jobs: list[Job]
     missing: list[str]
+    next_page_token: str = ""  # empty when no more follow
 
 
-def list_jobs(services: Services, limit: int = 100) -> Listing:
-    """Jobs of every kind; those of a service that is down are left out.
+def list_jobs(services: Services, size: int = 100, token: str = "") -> Listing:
+    """Jobs of every kind, behind what a page before told; those of a service that is down are left out.
 
     Raises:
         CallError: no service can be asked.
@@ -224,14 +233,15 @@ def list_jobs(services: Services, limit: int = 100) -> Listing:
     lost: dict[str, CallError] = {}
     for kind in _KINDS.values():
         try:
-            jobs += kind.list(services, limit)
+            jobs += islice(kind.list(services, token, size + 1), size + 1)
         except CallError as error:
             if error.code not in _AWAY:
                 raise
             lost[kind.service] = error
     if len(lost) == len(_KINDS):
         raise next(iter(lost.values()))
-    return Listing(sorted(jobs, key=lambda job: job.created_s, reverse=True)[:limit], list(lost))
+    shown = sorted(jobs, key=lambda job: job.created_s, reverse=True)[:size]
+    return Listing(shown, list(lost), shown[-1].page_token if len(jobs) > size else "")
 
 
 def cancel(services: Services, job_id: str) -> Job:

@@ -16,6 +16,8 @@ from visavis.tts.v1 import tts_pb2
 from client import jobs
 from client.errors import CallError, translate
 from client.files import AVATAR_FILE_NAMES, size_of, upload
+from client.jobs import problem
+from client.pages import Page, walk
 from client.patience import RESTART_PAUSES_S, through_restarts
 from client.services import NAMES, Services
 
@@ -49,10 +51,16 @@ def get_info(services: Services, name: str) -> Any:
 
 
 def avatars(services: Services) -> list[dict[str, Any]]:
-    """Every avatar, by name."""
+    """Every avatar, by name. One with an `error` is damaged: it can be deleted, and nothing else."""
+    return [*walk(lambda token: avatar_page(services, 0, token))]
+
+
+def avatar_page(services: Services, size: int, token: str) -> Page:
+    """Some of the avatars, by name; 0 for the service's own size of page."""
+    request = render_pb2.ListAvatarsRequest(page_size=size, page_token=token)
     with translate():
-        listed = services.render.ListAvatars(render_pb2.ListAvatarsRequest(), timeout=TIMEOUT_S)
-    return [_avatar(avatar) for avatar in listed.avatars]
+        listed = services.render.ListAvatars(request, timeout=TIMEOUT_S)
+    return Page([_avatar(avatar) for avatar in listed.avatars], listed.next_page_token)
 
 
 def avatar(services: Services, name: str) -> dict[str, Any]:
@@ -75,6 +83,7 @@ def _avatar(avatar: render_pb2.Avatar) -> dict[str, Any]:
         "created_at": avatar.create_time.ToMilliseconds() / 1000,
         "report": MessageToDict(avatar.report),
         "files": [AVATAR_FILE_NAMES[file] for file in avatar.files],
+        "error": problem(avatar.error) if avatar.HasField("error") else None,
     }
 
 
@@ -89,10 +98,16 @@ def delete_avatar(services: Services, name: str) -> None:
 
 
 def voices(services: Services) -> list[dict[str, Any]]:
-    """Every registered voice, by name."""
+    """Every registered voice, by name. One with an `error` is damaged: it can be deleted, and nothing else."""
+    return [*walk(lambda token: voice_page(services, 0, token))]
+
+
+def voice_page(services: Services, size: int, token: str) -> Page:
+    """Some of the voices, by name; 0 for the service's own size of page."""
+    request = tts_pb2.ListVoicesRequest(page_size=size, page_token=token)
     with translate():
-        listed = services.tts.ListVoices(tts_pb2.ListVoicesRequest(), timeout=TIMEOUT_S)
-    return [_voice(voice) for voice in listed.voices]
+        listed = services.tts.ListVoices(request, timeout=TIMEOUT_S)
+    return Page([_voice(voice) for voice in listed.voices], listed.next_page_token)
 
 
 def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
@@ -103,6 +118,7 @@ def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
         "transcript": voice.transcript,
         "consent": _consent(voice.consent),
         "created_at": voice.create_time.ToMilliseconds() / 1000,
+        "error": problem(voice.error) if voice.HasField("error") else None,
     }
 
 

@@ -14,7 +14,7 @@ from visavis.common.v1 import info_pb2, media_pb2
 from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
-from client import background, jobs, library, speech
+from client import background, cast, jobs, library, speech
 from client.errors import CallError, translate
 from client.files import size_of, upload, voice_file
 from client.jobs import Job
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 UPLOAD_TIMEOUT_S = 1800
 TIMEOUT_S = 30
+MOST_FILE_NAME = 200
+WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def train(
@@ -59,26 +61,27 @@ def train(
         CallError: the recording, the name, a parameter or the consent is refused; `field` says which.
     """
     name = unicodedata.normalize("NFC", name).strip()  # as the services spell it
-    typed = _typed(services, engine, parameters or {})  # this and the name before the upload, which may take minutes
-    if not request_id:
-        _check_name(services, name, makes_voice=not voice and not _looks_like_photo(file_name))
+    request = train_pb2.CreateTrainingRequest(
+        request_id=request_id or uuid.uuid4().hex,
+        name=name,
+        engine=engine,
+        parameters=_typed(services, engine, parameters or {}),
+        consent=media_pb2.Consent(given_by=consent_by),
+        voice=voice,
+        device=device,
+    )
+    if known := _judge(services, request):  # before the upload, which may take minutes
+        return known
+    if not request_id and not voice and not _looks_like_photo(file_name):
+        _check_voice_is_free(services, name)
     if voice:
-        _check_voice(services, voice)
+        cast.voice(services, voice)
     recording = _upload(services, video, file_name)
     registers = not voice and not recording.is_photo
     is_new = False
     if registers:
         voice, is_new = _register_voice(services, video, name, consent_by)
-    request = train_pb2.CreateTrainingRequest(
-        request_id=request_id or uuid.uuid4().hex,
-        recording_id=recording.id,
-        name=name,
-        engine=engine,
-        parameters=typed,
-        consent=media_pb2.Consent(given_by=consent_by),
-        voice=voice,
-        device=device,
-    )
+    request.recording_id, request.voice = recording.id, voice
     try:
         with translate():
             job = jobs.from_training(services.train.CreateTraining(request, timeout=TIMEOUT_S).training)
@@ -96,31 +99,20 @@ def _looks_like_photo(file_name: str) -> bool:
     return (guess_type(file_name)[0] or "").startswith("image/")
 
 
-def _check_voice(services: Services, voice: str) -> None:
-    if not _has_voice(services, voice):
-        message = f"There is no voice named '{voice}'. Choose a registered one, or none."
-        raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "NO_SUCH_VOICE", message, "voice", {"name": voice})
+def _judge(services: Services, request: train_pb2.CreateTrainingRequest) -> Job | None:
+    """Let the service refuse what it would refuse of any recording; the job, if this request has made one already."""
+    judged = train_pb2.CreateTrainingRequest(validate_only=True)
+    judged.MergeFrom(request)
+    with translate():
+        answer = services.train.CreateTraining(judged, timeout=TIMEOUT_S)
+    return jobs.from_training(answer.training) if answer.HasField("training") else None
 
 
-def _check_name(services: Services, name: str, *, makes_voice: bool) -> None:
-    """Refuse at once a name that would be refused after the upload."""
-    try:
-        is_taken = _is_taken(services, name)
-    except CallError as error:
-        if error.code is not grpc.StatusCode.UNAVAILABLE:
-            raise
-        is_taken = False  # training needs no renderer, which knows the avatars; it checks the name itself later
-    if is_taken:
-        message = "There is an avatar of that name already, or one in the making. Choose another name."
-        raise CallError(grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", message, "name")
-    if makes_voice and _has_voice(services, name) and not _came_to_nothing(services, name):
+def _check_voice_is_free(services: Services, name: str) -> None:
+    """Refuse at once a name that the voice of the recording could not have."""
+    if _has_voice(services, name) and not _came_to_nothing(services, name):
         message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
         raise CallError(grpc.StatusCode.ALREADY_EXISTS, "VOICE_EXISTS", message, "name", {"name": name})
-
-
-def _is_taken(services: Services, name: str) -> bool:
-    in_the_making = [job.subject for job in jobs.trainings(services) if not job.is_final]
-    return name in in_the_making or name in [avatar["name"] for avatar in library.avatars(services)]
 
 
 def _has_voice(services: Services, name: str) -> bool:
@@ -130,11 +122,11 @@ def _has_voice(services: Services, name: str) -> bool:
 def _came_to_nothing(services: Services, name: str) -> bool:
     """Whether the latest training of that name failed or was cancelled: then its voice serves nobody."""
     latest = next((job.state for job in jobs.trainings(services) if job.subject == name), "")
-    return latest in ("failed", "cancelled") and not _is_taken(services, name)
+    return latest in ("failed", "cancelled")
 
 
 def _upload(services: Services, video: BinaryIO, file_name: str) -> train_pb2.Recording:
-    config = train_pb2.RecordingConfig(file_name=file_name)
+    config = train_pb2.RecordingConfig(file_name=file_name[-MOST_FILE_NAME:])
 
     def attempt() -> train_pb2.Recording:
         config.size_bytes = size_of(video)
@@ -191,8 +183,15 @@ def _typed_value(name: str, text: Any, kind: int | None) -> info_pb2.ParameterVa
             grpc.StatusCode.INVALID_ARGUMENT, "NOT_A_NUMBER", message, f"params.{name}", {"name": name}
         ) from None
     if kind == info_pb2.PARAMETER_TYPE_BOOLEAN:
-        return info_pb2.ParameterValue(name=name, boolean=str(text).lower() in ("1", "true", "yes", "on"))
+        return info_pb2.ParameterValue(name=name, boolean=_yes_or_no(name, str(text)))
     return info_pb2.ParameterValue(name=name, text=str(text))
+
+
+def _yes_or_no(name: str, text: str) -> bool:
+    if text.lower() not in WORDS:
+        message = f"'{name}' must be yes or no."
+        raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "NOT_YES_OR_NO", message, f"params.{name}", {"name": name})
+    return WORDS[text.lower()]
 
 
 def _subtitle(services: Services, job_id: str, voice: str, language: str) -> None:

@@ -16,6 +16,7 @@ from client.errors import CallError, from_failure
 from gateway import i18n
 from gateway.context import context
 from gateway.refusal import Refusal
+from gateway.spellings import field_of
 
 logger = logging.getLogger(__name__)
 HTTP_STATUS = {
@@ -35,6 +36,7 @@ HTTP_STATUS = {
 }
 NOT_READY = ("UNAVAILABLE", "LOADING")
 FIELDS = {
+    "consent.given_by": "consent",
     "data": "audio",
     "messages": "text",
     "messages.text": "text",
@@ -66,9 +68,21 @@ def body_of(error: CallError | Refusal) -> dict[str, Any]:
     reason, message, values = error.reason, error.message, error.values
     if reason in NOT_READY:
         reason, (message, values) = "UNAVAILABLE", _who_is_missing(message, values)
-    field = FIELDS.get(error.field, error.field.removeprefix("config."))
-    body = {"code": reason, "message": i18n.error_text(reason, message, values), "field": field or None}
+    body = {"code": reason, "message": i18n.error_text(reason, message, values), "field": _field_of(error.field)}
     return body | {name: values[name] for name in ("request_id",) if name in values}
+
+
+def told(problem: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is wrong with one thing among others, in the language of this request; None when all is well."""
+    if problem is None:
+        return None
+    message = i18n.error_text(problem["code"], problem["message"], problem["values"])
+    return {"code": problem["code"], "message": message, "field": problem["field"]}
+
+
+def _field_of(spelled: str) -> str | None:
+    spelled = spelled.removeprefix("config.")
+    return FIELDS.get(spelled, spelled) or None
 
 
 def _who_is_missing(message: str, values: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -131,7 +145,7 @@ def handle_errors(app: Flask) -> None:
 def _answer(error: dict[str, Any], status: int) -> tuple[Response | str, int]:
     older = request.blueprint == "older"
     if older:
-        return jsonify(status="error", message=error["message"]), status
+        return jsonify({"status": "error", **error, "field": field_of(error["field"])}), status
     if request.path.startswith("/api/") or request.accept_mimetypes.best == "application/json":
         return jsonify(error=error), status
     return render_template("error.html", error=error, status=status), status

@@ -13,6 +13,11 @@ from gateway.context import context
 from gateway.refusal import Refusal
 
 MAX_JSON_BYTES = 2**20
+MAX_CHARACTERS = 200
+"""Of a text, unless its field says otherwise; the services take no more either."""
+MAX_TRANSCRIPT = 60_000
+MAX_ENTRIES = 100
+"""Of a JSON object."""
 
 
 class Fields:
@@ -21,14 +26,14 @@ class Fields:
     def __init__(self) -> None:
         self._values: Mapping[str, Any] = _json_object() if request.is_json else request.form
 
-    def text(self, name: str, default: str = "") -> str:
-        """A text, trimmed."""
+    def text(self, name: str, default: str = "", most: int = MAX_CHARACTERS) -> str:
+        """A text, trimmed, of so many characters at most."""
         value = self._values.get(name, default)
         if value is None:
             return default
         if isinstance(value, (dict, list)):
             raise Refusal(f"'{name}' must be a text.", reason="FIELD_WRONG", field=name, values={"field": name})
-        return str(value).strip()
+        return bounded(str(value).strip(), name, most)
 
     def given(self, names: Iterable[str]) -> dict[str, str]:
         """Those of some texts that are there, empty or not."""
@@ -38,7 +43,8 @@ class Fields:
         """A text that must not be empty."""
         value = self.text(name)
         if not value:
-            raise Refusal("Please fill this in.", reason="FIELD_MISSING", field=name)
+            message = f"Please fill in '{name}'."
+            raise Refusal(message, reason="FIELD_MISSING", field=name, values={"field": name})
         return value
 
     def spoken(self, name: str, *, required: bool = True) -> str:
@@ -50,13 +56,10 @@ class Fields:
         return self._bounded(name, context().settings.max_message_characters, required=True)
 
     def _bounded(self, name: str, limit: int, *, required: bool) -> str:
-        value = self.text(name)
+        value = self.text(name, most=limit)
         if required and not value:
-            raise Refusal("There is no text. Write something.", reason="TEXT_EMPTY", field=name)
-        if len(value) > limit:
-            message = f"This text has {len(value)} characters; at most {limit} are allowed. Shorten it."
-            values = {"count": str(len(value)), "max": str(limit)}
-            raise Refusal(message, reason="TEXT_TOO_LONG", field=name, values=values)
+            message = f"There is no text in '{name}'. Write something."
+            raise Refusal(message, reason="TEXT_EMPTY", field=name, values={"field": name})
         return value
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
@@ -67,8 +70,8 @@ class Fields:
         except ValueError:
             value = float("nan")
         if not low <= value <= high:
-            message = f"Give a number from {low:g} to {high:g}."
-            values = {"low": f"{low:g}", "high": f"{high:g}"}
+            message = f"'{name}' must be a number from {low:g} to {high:g}."
+            values = {"field": name, "low": f"{low:g}", "high": f"{high:g}"}
             raise Refusal(message, reason="NUMBER_OUT_OF_RANGE", field=name, values=values)
         return value
 
@@ -76,8 +79,7 @@ class Fields:
         """One of several words."""
         value = self.text(name) or default
         if value not in choices:
-            listed = ", ".join(choices)
-            raise Refusal(f"Choose one of: {listed}.", reason="NOT_A_CHOICE", field=name, values={"choices": listed})
+            raise no_choice(name, choices)
         return value
 
     def mapping(self, name: str) -> dict[str, str]:
@@ -86,9 +88,9 @@ class Fields:
         if isinstance(given, str):
             given = _parse(given, name)
         if not isinstance(given, dict):
-            raise Refusal("This must be a JSON object.", reason="NOT_AN_OBJECT", field=name)
+            raise _no_object(name)
         dotted = {key[len(name) + 1 :]: value for key, value in self._values.items() if key.startswith(f"{name}.")}
-        return {key: _as_text(value) for key, value in (given | dotted).items() if value not in ("", None)}
+        return pairs(given | dotted, name)
 
     def file(self, name: str) -> FileStorage | None:
         """An uploaded file, or None when there is none."""
@@ -99,8 +101,45 @@ class Fields:
         """An uploaded file that must be there."""
         file = self.file(name)
         if file is None:
-            raise Refusal("Choose a file first.", reason="FILE_MISSING", field=name)
+            message = f"Choose a file for '{name}' first."
+            raise Refusal(message, reason="FILE_MISSING", field=name, values={"field": name})
         return file
+
+
+def bounded(text: str, name: str, most: int) -> str:
+    """A text.
+
+    Raises:
+        Refusal: it is too long.
+    """
+    if len(text) > most:
+        message = f"'{name}' has {len(text)} characters; at most {most} are allowed. Shorten it."
+        values = {"field": name, "count": str(len(text)), "max": str(most)}
+        raise Refusal(message, reason="TEXT_TOO_LONG", field=name, values=values)
+    return text
+
+
+def pairs(given: Mapping[str, Any], name: str) -> dict[str, str]:
+    """The values of an object as texts; those that are empty are left out.
+
+    Raises:
+        Refusal: there are too many, or one is too long; its field is `name.key`.
+    """
+    if len(given) > MAX_ENTRIES:
+        message = f"'{name}' has {len(given)} entries; at most {MAX_ENTRIES} are allowed. Leave some out."
+        values = {"field": name, "count": str(len(given)), "max": str(MAX_ENTRIES)}
+        raise Refusal(message, reason="TOO_MANY_ENTRIES", field=name, values=values)
+    for key in given:
+        bounded(key, name, MAX_CHARACTERS)
+    texts = {key: _as_text(value) for key, value in given.items() if value not in ("", None)}
+    return {key: bounded(text, f"{name}.{key}", MAX_CHARACTERS) for key, text in texts.items()}
+
+
+def no_choice(name: str, choices: Iterable[str]) -> Refusal:
+    """The refusal of a word that is not one of several."""
+    values = {"field": name, "choices": ", ".join(choices)}
+    message = f"'{name}' must be one of: {values['choices']}."
+    return Refusal(message, reason="NOT_A_CHOICE", field=name, values=values)
 
 
 def _json_object() -> dict[str, Any]:
@@ -114,8 +153,12 @@ def _json_object() -> dict[str, Any]:
 def _parse(text: str, name: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
-        raise Refusal("This must be a JSON object.", reason="NOT_AN_OBJECT", field=name) from None
+    except (ValueError, RecursionError):
+        raise _no_object(name) from None
+
+
+def _no_object(name: str) -> Refusal:
+    return Refusal(f"'{name}' must be a JSON object.", reason="NOT_AN_OBJECT", field=name, values={"field": name})
 
 
 def _as_text(value: Any) -> str:

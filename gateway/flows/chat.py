@@ -16,7 +16,7 @@ from client.errors import CallError
 from gateway import errors, exports, i18n, sse
 from gateway.chats import Chat
 from gateway.context import context, services
-from gateway.fields import Fields
+from gateway.fields import Fields, no_choice
 from gateway.flows.generate import expression
 from gateway.flows.speech import prosody
 from gateway.refusal import Refusal
@@ -68,8 +68,7 @@ def export(chat_id: str) -> Response:
     """The conversation as a file."""
     told, kind = context().chats.told(chat_id), request.args.get("format", "json")
     if kind not in exports.TYPES:
-        choices = ", ".join(exports.TYPES)
-        raise Refusal(f"Choose one of: {choices}.", reason="NOT_A_CHOICE", field="format", values={"choices": choices})
+        raise no_choice("format", exports.TYPES)
     response = Response(exports.exported(told, kind), content_type=f"{exports.TYPES[kind]}; charset=utf-8")
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(exports.file_name(told, kind))}"
     return response
@@ -88,14 +87,20 @@ def opened(chat_id: str) -> Chat:
 
 
 def _check_cast(told: dict[str, Any]) -> None:
-    """Refuse to go on with a conversation whose avatar or voice has been deleted since."""
+    """Refuse to go on with a conversation whose avatar or voice has been deleted since, or is damaged."""
     gone = "It can still be read and exported."
-    if told["avatar"] not in [avatar["name"] for avatar in library.avatars(services())]:
-        text = f"The avatar of this conversation has been deleted. Begin a new one with another avatar. {gone}"
-        raise Refusal(text, reason="CHAT_AVATAR_GONE", field="avatar", status=409)
-    if told["voice"] and told["voice"] not in [voice["name"] for voice in library.voices(services())]:
-        text = f"The voice of this conversation has been deleted. Begin a new one with another voice. {gone}"
-        raise Refusal(text, reason="CHAT_VOICE_GONE", field="voice", status=409)
+    try:
+        cast.avatar(services(), told["avatar"])
+        if told["voice"]:
+            cast.voice(services(), told["voice"])
+    except CallError as error:
+        if error.reason == "AVATAR_NOT_FOUND":
+            text = f"The avatar of this conversation has been deleted. Begin a new one with another avatar. {gone}"
+            raise Refusal(text, reason="CHAT_AVATAR_GONE", field="avatar", status=409) from None
+        if error.reason == "VOICE_NOT_FOUND":
+            text = f"The voice of this conversation has been deleted. Begin a new one with another voice. {gone}"
+            raise Refusal(text, reason="CHAT_VOICE_GONE", field="voice", status=409) from None
+        raise
 
 
 def greeting(persona: str, language: str) -> str:

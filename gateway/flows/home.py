@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template
@@ -10,6 +11,8 @@ from client import files, library
 from gateway import i18n
 from gateway.context import services
 from gateway.downloads import send
+from gateway.errors import told
+from gateway.paging import page_or_all
 from gateway.refusal import Refusal
 
 blueprint = Blueprint("home", __name__)
@@ -52,12 +55,18 @@ def personas() -> Response:
 
 @blueprint.get("/api/v1/avatars")
 def avatars() -> Response:
-    return jsonify(avatars=library.avatars(services()))
+    page = page_or_all(partial(library.avatar_page, services()), partial(library.avatars, services()))
+    return jsonify(avatars=[_shown(avatar) for avatar in page.entries], next_page_token=page.next_page_token or None)
+
+
+def _shown(avatar: dict[str, Any]) -> dict[str, Any]:
+    """An avatar as REST shows it, what is wrong with it in the language of this request."""
+    return avatar | {"error": told(avatar["error"])}
 
 
 @blueprint.get("/api/v1/avatars/<name>")
 def avatar(name: str) -> Response:
-    return jsonify(library.avatar(services(), name))
+    return jsonify(_shown(library.avatar(services(), name)))
 
 
 @blueprint.delete("/api/v1/avatars/<name>")

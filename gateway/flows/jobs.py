@@ -10,29 +10,23 @@ from flask import Blueprint, Response, jsonify, render_template, request, stream
 from client import files, jobs
 from client.errors import CallError
 from client.jobs import Job
-from gateway import errors, i18n, sse
+from gateway import errors, sse
 from gateway.context import context, services
 from gateway.downloads import send
+from gateway.paging import asked
 from gateway.refusal import Refusal
 
 blueprint = Blueprint("jobs", __name__)
-LIST_LIMIT = 100
+PAGE_SIZE = 100
 MAX_KEY = 64  # as the services have it
 
 
 def shown(job: Job) -> dict[str, Any]:
     """A job as REST shows it, its error and warnings in the language of this request."""
-    result = job.as_dict()
-    if job.error:
-        result["error"] = _problem(job.error)
+    result = job.as_dict() | {"error": errors.told(job.error)}
     if job.warnings:
-        result["warnings"] = [_problem(warning) for warning in job.warnings]
+        result["warnings"] = [errors.told(warning) for warning in job.warnings]
     return result
-
-
-def _problem(told: dict[str, Any]) -> dict[str, Any]:
-    message = i18n.error_text(told["code"], told["message"], told["values"])
-    return {"code": told["code"], "message": message, "field": told["field"]}
 
 
 def accepted(job: Job) -> tuple[Response, int, dict[str, str]]:
@@ -56,8 +50,9 @@ def page() -> str:
 
 @blueprint.get("/api/v1/jobs")
 def listed() -> Response:
-    listing = jobs.list_jobs(services(), LIST_LIMIT)
-    return jsonify(jobs=[shown(job) for job in listing.jobs], missing=listing.missing)
+    listing = jobs.list_jobs(services(), *asked(PAGE_SIZE))
+    shown_jobs, token = [shown(job) for job in listing.jobs], listing.next_page_token or None
+    return jsonify(jobs=shown_jobs, missing=listing.missing, next_page_token=token)
 
 
 @blueprint.get("/api/v1/jobs/<job_id>")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, render_template
 
 from client import files, library
 from gateway.context import services
 from gateway.downloads import send
-from gateway.fields import Fields
+from gateway.errors import told
+from gateway.fields import MAX_TRANSCRIPT, Fields
+from gateway.paging import page_or_all
 
 blueprint = Blueprint("voices", __name__)
 
@@ -19,16 +24,22 @@ def page() -> str:
 
 @blueprint.get("/api/v1/voices")
 def voices() -> Response:
-    return jsonify(voices=library.voices(services()))
+    page = page_or_all(partial(library.voice_page, services()), partial(library.voices, services()))
+    return jsonify(voices=[_shown(voice) for voice in page.entries], next_page_token=page.next_page_token or None)
+
+
+def _shown(voice: dict[str, Any]) -> dict[str, Any]:
+    """A voice as REST shows it, what is wrong with it in the language of this request."""
+    return voice | {"error": told(voice["error"])}
 
 
 @blueprint.post("/api/v1/voices")
 def create() -> tuple[Response, int]:
     fields = Fields()
     name, consent = fields.required("name"), fields.required("consent")
-    audio = fields.required_file("audio")
-    voice = library.create_voice(services(), audio.stream, name, fields.text("transcript"), consent)
-    return jsonify(voice), 201
+    transcript, audio = fields.text("transcript", most=MAX_TRANSCRIPT), fields.required_file("audio")
+    voice = library.create_voice(services(), audio.stream, name, transcript, consent)
+    return jsonify(_shown(voice)), 201
 
 
 @blueprint.delete("/api/v1/voices/<name>")

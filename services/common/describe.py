@@ -1,4 +1,4 @@
-"""What every GetInfo answers."""
+"""What every GetInfo answers, and what is wrong with something, as messages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from visavis.common.v1 import info_pb2, job_pb2
 
 from services.common import hardware
 from services.common.engine import Capability, Parameter
+from services.common.errors import ServiceError
 from services.common.hosting import Description, Engines, State
 
 _STATES = {
@@ -66,3 +67,8 @@ def _parameter(parameter: Parameter) -> info_pb2.Parameter:
         choices=parameter.choices,
         help=parameter.help,
     )
+
+
+def error_message(error: ServiceError) -> job_pb2.Error:
+    """An error that is told of one thing among others, as a message."""
+    return job_pb2.Error(reason=error.reason, message=error.message, field=error.field, values=error.values)

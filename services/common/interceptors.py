@@ -1,4 +1,4 @@
-"""One stack for all four kinds of call: request id, readiness, a bound on concurrency, error mapping, one log line."""
+"""One stack for all four kinds of call: request id, readiness, bounds on calls and texts, errors, one log line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from services.common import errors, logs
+from services.common import errors, limits, logs
 from services.common.disk import is_full
 
 logger = logging.getLogger(__name__)
 DOMAIN = "visavis"
+MOST_ID_CHARACTERS = 64
 
 STATUS = {
     errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
@@ -80,18 +81,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or details.method.startswith("/grpc."):
             return handler
         metadata = dict(details.invocation_metadata or ())
-        call_id = str(metadata.get("x-request-id") or uuid.uuid4().hex)
+        call_id = str(metadata.get("x-request-id") or uuid.uuid4().hex)[:MOST_ID_CHARACTERS]
         return self._wrap(handler, details.method, call_id)
 
     def _wrap(self, handler: Any, method: str, call_id: str) -> grpc.RpcMethodHandler:
         async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
             async with self._call(method, call_id, context):
-                return await behaviour(request, context)
+                return await behaviour(checked(request), context)
 
         async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
             async with (
                 self._call(method, call_id, context),
-                contextlib.aclosing(behaviour(request, context)) as replies,
+                contextlib.aclosing(behaviour(checked(request), context)) as replies,
             ):
                 async for reply in replies:
                     yield reply
@@ -101,6 +102,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         behaviour = getattr(handler, kind)
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped = stream if handler.response_streaming else unary
+        checked = _each_bounded if handler.request_streaming else _bounded
         return make(wrapped, handler.request_deserializer, handler.response_serializer)
 
     @contextlib.asynccontextmanager
@@ -137,3 +139,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             yield
         finally:
             self._free += 1
+
+
+def _bounded(request: Any) -> Any:
+    limits.check(request)
+    return request
+
+
+async def _each_bounded(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _bounded(request)

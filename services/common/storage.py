@@ -75,6 +75,15 @@ class Storage:
         entries = self._fs.ls(self._path(key), detail=True)
         return sorted(Path(entry["name"]).name for entry in entries if entry["type"] == "directory")
 
+    def changed_at(self, key: str) -> float | None:
+        """When a file below a folder last changed, in seconds since the epoch; None when there is no such folder."""
+        path = self._path(key)
+        if not self._fs.isdir(path):
+            return None
+        self._fs.invalidate_cache()
+        files = self._fs.find(path) or ([path] if self._is_local else [])
+        return max((self._fs.modified(file).timestamp() for file in files), default=None)
+
     def put_file(self, local: Path, key: str) -> None:
         """Copy a local file in; when that fails (a full disk), nothing of it stays."""
         self._fs.makedirs(self._fs._parent(self._path(key)), exist_ok=True)

@@ -152,10 +152,6 @@ class Generations:
             return False
         return self._storage.exists(f"{FOLDER}/{job.id}/{INPUT}")
 
-    def list(self, limit: int) -> list[render_pb2.Generation]:
-        """The latest ones, newest first."""
-        return [self.describe(job) for job in self._store.list(KIND, limit)]
-
     def describe(self, job: Job) -> render_pb2.Generation:
         """A job as a message."""
         generation = render_pb2.Generation(

@@ -13,7 +13,7 @@ from typing import IO, Any
 import grpc
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 
-from services.common import hardware
+from services.common import hardware, pages
 from services.common.audio import from_pcm
 from services.common.conversion import Converter
 from services.common.describe import service_info
@@ -44,7 +44,6 @@ from services.render.live import LiveReply
 from services.render.settings import RenderSettings
 from services.render.turns import Playback, Turns
 
-LIST_LIMIT = 100
 TOUCH_EVERY_S = 1.0
 EXPIRE_EVERY_S = 600.0
 LEFTOVERS = ("speech-*", "idle-*")
@@ -121,7 +120,12 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ListAvatarsRequest, context: object
     ) -> render_pb2.ListAvatarsResponse:
         self._idle.prepare()  # whoever lists them shows them next
-        return render_pb2.ListAvatarsResponse(avatars=await asyncio.to_thread(self._avatars.list))
+        page = await asyncio.to_thread(self._avatar_page, request)
+        return render_pb2.ListAvatarsResponse(avatars=page.entries, next_page_token=page.next_page_token)
+
+    def _avatar_page(self, request: render_pb2.ListAvatarsRequest) -> pages.Page:
+        size, after = pages.size_of(request), pages.position(request.page_token, str)
+        return pages.page(((avatar, pages.token(avatar.name)) for avatar in self._avatars.list(after)), size)
 
     async def GetAvatar(self, request: render_pb2.GetAvatarRequest, context: object) -> render_pb2.GetAvatarResponse:
         return render_pb2.GetAvatarResponse(avatar=await asyncio.to_thread(self._avatars.describe, request.name))
@@ -133,7 +137,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         return render_pb2.DeleteAvatarResponse()
 
     def _delete_avatar(self, name: str) -> None:
-        name, _ = self._avatars.find(name, "name")
+        name = self._avatars.stored(name)
         if self._generations.uses(name):
             message = "A video of this avatar is being made. Wait for it or cancel it, then delete the avatar."
             raise Conflict(message, reason="AVATAR_IN_USE", field="name")
@@ -285,8 +289,8 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
     async def ListGenerations(
         self, request: render_pb2.ListGenerationsRequest, context: object
     ) -> render_pb2.ListGenerationsResponse:
-        generations = await asyncio.to_thread(self._generations.list, request.limit_count or LIST_LIMIT)
-        return render_pb2.ListGenerationsResponse(generations=generations)
+        page = await asyncio.to_thread(calls.page, self._store, KIND, request, self._generations.describe)
+        return render_pb2.ListGenerationsResponse(generations=page.entries, next_page_token=page.next_page_token)
 
     async def CancelGeneration(
         self, request: render_pb2.CancelGenerationRequest, context: object

@@ -14,11 +14,25 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from services.common.errors import NotFound
+from pydantic import BaseModel, Field
+
+from services.common.errors import Conflict, NotFound
+from services.common.shelf import parsed
 from services.common.storage import Storage
 
 FOLDER, MANIFEST, FILE = "recordings", "recording.json", "recording"
 _ID = re.compile(r"recording-[0-9a-f]{32}")
+
+
+class _Facts(BaseModel):
+    """What of a manifest the house itself relies on."""
+
+    kind: str = "video"
+    duration_s: float = Field(ge=0, le=1e6)
+    width: int
+    height: int
+    sha256: str
+    created_s: float
 
 
 class Recordings:
@@ -45,14 +59,22 @@ class Recordings:
 
         Raises:
             NotFound: there is none of that id, or no longer.
+            Conflict: its files are damaged.
         """
+        folder = f"{FOLDER}/{recording_id}"
         try:
             if not _ID.fullmatch(recording_id):
                 raise FileNotFoundError
-            return json.loads(self._storage.read(f"{FOLDER}/{recording_id}/{MANIFEST}"))
+            facts = parsed(self._storage.read(f"{folder}/{MANIFEST}"))
+            _Facts.model_validate(facts)
         except FileNotFoundError as error:
             message = "There is no such recording any more. Upload it again."
             raise NotFound(message, reason="RECORDING_NOT_FOUND", field="recording_id") from error
+        except ValueError as error:
+            raise _damaged() from error
+        if not self._storage.exists(f"{folder}/{FILE}"):
+            raise _damaged()
+        return facts
 
     def is_kept(self, recording_id: str) -> bool:
         """Whether there is such a recording."""
@@ -78,6 +100,11 @@ class Recordings:
     def _age(self, recording_id: str) -> float:
         try:
             return time.time() - self.find(recording_id)["created_s"]
-        except NotFound:
-            # Arriving just now, or left by an upload that was killed.
+        except (NotFound, Conflict):
+            # Arriving just now, damaged, or left by an upload that was killed.
             return time.time() - self._first_seen.setdefault(recording_id, time.time())
+
+
+def _damaged() -> Conflict:
+    message = "The files of this recording are damaged. Upload it again."
+    return Conflict(message, reason="RECORDING_DAMAGED", field="recording_id")

@@ -33,7 +33,6 @@ from services.train.recordings import Recordings
 from services.train.settings import TrainSettings
 from services.train.trainings import KIND, Trainings
 
-LIST_LIMIT = 100
 EXPIRE_EVERY_S = 3600.0
 LEFTOVERS = ("upload-*", "evaluation-*")
 VIDEOS = ("true_video", "generated_video")
@@ -116,9 +115,10 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     async def CreateTraining(
         self, request: train_pb2.CreateTrainingRequest, context: object
     ) -> train_pb2.CreateTrainingResponse:
-        job = await asyncio.to_thread(self._trainings.create, request)
+        make = self._trainings.judge if request.validate_only else self._trainings.create
+        job = await asyncio.to_thread(make, request)
         self._runner.wake()
-        return train_pb2.CreateTrainingResponse(training=await self._described(job))
+        return train_pb2.CreateTrainingResponse(training=await self._described(job) if job else None)
 
     async def _described(self, job: Job) -> train_pb2.Training:
         return await asyncio.to_thread(self._trainings.describe, job)
@@ -138,8 +138,8 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     async def ListTrainings(
         self, request: train_pb2.ListTrainingsRequest, context: object
     ) -> train_pb2.ListTrainingsResponse:
-        trainings = await asyncio.to_thread(self._trainings.list, request.limit_count or LIST_LIMIT)
-        return train_pb2.ListTrainingsResponse(trainings=trainings)
+        page = await asyncio.to_thread(calls.page, self._store, KIND, request, self._trainings.describe)
+        return train_pb2.ListTrainingsResponse(trainings=page.entries, next_page_token=page.next_page_token)
 
     async def CancelTraining(
         self, request: train_pb2.CancelTrainingRequest, context: object

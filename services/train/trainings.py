@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from google.protobuf.struct_pb2 import Struct
 from visavis.train.v1 import train_pb2
 
 from services.common import hardware
+from services.common.consent import checked_consent
 from services.common.disk import require_space
 from services.common.engine import Capability
 from services.common.errors import AlreadyExists, Conflict, InvalidInput, NotFound, StorageFull
@@ -22,6 +22,7 @@ from services.common.hosting import Engines
 from services.common.jobs import calls
 from services.common.jobs.store import Job, JobStore, State
 from services.common.names import checked_name
+from services.common.shelf import parsed
 from services.common.storage import Storage
 from services.train import parameters
 from services.train.engine import TrainEngine
@@ -32,8 +33,6 @@ KIND = "training"
 FOLDER, PREVIEW, TRANSCRIPT = "trainings", "preview.jpg", "transcript.vtt"
 AVATARS, AVATAR_MANIFEST = "avatars", "avatar.json"
 CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
-MAX_TRANSCRIPT = 2**20
-MAX_NAME = 200  # of who consented
 WORK_BYTES_PER_S, WORK_BYTES = 9 * 2**20, 200 * 2**20  # crops and frames of a second, and everything else
 
 
@@ -68,25 +67,41 @@ class Trainings:
             spec = self._spec(request)
             return self._store.create(KIND, spec, device=request.device, request_id=request.request_id)
 
+    def judge(self, request: train_pb2.CreateTrainingRequest) -> Job | None:
+        """What `create` would refuse without looking at the recording, so that nobody brings one in vain.
+
+        Returns:
+            The job that the same request made before, if it has made one.
+        """
+        calls.check_request_id(request.request_id)
+        if known := self._store.find_request(KIND, request.request_id):
+            return known
+        self._wanted(request)
+        return None
+
     def _spec(self, request: train_pb2.CreateTrainingRequest) -> dict[str, Any]:
+        wanted = self._wanted(request)
+        recording = self._recordings.find(request.recording_id)
+        self._check_kind(recording, wanted["engine"])
+        self._check_space(recording["duration_s"])
+        return wanted | {"recording_id": request.recording_id}
+
+    def _wanted(self, request: train_pb2.CreateTrainingRequest) -> dict[str, Any]:
         name = checked_name(request.name)
         self._check_free(name)
         engine = request.engine or self._engines.default
         self._engines.keep(engine)
         values = parameters.check(request.parameters, self._engines.parameters(engine))
-        given_by = request.consent.given_by.strip()[:MAX_NAME]
-        if not given_by:
-            message = "Name the person shown, who must have agreed to this avatar."
-            raise InvalidInput(message, reason="CONSENT_MISSING", field="consent")
+        given_by = checked_consent(request.consent.given_by)
         hardware.check_device(request.device, self._settings.devices)
-        recording = self._recordings.find(request.recording_id)
-        self._check_kind(recording, engine)
-        self._check_space(recording["duration_s"])
-        consent = {"given_by": given_by, "time": datetime.now(UTC).isoformat(timespec="seconds")}
         return {
-            "name": name, "engine": engine, "parameters": values, "consent": consent, "voice": request.voice,
-            "device": request.device, "recording_id": request.recording_id,
-        }  # fmt: skip
+            "name": name,
+            "engine": engine,
+            "parameters": values,
+            "consent": {"given_by": given_by, "time": datetime.now(UTC).isoformat(timespec="seconds")},
+            "voice": request.voice,
+            "device": request.device,
+        }
 
     def _check_kind(self, recording: dict[str, Any], engine: str) -> None:
         """Only some engines can make do with a photo."""
@@ -156,11 +171,11 @@ class Trainings:
 
         Raises:
             NotFound: there is no such training.
-            InvalidInput: this is no WebVTT, or far too long.
+            InvalidInput: this is no WebVTT.
         """
         job = self._store.get(training_id, KIND)
-        if not webvtt.lstrip("\ufeff").startswith("WEBVTT") or len(webvtt) > MAX_TRANSCRIPT:
-            message = "The transcript must be WebVTT of at most 1 MB."
+        if not webvtt.lstrip("\ufeff").startswith("WEBVTT"):
+            message = "The transcript must be WebVTT: the first line must be WEBVTT."
             raise InvalidInput(message, reason="BAD_TRANSCRIPT", field="webvtt")
         self._storage.write(f"{FOLDER}/{job.id}/{TRANSCRIPT}", webvtt.encode())
         if avatar_of(self._storage, job.id, job.spec["name"]):
@@ -176,10 +191,6 @@ class Trainings:
         if not self._storage.exists(key):
             raise NotFound("There is no preview yet.", reason="PREVIEW_NOT_FOUND", field="id")
         return key
-
-    def list(self, limit: int) -> list[train_pb2.Training]:
-        """The latest ones, newest first."""
-        return [self.describe(job) for job in self._store.list(KIND, limit)]
 
     def describe(self, job: Job) -> train_pb2.Training:
         """A job as a message."""
@@ -223,8 +234,8 @@ def name_taken() -> AlreadyExists:
 def avatar_of(storage: Storage, training_id: str, name: str) -> dict[str, Any] | None:
     """The manifest of the avatar that this training made, if it has."""
     try:
-        manifest = json.loads(storage.read(f"{AVATARS}/{name}/{AVATAR_MANIFEST}"))
-    except FileNotFoundError:
+        manifest = parsed(storage.read(f"{AVATARS}/{name}/{AVATAR_MANIFEST}"))
+    except (FileNotFoundError, ValueError):
         return None
     return manifest if manifest.get("training_id") == training_id else None
 

@@ -16,11 +16,11 @@ import grpc
 from visavis.common.v1 import media_pb2
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
-from services.common import provenance
+from services.common import pages, provenance
 from services.common.audio import SILENCE_PEAK, silent, to_pcm
 from services.common.conversion import Converter
-from services.common.describe import service_info
-from services.common.errors import InvalidInput
+from services.common.describe import error_message, service_info
+from services.common.errors import Conflict, InvalidInput
 from services.common.files import receive_file, send_file, upload_folder
 from services.common.hosting import Engines
 from services.common.requests import open_stream
@@ -145,6 +145,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         self, request_iterator: AsyncIterator[tts_pb2.CreateVoiceRequest], context: object
     ) -> tts_pb2.CreateVoiceResponse:
         config, messages = await open_stream(request_iterator)
+        self._voices.checked(config.name, config.consent.given_by)
         with upload_folder(self._settings.work_folder) as folder:
             recording = folder / "recording"
             with recording.open("wb") as file:
@@ -171,8 +172,13 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             return await self._in_turn(register)
 
     async def ListVoices(self, request: tts_pb2.ListVoicesRequest, context: object) -> tts_pb2.ListVoicesResponse:
-        voices = await asyncio.to_thread(self._voices.list)
-        return tts_pb2.ListVoicesResponse(voices=[_message(voice) for voice in voices])
+        page = await asyncio.to_thread(self._page, request)
+        return tts_pb2.ListVoicesResponse(voices=page.entries, next_page_token=page.next_page_token)
+
+    def _page(self, request: tts_pb2.ListVoicesRequest) -> pages.Page:
+        size, after = pages.size_of(request), pages.position(request.page_token, str)
+        voices = (_listed(voice) for voice in self._voices.list(after))
+        return pages.page(((voice, pages.token(voice.name)) for voice in voices), size)
 
     async def SetVoiceTranscript(
         self, request: tts_pb2.SetVoiceTranscriptRequest, context: object
@@ -238,6 +244,13 @@ def _closures(piece: Speech, position: int) -> list[media_pb2.LipClosure]:
         start, end = (round(second * piece.sample_rate) for second in (each.start_s, each.end_s))
         closures.append(media_pb2.LipClosure(sample_index=position + start, sample_count=max(end - start, 1)))
     return closures
+
+
+def _listed(voice: Voice | tuple[str, Conflict]) -> tts_pb2.Voice:
+    if isinstance(voice, Voice):
+        return _message(voice)
+    name, error = voice
+    return tts_pb2.Voice(name=name, error=error_message(error))
 
 
 def _message(voice: Voice) -> tts_pb2.Voice:

@@ -6,32 +6,39 @@ for each engine that has analysed it. An engine that meets a voice for the first
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
 import time
+import wave
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import dropwhile, islice
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 
-from services.common import audio
+from services.common import audio, pages
+from services.common.consent import checked_consent
 from services.common.conversion import read_wav
 from services.common.disk import forget_leftovers
 from services.common.engine import Capability
-from services.common.errors import AlreadyExists, InvalidInput, NotFound, Unsupported
+from services.common.errors import AlreadyExists, Conflict, InvalidInput, NotFound, Unsupported
 from services.common.files import UPLOADS, upload_folder
 from services.common.names import checked_name
+from services.common.shelf import Shelf
 from services.common.storage import Storage
 from services.tts.engine import TtsEngine
 
-logger = logging.getLogger(__name__)
 REFERENCE, REFERENCE_RATE = "reference.wav", 24_000
 TARGET_RMS = 10 ** (-23 / 20)
 LONGEST_LEARNT_S = 300  # from where something can be heard; engines need no more, and memory is bounded by it
 _SILENCE_DB = 40  # quieter than the loudest moment by so much counts as silence at the ends
-_MANIFEST = "voice.json"
+_FOLDER, _MANIFEST = "voices", "voice.json"
 _MARKER = "analysed.json"
+_YEAR_9999_S = 253_402_300_799
+Seconds = Annotated[float, Field(ge=0, le=_YEAR_9999_S)]
 _HALF_FOR_S = 3600.0  # longer than the making of any takes
 
 
@@ -41,12 +48,15 @@ class Voice:
 
     name: str
     engine: str
-    duration_s: float
+    duration_s: Seconds
     transcript: str
     consent_by: str
-    consent_at: float
-    created_at: float
+    consent_at: Seconds
+    created_at: Seconds
     recording_sha256: str
+
+
+_VOICE = TypeAdapter(Voice)
 
 
 class Voices:
@@ -54,29 +64,44 @@ class Voices:
 
     def __init__(self, storage: Storage, work_folder: Path) -> None:
         self._storage, self._work_folder = storage, work_folder
+        self._shelf = Shelf(storage, _FOLDER, _MANIFEST)
         self._half_since: dict[str, float] = {}
 
     def get(self, name: str) -> Voice:
         """Raises:
         NotFound: there is no such voice.
+        Conflict: its files are damaged.
         """
+        name = checked_name(name, "voice")
         try:
-            return Voice(**json.loads(self._storage.read(f"{self._key(name)}/{_MANIFEST}")))
+            voice = _VOICE.validate_python(self._shelf.read(name) | {"name": name})
         except FileNotFoundError as error:
             message = f"There is no voice '{name}'. Choose one from the list of voices, or register it first."
             raise NotFound(message, reason="VOICE_NOT_FOUND", field="voice", values={"name": name}) from error
+        except ValueError as error:
+            raise _damaged(name) from error
+        if not self._storage.exists(f"{self._key(name)}/{REFERENCE}"):
+            raise _damaged(name)
+        return voice
 
-    def list(self) -> list[Voice]:
-        """Every voice that is whole, by name. One whose manifest cannot be read is left out."""
-        voices = []
-        for name in self._storage.folders("voices"):
+    def list(self, after: str | None = None) -> Iterator[Voice | tuple[str, Conflict]]:
+        """Every voice behind a name, by name; of one that is damaged, its name and what is wrong."""
+        for name in pages.after(self._shelf.names(), after):
             try:
-                voices.append(self.get(name))
-            except (NotFound, InvalidInput):
-                continue  # being made or forgotten, or no voice at all
-            except (ValueError, TypeError, OSError):
-                logger.warning("a voice's manifest cannot be read")
-        return voices
+                yield self.get(name)
+            except NotFound:
+                continue  # being made or forgotten
+            except Conflict as error:
+                yield name, error
+
+    @staticmethod
+    def checked(name: str, consent_by: str) -> tuple[str, str]:
+        """What can be judged before the recording is there: the name and who consented, as they will be kept.
+
+        Raises:
+            InvalidInput: one of them will not do.
+        """
+        return checked_name(name), checked_consent(consent_by)
 
     def existing(self, name: str, consent_by: str, digest: str) -> Voice | None:
         """The voice that was made of this recording under this name, if it was.
@@ -87,11 +112,9 @@ class Voices:
         Raises:
             InvalidInput: the name or the consent will not do.
             AlreadyExists: another recording has the name.
+            Conflict: the name is that of a damaged voice.
         """
-        name = checked_name(name)
-        if not consent_by.strip():
-            message = "Say who allowed the use of this voice."
-            raise InvalidInput(message, reason="CONSENT_MISSING", field="consent")
+        name, _ = self.checked(name, consent_by)
         try:
             existing = self.get(name)
         except NotFound:
@@ -115,12 +138,12 @@ class Voices:
         """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long; `engine` learns it first.
 
         Raises:
-            InvalidInput, AlreadyExists: as `existing`, or nothing can be learnt from the recording.
+            InvalidInput, AlreadyExists, Conflict: as `existing`, or nothing can be learnt from the recording.
         """
         if existing := self.existing(name, consent_by, digest):
             return existing
         now, first = time.time(), engine.info().name
-        voice = Voice(checked_name(name), first, seconds, transcript, consent_by, now, now, digest)
+        voice = Voice(checked_name(name), first, seconds, transcript, checked_consent(consent_by), now, now, digest)
         _analyse(engine, folder / REFERENCE, transcript, folder / first)
         (folder / _MANIFEST).write_text(json.dumps(asdict(voice), ensure_ascii=False))
         self._storage.put_folder(folder, self._key(voice.name), _MANIFEST)
@@ -132,6 +155,7 @@ class Voices:
         Raises:
             NotFound: there is no such voice.
             Unsupported: the engine speaks in no voice but its own.
+            Conflict: its files are damaged.
         """
         self.get(name)
         info = engine.info()
@@ -147,7 +171,8 @@ class Voices:
         if not self.analysed(engine, name):
             reference = self._storage.local_file(self.reference(name))
             with upload_folder(self._work_folder) as folder:
-                _analyse(engine, reference, voice.transcript, folder / "voice")
+                with _damage_told(voice.name):
+                    _analyse(engine, reference, voice.transcript, folder / "voice")
                 self._storage.put_folder(folder / "voice", self._engine_key(engine, name), _MARKER)
         return self._storage.local_folder(self._engine_key(engine, name), _MARKER)
 
@@ -167,8 +192,9 @@ class Voices:
         return voice
 
     def delete(self, name: str) -> None:
-        """Forget a voice."""
-        self.get(name)
+        """Forget a voice, also a damaged one."""
+        with contextlib.suppress(Conflict):
+            self.get(name)
         self._storage.delete_folder(self._key(name), _MANIFEST)
 
     def expire(self) -> int:
@@ -183,7 +209,21 @@ class Voices:
 
     @staticmethod
     def _key(name: str) -> str:
-        return f"voices/{checked_name(name, 'voice')}"
+        return f"{_FOLDER}/{checked_name(name, 'voice')}"
+
+
+def _damaged(name: str) -> Conflict:
+    message = f"The files of the voice '{name}' are damaged. Delete it and register it again from its recording."
+    return Conflict(message, reason="VOICE_DAMAGED", field="voice", values={"name": name})
+
+
+@contextlib.contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    """A recording that could be learnt from when it was stored, and now cannot, is damaged."""
+    try:
+        yield
+    except (wave.Error, EOFError, ValueError, InvalidInput) as error:
+        raise _damaged(name) from error
 
 
 def _analyse(engine: TtsEngine, reference: Path, transcript: str, folder: Path) -> None:

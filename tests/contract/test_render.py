@@ -8,6 +8,7 @@ import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 import threading
 import time
@@ -423,6 +424,118 @@ def test_avatars_are_listed_described_read_and_forgotten(call: Call, settings: R
     assert header.header.content_type == "image/jpeg"
     assert sum(len(piece.data) for piece in data) == 5
     assert gone == (MISSING, "AVATAR_NOT_FOUND", "name")
+
+
+def put_avatar(settings: RenderSettings, name: str, manifest: str | None, *, age_s: float = 0) -> None:
+    """An avatar's folder as some earlier day left it."""
+    folder = Path(settings.storage_url.removeprefix("file://")) / "avatars" / name
+    folder.mkdir(parents=True)
+    (folder / "thumbnail.jpg").write_bytes(b"a picture")
+    if manifest is not None:
+        (folder / "avatar.json").write_text(manifest)
+    for file in folder.iterdir():
+        os.utime(file, (time.time() - age_s,) * 2)
+
+
+def test_avatars_come_in_pages_small_whatever_was_stored(call: Call, settings: RenderSettings) -> None:
+    consent = {"given_by": "Ada L. " * 57_000, "time": "2026-11-20T00:00:00+00:00"}
+    stored = {"engine": "portrait", "size": 256, "consent": consent, "report": {"curve": [0.5] * 20_000}}
+    names = [f"avatar {number:02}" for number in range(12)]
+    for name in names:
+        put_avatar(settings, name, json.dumps(stored))
+
+    async def work(stub: Stub) -> list[list[render_pb2.Avatar]]:
+        pages, token = [], ""
+        while not pages or token:
+            reply = await stub.ListAvatars(render_pb2.ListAvatarsRequest(page_size=5, page_token=token))
+            pages.append(list(reply.avatars))
+            token = reply.next_page_token
+        return pages
+
+    pages = call(work, prepare_idle_loops=False)
+    avatars = [avatar for page in pages for avatar in page]
+    assert [avatar.name for avatar in avatars if not avatar.HasField("error")] == sorted([*names, NAME])
+    assert max(len(page) for page in pages) <= 5
+    assert all(sum(avatar.ByteSize() for avatar in page) < 3 * 2**20 for page in pages)
+    assert avatars[-1].consent.given_by == ("Ada L. " * 57_000)[:199] + "…"
+
+
+CARD = {"engine": "portrait", "size": 256, "created_at": "2026-11-20T00:00:00+00:00", "training_id": "training-0f1e"}
+DAMAGES = {
+    "truncated": json.dumps(CARD | {"more": 1})[:-4],
+    "empty": "",
+    "list": "[]",
+    "no engine": "{}",
+    "wrong type": json.dumps(CARD | {"fps": {"is": "a dict"}}),
+    "wrong consent": json.dumps(CARD | {"consent": ["Ada"]}),
+    "no moment": json.dumps(CARD | {"created_at": "yesterday"}),
+    "huge": json.dumps(CARD | {"size": 10**30}),
+    "nested": json.dumps(CARD | {"report": None}).replace("null", '{"a":' * 40 + "1" + "}" * 40),
+    "no manifest": None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_avatar_is_listed_refused_and_can_be_deleted(
+    call: Call, settings: RenderSettings, damage: str
+) -> None:
+    put_avatar(settings, "damaged", DAMAGES[damage], age_s=3600)
+    storage = Path(settings.storage_url.removeprefix("file://"))
+    preview = storage / "trainings" / CARD["training_id"] / "preview.jpg"
+    preview.parent.mkdir(parents=True)
+    preview.write_bytes(b"a face")
+    is_known = CARD["training_id"] in (DAMAGES[damage] or "")
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        before = (await stub.ListAvatars(render_pb2.ListAvatarsRequest())).avatars
+        one = (await stub.GetAvatar(render_pb2.GetAvatarRequest(name="damaged"))).avatar
+        file = render_pb2.ReadAvatarFileRequest(name="damaged", file=render_pb2.AVATAR_FILE_THUMBNAIL)
+        refusals = [
+            await refused(stub.ReadAvatarFile(file)),
+            await refused(stub.CreateGeneration(render_pb2.CreateGenerationRequest(avatar="damaged"))),
+            await refused(stub.StreamingRender(live(b"", avatar="damaged"))),
+        ]
+        await stub.DeleteAvatar(render_pb2.DeleteAvatarRequest(name="damaged"))
+        after = (await stub.ListAvatars(render_pb2.ListAvatarsRequest())).avatars
+        return before, one, refusals, after
+
+    before, one, refusals, after = call(work)
+    assert {avatar.name: avatar.error.reason for avatar in before} == {NAME: "", "damaged": "AVATAR_DAMAGED"}
+    assert (one.name, one.error.reason, list(one.files)) == ("damaged", "AVATAR_DAMAGED", [])
+    assert [refusal[:2] for refusal in refusals] == [(grpc.StatusCode.FAILED_PRECONDITION, "AVATAR_DAMAGED")] * 3
+    assert [avatar.name for avatar in after] == [NAME]
+    assert preview.exists() != is_known, "the previews of its training show the person too"
+
+
+def test_a_report_that_no_list_could_carry_is_shown_short(call: Call, settings: RenderSettings) -> None:
+    put_avatar(settings, "endless", json.dumps(CARD | {"kind": "photo", "report": {"curve": [0.5] * 200_000}}))
+    listed = call(lambda stub: stub.ListAvatars(render_pb2.ListAvatarsRequest())).avatars
+    endless = next(avatar for avatar in listed if avatar.name == "endless")
+    assert not endless.HasField("error")
+    assert (endless.report["kind"], "report" in endless.report, endless.ByteSize() < 5000) == ("photo", False, True)
+
+
+def test_an_avatar_that_is_being_stored_is_not_listed_yet(call: Call, settings: RenderSettings) -> None:
+    put_avatar(settings, "half", None)
+    listed = call(lambda stub: stub.ListAvatars(render_pb2.ListAvatarsRequest())).avatars
+    assert [avatar.name for avatar in listed] == [NAME]
+
+
+def test_generations_come_in_pages(call: Call) -> None:
+    async def work(stub: Stub) -> tuple[list[str], list[list[str]]]:
+        made = [(await create(stub)).job.id for _ in range(5)]
+        pages, token = [], ""
+        while not pages or token:
+            request = render_pb2.ListGenerationsRequest(page_size=2, page_token=token)
+            reply = await stub.ListGenerations(request)
+            pages.append([generation.job.id for generation in reply.generations])
+            token = reply.next_page_token
+            assert not token or token == reply.generations[-1].job.page_token
+        return made, pages
+
+    made, pages = call(work)
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [job_id for page in pages for job_id in page] == made[::-1]
 
 
 def test_an_avatar_file_that_is_not_there_is_not_found(call: Call) -> None:

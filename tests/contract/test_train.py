@@ -221,6 +221,8 @@ def test_what_cannot_be_trained_is_refused_beside_its_field(call: Call, storage:
         ({"name": "Taken"}, (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", "name")),
         ({"name": " Taken "}, (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", "name")),
         ({"consent": media_pb2.Consent(given_by=" ")}, (INVALID, "CONSENT_MISSING", "consent")),
+        ({"consent": media_pb2.Consent(given_by="true")}, (INVALID, "CONSENT_UNCLEAR", "consent")),
+        ({"consent": media_pb2.Consent(given_by="A" * 201)}, (INVALID, "TEXT_TOO_LONG", "consent.given_by")),
         ({"engine": "none"}, (INVALID, "NO_ENGINE", "engine")),
         ({"device": "cuda:99"}, (INVALID, "NO_DEVICE", "device")),
         ({"recording_id": "recording-" + "0" * 32}, (MISSING, "RECORDING_NOT_FOUND", "recording_id")),
@@ -238,6 +240,54 @@ def test_what_cannot_be_trained_is_refused_beside_its_field(call: Call, storage:
         return [await refused(stub.CreateTraining(wanted(recording_id, **changes))) for changes, _ in cases]
 
     assert call(work) == [expected for _, expected in cases]
+
+    judged = [(changes, expected) for changes, expected in cases if "recording_id" not in changes]
+
+    async def judge(stub: Stub) -> list[Any]:
+        requests = [wanted("", validate_only=True, **changes) for changes, _ in judged]
+        return [await refused(stub.CreateTraining(request)) for request in requests]
+
+    assert call(judge) == [expected for _, expected in judged], "also before there is a recording"
+
+
+def test_what_can_be_trained_is_judged_without_a_recording_and_makes_no_job(call: Call, recording_id: str) -> None:
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        request = {"request_id": "once", "parameters": SLOW}
+        well = await stub.CreateTraining(wanted("", validate_only=True, **request))
+        before = (await stub.ListTrainings(train_pb2.ListTrainingsRequest())).trainings
+        made = (await stub.CreateTraining(wanted(recording_id, **request))).training
+        again = (await stub.CreateTraining(wanted("", validate_only=True, **request))).training
+        await stub.CancelTraining(train_pb2.CancelTrainingRequest(id=made.job.id))
+        return well.HasField("training"), list(before), made.job.id, again.job.id
+
+    has_job, before, made, again = call(work)
+    assert (has_job, before) == (False, [])
+    assert again == made
+
+
+RECORDED = {"duration_s": 12.0, "width": 256, "height": 256, "sha256": "0", "created_s": 1.8e9}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    ["", "{", "[]", "{}", json.dumps(RECORDED | {"duration_s": "long"}), json.dumps(RECORDED | {"created_s": None}),
+     json.dumps(RECORDED | {"more": None}).replace("null", "[" * 50_000 + "]" * 50_000)],
+)  # fmt: skip
+def test_a_damaged_recording_is_refused_and_forgotten_in_time(
+    call: Call, storage: Storage, recording_id: str, manifest: str
+) -> None:
+    storage.write(f"recordings/{recording_id}/recording.json", manifest.encode())
+    answer = call(lambda stub: refused(stub.CreateTraining(wanted(recording_id))))
+    assert answer == (grpc.StatusCode.FAILED_PRECONDITION, "RECORDING_DAMAGED", "recording_id")
+    recordings = Recordings(storage)
+    assert recordings.expire(older_than_s=-1, in_use=set()) == 1
+    assert storage.folders("recordings") == []
+
+
+def test_a_recording_that_has_lost_its_file_is_damaged(call: Call, storage: Storage, recording_id: str) -> None:
+    storage.delete_file(f"recordings/{recording_id}/recording")
+    answer = call(lambda stub: refused(stub.CreateTraining(wanted(recording_id))))
+    assert answer[1:] == ("RECORDING_DAMAGED", "recording_id")
 
 
 def test_a_second_training_waits_and_both_can_be_cancelled(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import threading
+import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
@@ -275,6 +277,9 @@ def test_a_voice_is_registered_once_spoken_in_read_and_forgotten(call: Call, per
         (register(b"12", name=""), (INVALID, "NAME_EMPTY", "name")),
         (register(b"12", name="../up"), (INVALID, "NAME_FORBIDDEN", "name")),
         (register(b"12", given_by=" "), (INVALID, "CONSENT_MISSING", "consent")),
+        (register(b"12", given_by="true"), (INVALID, "CONSENT_UNCLEAR", "consent")),
+        (register(b"12", given_by="A" * 201), (INVALID, "TEXT_TOO_LONG", "consent.given_by")),
+        (register(b"12", transcript="word " * 12_001), (INVALID, "TEXT_TOO_LONG", "transcript")),
     ],
 )
 def test_voices_that_cannot_be_made_are_refused_and_not_kept(
@@ -312,18 +317,111 @@ def test_voices_being_learnt_hold_nobody_else_up(call: Call, person: bytes, monk
     assert call(work) == (0, True)
 
 
-def test_one_unreadable_voice_does_not_hide_the_others(call: Call, settings: TtsSettings, person: bytes) -> None:
-    voices = Path(settings.storage_url.removeprefix("file://")) / "voices"
-    for name, manifest in (("broken", "{"), ("strange", '{"name": "strange"}'), (".hidden", "{}"), ("half", None)):
-        (voices / name).mkdir(parents=True)
-        if manifest:
-            (voices / name / "voice.json").write_text(manifest)
+WHOLE = {
+    "name": "of another folder", "engine": "espeak", "duration_s": 5.0, "transcript": "", "consent_by": "Ada L.",
+    "consent_at": 1.8e9, "created_at": 1.8e9, "recording_sha256": "0" * 64,
+}  # fmt: skip
 
-    async def work(stub: Stub) -> list[str]:
-        await stub.CreateVoice(register(person))
-        return [voice.name for voice in (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices]
 
-    assert call(work) == [NAME]
+def put_voice(
+    settings: TtsSettings, name: str, manifest: str | None, *, age_s: float = 0, has_sound: bool = True
+) -> None:
+    """A voice's folder as some earlier day left it."""
+    folder = Path(settings.storage_url.removeprefix("file://")) / "voices" / name
+    folder.mkdir(parents=True)
+    (folder / "espeak").mkdir()
+    (folder / "espeak" / "model.json").write_text("{}")
+    if has_sound:
+        (folder / "reference.wav").write_bytes(wav(np.zeros(2400, np.float32), 24_000))
+    if manifest is not None:
+        (folder / "voice.json").write_text(manifest)
+    for file in folder.rglob("*.*"):
+        os.utime(file, (time.time() - age_s,) * 2)
+
+
+async def all_pages(stub: Stub, size: int) -> list[list[tts_pb2.Voice]]:
+    pages, token = [], ""
+    while not pages or token:
+        reply = await stub.ListVoices(tts_pb2.ListVoicesRequest(page_size=size, page_token=token))
+        pages.append(list(reply.voices))
+        token = reply.next_page_token
+    return pages
+
+
+def test_voices_are_listed_though_their_texts_were_stored_without_bound(call: Call, settings: TtsSettings) -> None:
+    stored = WHOLE | {"consent_by": "Ada L. " * 57_000, "transcript": "字" * 400_000}
+    for number in range(11):
+        put_voice(settings, f"voice {number:02}", json.dumps(stored))
+    pages = call(lambda stub: all_pages(stub, 0))
+    voices = [voice for page in pages for voice in page]
+    assert [voice.name for voice in voices] == [f"voice {number:02}" for number in range(11)]
+    assert all(len(voice.consent.given_by) == 200 and voice.consent.given_by[-1] == "…" for voice in voices)
+    assert all(sum(voice.ByteSize() for voice in page) < 2 * 2**20 for page in pages)
+
+
+def test_voices_come_in_pages(call: Call, settings: TtsSettings) -> None:
+    for number in range(5):
+        put_voice(settings, f"voice {number}", json.dumps(WHOLE))
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        wrong = tts_pb2.ListVoicesRequest(page_token="nothing")
+        return await all_pages(stub, 2), await refused(stub.ListVoices(wrong))
+
+    pages, wrong = call(work)
+    assert [[voice.name[-1] for voice in page] for page in pages] == [["0", "1"], ["2", "3"], ["4"]]
+    assert wrong == (INVALID, "PAGE_TOKEN_WRONG", "page_token")
+
+
+DAMAGES = {
+    "truncated": json.dumps(WHOLE)[:60],
+    "empty": "",
+    "list": "[]",
+    "incomplete": '{"name": "incomplete"}',
+    "wrong type": json.dumps(WHOLE | {"duration_s": "long"}),
+    "negative": json.dumps(WHOLE | {"duration_s": -1}),
+    "no number": json.dumps(WHOLE | {"created_at": float("nan")}),
+    "no moment": json.dumps(WHOLE | {"created_at": 1e300}),
+    "nested": json.dumps(WHOLE | {"more": None}).replace("null", "[" * 50_000 + "]" * 50_000),
+    "no manifest": None,
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "no sound"])
+def test_a_damaged_voice_is_listed_refused_and_can_be_deleted(call: Call, settings: TtsSettings, damage: str) -> None:
+    manifest = DAMAGES.get(damage, json.dumps(WHOLE))
+    put_voice(settings, NAME, json.dumps(WHOLE))
+    put_voice(settings, "damaged", manifest, age_s=3600, has_sound=damage != "no sound")
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        before = (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices
+        refusals = [
+            await refused(stub.StreamingSynthesize(say("Hello.", voice="damaged"))),
+            await refused(stub.ReadVoice(tts_pb2.ReadVoiceRequest(name="damaged"))),
+            await refused(stub.SetVoiceTranscript(tts_pb2.SetVoiceTranscriptRequest(name="damaged"))),
+            await refused(stub.CreateVoice(register(b"12", name="damaged"))),
+        ]
+        await stub.DeleteVoice(tts_pb2.DeleteVoiceRequest(name="damaged"))
+        after = (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices
+        return before, refusals, after
+
+    before, refusals, after = call(work)
+    assert {voice.name: voice.error.reason for voice in before} == {NAME: "", "damaged": "VOICE_DAMAGED"}
+    assert refusals == [(grpc.StatusCode.FAILED_PRECONDITION, "VOICE_DAMAGED", "voice")] * 4
+    assert [voice.name for voice in after] == [NAME]
+
+
+def test_a_voice_whose_recording_cannot_be_read_is_damaged(call: Call, settings: TtsSettings) -> None:
+    put_voice(settings, "damaged", json.dumps(WHOLE))
+    sound = Path(settings.storage_url.removeprefix("file://")) / "voices/damaged/reference.wav"
+    sound.write_bytes(b"no sound at all")
+    answer = call(lambda stub: refused(stub.StreamingSynthesize(say("Hello.", voice="damaged"))))
+    assert answer == (grpc.StatusCode.FAILED_PRECONDITION, "VOICE_DAMAGED", "voice")
+
+
+def test_a_voice_that_is_being_made_is_not_listed_yet(call: Call, settings: TtsSettings) -> None:
+    put_voice(settings, "half", None)
+    put_voice(settings, ".hidden", "{}")
+    assert call(lambda stub: all_pages(stub, 0)) == [[]]
 
 
 def test_describes_itself(call: Call) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
+from google.protobuf.message import Message
 from visavis.common.v1 import job_pb2
 
+from services.common import pages
 from services.common.errors import Conflict, InvalidInput
 from services.common.jobs.store import MAX_REQUEST_ID, Job, JobStore, State
 from services.common.times import duration, timestamp
@@ -69,6 +72,18 @@ def ended(store: JobStore, kind: str, job_id: str) -> Job:
     return job
 
 
+def page(store: JobStore, kind: str, request: Any, describe: Callable[[Job], Message]) -> pages.Page:
+    """The page of the jobs of a kind, newest first, that a List… request asks for."""
+    size, behind = pages.size_of(request), pages.position(request.page_token, (float, str))
+    jobs = store.list(kind, size + 1, behind)
+    return pages.page(((describe(job), _place(job)) for job in jobs), size)
+
+
+def _place(job: Job) -> str:
+    """Of a job in lists of jobs of any kind."""
+    return pages.token([job.created_at, job.id])
+
+
 async def watch(store: JobStore, kind: str, job_id: str) -> AsyncIterator[Job]:
     """A snapshot now and at each change, ending with the final one."""
     last: Job | None = None
@@ -101,6 +116,7 @@ def message(store: JobStore, job: Job, *, can_resume: bool) -> job_pb2.Job:
         preview_index=details.get("preview", 0),
         queue_index=store.queue_index(job),
         can_resume=can_resume,
+        page_token=_place(job),
         create_time=timestamp(job.created_at),
         start_time=timestamp(job.started_at),
         end_time=timestamp(job.ended_at),

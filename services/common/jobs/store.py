@@ -164,14 +164,16 @@ class JobStore:
         found = self._select(_jobs.c.request_id == f"{kind}:{request_id}") if request_id else []
         return found[0] if found else None
 
-    def list(self, kind: str, limit: int = 100) -> list[Job]:
-        """Jobs of a kind, newest first."""
-        return self._select(_jobs.c.kind == kind, order=_jobs.c.created_at.desc(), limit=limit)
+    def list(self, kind: str, limit: int = 100, behind: tuple[float, str] | None = None) -> list[Job]:
+        """Jobs of a kind, newest first; only those behind a time of creation and an id, of whatever kind, if given."""
+        place = sa.tuple_(_jobs.c.created_at, _jobs.c.id)
+        conditions = [_jobs.c.kind == kind, *([place < sa.tuple_(*behind)] if behind else [])]
+        return self._select(*conditions, order=(_jobs.c.created_at.desc(), _jobs.c.id.desc()), limit=limit)
 
     def active(self, kind: str) -> list[Job]:
         """Jobs of a kind that have not ended, oldest first."""
         open_states = [state.value for state in State if not state.is_final]
-        return self._select(_jobs.c.kind == kind, _jobs.c.state.in_(open_states), order=_jobs.c.created_at.asc())
+        return self._select(_jobs.c.kind == kind, _jobs.c.state.in_(open_states), order=(_jobs.c.created_at.asc(),))
 
     def failed(self, kind: str) -> list[Job]:
         """Jobs of a kind that have failed."""
@@ -220,7 +222,7 @@ class JobStore:
             _jobs.c.kind == kind,
             _jobs.c.state == State.QUEUED.value,
             _jobs.c.device.in_([device] if only_asked else ["", device]),
-            order=_jobs.c.created_at.asc(),
+            order=(_jobs.c.created_at.asc(),),
             limit=5,
         )
         now = time.time()
@@ -271,8 +273,8 @@ class JobStore:
         with self._engine.begin() as connection:
             return connection.execute(gone).rowcount == 1
 
-    def _select(self, *conditions: Any, order: Any = None, limit: int | None = None) -> list[Job]:
-        query = sa.select(_jobs).where(*conditions).order_by(order).limit(limit)
+    def _select(self, *conditions: Any, order: tuple[Any, ...] = (), limit: int | None = None) -> list[Job]:
+        query = sa.select(_jobs).where(*conditions).order_by(*order).limit(limit)
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
         return [Job(**{**row, "state": State(row["state"])}) for row in rows]

@@ -161,7 +161,9 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
     def ListVoices(
         self, request: tts_pb2.ListVoicesRequest, context: grpc.ServicerContext
     ) -> tts_pb2.ListVoicesResponse:
-        return tts_pb2.ListVoicesResponse(voices=[tts_pb2.Voice(name=name) for name in self.voices])
+        return tts_pb2.ListVoicesResponse(
+            **paged("voices", [tts_pb2.Voice(name=name) for name in self.voices], request)
+        )
 
     def CreateVoice(
         self, requests: Iterator[tts_pb2.CreateVoiceRequest], context: grpc.ServicerContext
@@ -278,7 +280,9 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
     def ListAvatars(
         self, request: render_pb2.ListAvatarsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListAvatarsResponse:
-        return render_pb2.ListAvatarsResponse(avatars=[render_pb2.Avatar(name=name) for name in self.avatars])
+        return render_pb2.ListAvatarsResponse(
+            **paged("avatars", [render_pb2.Avatar(name=name) for name in self.avatars], request)
+        )
 
     def GetAvatar(
         self, request: render_pb2.GetAvatarRequest, context: grpc.ServicerContext
@@ -307,7 +311,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
     def ListGenerations(
         self, request: render_pb2.ListGenerationsRequest, context: grpc.ServicerContext
     ) -> render_pb2.ListGenerationsResponse:
-        return render_pb2.ListGenerationsResponse(generations=self.generations)
+        return render_pb2.ListGenerationsResponse(**paged_jobs("generations", self.generations, request))
 
     def WatchGeneration(
         self, request: render_pb2.WatchGenerationRequest, context: grpc.ServicerContext
@@ -329,6 +333,8 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
         self.trainings: list[train_pb2.Training] = []
         self.is_down = False
         self.uploads: list[bytes] = []
+        self.taken: set[str] = set()  # names of avatars
+        self.known: dict[str, train_pb2.Training] = {}  # by the request that made it
         self.created: list[train_pb2.CreateTrainingRequest] = []
         self.deleted: list[str] = []
 
@@ -348,7 +354,7 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
     ) -> train_pb2.ListTrainingsResponse:
         if self.is_down:
             context.abort(grpc.StatusCode.UNAVAILABLE, "down")
-        return train_pb2.ListTrainingsResponse(trainings=self.trainings[: request.limit_count])
+        return train_pb2.ListTrainingsResponse(**paged_jobs("trainings", self.trainings, request))
 
     def UploadRecording(
         self, requests: Iterator[train_pb2.UploadRecordingRequest], context: grpc.ServicerContext
@@ -362,14 +368,46 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
     def CreateTraining(
         self, request: train_pb2.CreateTrainingRequest, context: grpc.ServicerContext
     ) -> train_pb2.CreateTrainingResponse:
+        if request.validate_only:
+            return self._judge(request, context)
         self.created.append(request)
         row = job_pb2.Job(id="training-9", state=job_pb2.JOB_STATE_QUEUED)
         return train_pb2.CreateTrainingResponse(training=train_pb2.Training(job=row, avatar=request.name))
+
+    def _judge(
+        self, request: train_pb2.CreateTrainingRequest, context: grpc.ServicerContext
+    ) -> train_pb2.CreateTrainingResponse:
+        if request.request_id in self.known:
+            return train_pb2.CreateTrainingResponse(training=self.known[request.request_id])
+        running = {one.avatar for one in self.trainings if one.job.state == job_pb2.JOB_STATE_RUNNING}
+        if request.name in self.taken | running:
+            refuse(context, code_pb2.ALREADY_EXISTS, "NAME_TAKEN", "There is one.", "name")
+        return train_pb2.CreateTrainingResponse()
 
     def GetTraining(
         self, request: train_pb2.GetTrainingRequest, context: grpc.ServicerContext
     ) -> train_pb2.GetTrainingResponse:
         refuse(context, code_pb2.INVALID_ARGUMENT, "NO_FACE", "No face at second 12.4.", "recording")
+
+
+PAGE = 2
+"""No page has more than so many, whatever is asked for: callers must go on by the token."""
+
+
+def paged(field: str, entries: list[Any], request: Any) -> dict[str, Any]:
+    """The fields of a List… answer: the page that the request asks for, whose token counts entries."""
+    begin = int(request.page_token or 0)
+    end = begin + min(request.page_size or PAGE, PAGE)
+    return {field: entries[begin:end], "next_page_token": str(end) if end < len(entries) else ""}
+
+
+def paged_jobs(field: str, entries: list[Any], request: Any) -> dict[str, Any]:
+    """The same of jobs, newest first; their token is the second they were asked for in, which is each one's own."""
+    behind = [one for one in entries if not request.page_token or one.job.create_time.seconds < int(request.page_token)]
+    shown = behind[: min(request.page_size or PAGE, PAGE)]
+    for one in shown:
+        one.job.page_token = str(one.job.create_time.seconds)
+    return {field: shown, "next_page_token": shown[-1].job.page_token if len(behind) > len(shown) else ""}
 
 
 def generation(state: int, number: int = 1, **job: Any) -> render_pb2.Generation:

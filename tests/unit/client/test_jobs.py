@@ -118,15 +118,22 @@ def test_a_job_tells_whether_it_can_be_resumed(make) -> None:
     assert jobs.from_generation(failed).as_dict()["can_resume"] is True
 
 
-def test_newest_first_over_both_kinds(rooms) -> None:
-    def created(job_id: str, second: int) -> job_pb2.Job:
-        return job_pb2.Job(id=job_id, state=job_pb2.JOB_STATE_QUEUED, create_time=Timestamp(seconds=second))
+def _created(job_id: str, second: int) -> job_pb2.Job:
+    return job_pb2.Job(id=job_id, state=job_pb2.JOB_STATE_QUEUED, create_time=Timestamp(seconds=second))
 
-    rooms.trainer.trainings = [train_pb2.Training(job=created(f"training-{n}", n)) for n in (5, 1)]
-    rooms.painter.generations = [render_pb2.Generation(job=created("generation-3", 3))]
-    listing = jobs.list_jobs(rooms.services, 2)
-    assert [job.id for job in listing.jobs] == ["training-5", "generation-3"]
-    assert listing.missing == []
+
+def test_pages_of_both_kinds_tell_every_job_once_newest_first(rooms) -> None:
+    seconds = {"training": (12, 11, 10, 9, 8, 2), "generation": (7, 6, 5, 4, 3, 1)}
+    rooms.trainer.trainings = [train_pb2.Training(job=_created(f"training-{n}", n)) for n in seconds["training"]]
+    rooms.painter.generations = [
+        render_pb2.Generation(job=_created(f"generation-{n}", n)) for n in seconds["generation"]
+    ]
+    pages, token = [], ""
+    while not pages or token:
+        listing = jobs.list_jobs(rooms.services, 5, token)
+        pages.append([int(job.id.partition("-")[2]) for job in listing.jobs])
+        token = listing.next_page_token
+    assert pages == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 
 def test_one_service_that_is_down_hides_only_its_own_jobs(rooms, make) -> None:

@@ -42,7 +42,7 @@ def test_what_could_be_better_is_told(rooms) -> None:
 
 @pytest.mark.parametrize("name", ["Ann", " Ann "])
 def test_a_taken_name_is_refused_before_the_upload(rooms, name: str) -> None:
-    rooms.painter.avatars = ["Ann"]
+    rooms.trainer.taken = {"Ann"}
     with pytest.raises(CallError) as caught:
         _train(rooms, name)
     assert (caught.value.reason, caught.value.field, rooms.trainer.uploads) == ("NAME_TAKEN", "name", [])
@@ -67,10 +67,19 @@ def test_the_voice_of_a_training_that_came_to_nothing_makes_room(rooms, state: i
     assert rooms.speaker.voices == {"Ann": TAKE}
 
 
-def test_a_repeated_request_is_left_to_the_service(rooms) -> None:
+def test_a_repeated_request_is_answered_without_another_upload(rooms) -> None:
     _earlier(rooms, job_pb2.JOB_STATE_RUNNING)
-    rooms.speaker.voices["Ann"] = TAKE
-    assert _train(rooms, request_id="once").id == "training-9"
+    rooms.trainer.known["once"] = rooms.trainer.trainings[0]
+    assert _train(rooms, request_id="once").id == "training-1"
+    assert (rooms.trainer.uploads, rooms.trainer.created) == ([], [])
+
+
+@pytest.mark.parametrize("text", ["maybe", "2", ""])
+def test_yes_or_no_is_never_guessed(text: str) -> None:
+    with pytest.raises(CallError) as caught:
+        training._yes_or_no("fast", text)
+    assert (caught.value.reason, caught.value.field) == ("NOT_YES_OR_NO", "params.fast")
+    assert (training._yes_or_no("fast", "On"), training._yes_or_no("fast", "0")) == (True, False)
 
 
 def test_of_a_photo_no_voice_is_made(rooms) -> None:
@@ -89,7 +98,14 @@ def test_a_registered_voice_may_be_chosen(rooms, is_photo: bool) -> None:
     assert (list(rooms.speaker.voices), rooms.trainer.created[0].voice) == (["Bea"], "Bea")
 
 
+def test_a_name_is_found_on_every_page_of_voices(rooms) -> None:
+    rooms.speaker.voices = dict.fromkeys(("Abe", "Ada", "Al", "Alf", "Ann"), b"a first take")
+    with pytest.raises(CallError) as caught:
+        _train(rooms)
+    assert (caught.value.reason, rooms.trainer.uploads) == ("VOICE_EXISTS", [])
+
+
 def test_a_voice_that_is_not_there_is_refused_before_the_upload(rooms) -> None:
     with pytest.raises(CallError) as caught:
         _train(rooms, voice="Bea")
-    assert (caught.value.reason, caught.value.field, rooms.trainer.uploads) == ("NO_SUCH_VOICE", "voice", [])
+    assert (caught.value.reason, caught.value.field, rooms.trainer.uploads) == ("VOICE_NOT_FOUND", "voice", [])

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
 from flask import Flask
+from visavis.common.v1 import limits_pb2
+from visavis.tts.v1 import tts_pb2
 
-from gateway.fields import MAX_JSON_BYTES, Fields
+from gateway import i18n
+from gateway.fields import MAX_CHARACTERS, MAX_JSON_BYTES, MAX_TRANSCRIPT, Fields
 from gateway.flows.jobs import MAX_KEY
+from gateway.paging import MAX_PAGE, MAX_TOKEN
 from gateway.refusal import Refusal
+from services.common import limits, pages
 from services.common.jobs.store import MAX_REQUEST_ID
 from services.llm.settings import LlmSettings
 
@@ -41,6 +47,51 @@ def test_long_and_empty_texts(gateway: Flask) -> None:
     )
     assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": "  "}).reason == "TEXT_EMPTY"
     assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": None}).reason == "TEXT_EMPTY"
+
+
+@pytest.mark.parametrize("name", ["name", "consent", "voice", "language", "device", "engine", "persona"])
+def test_no_text_is_without_bound(gateway: Flask, name: str) -> None:
+    with gateway.test_request_context("/", method="POST", data={name: "x" * MAX_CHARACTERS}):
+        assert Fields().required(name)
+    error = refused(gateway, lambda fields: fields.required(name), data={name: "字" * 400_000})
+    assert (error.reason, error.field, error.values["max"]) == ("TEXT_TOO_LONG", name, "200")
+
+
+def test_the_gateway_and_the_services_bound_the_same(gateway: Flask) -> None:
+    transcript = tts_pb2.VoiceConfig.DESCRIPTOR.fields_by_name["transcript"].GetOptions()
+    token = tts_pb2.ListVoicesRequest.DESCRIPTOR.fields_by_name["page_token"].GetOptions()
+    stated = [options.Extensions[limits_pb2.max_characters] for options in (transcript, token)]
+    assert stated == [MAX_TRANSCRIPT, MAX_TOKEN]
+    assert (MAX_CHARACTERS, MAX_PAGE) == (limits.MOST_CHARACTERS, pages.MOST)
+
+
+@pytest.mark.parametrize(
+    "params",
+    ['{"a": "' + "x" * 201 + '"}', json.dumps({f"p{n}": 1 for n in range(101)}), json.dumps({"k" * 201: 1}),
+     json.dumps({"a": [1] * 200})],
+)  # fmt: skip
+def test_parameters_are_bounded_too(gateway: Flask, params: str) -> None:
+    error = refused(gateway, lambda fields: fields.mapping("params"), data={"params": params})
+    assert error.reason in ("TEXT_TOO_LONG", "TOO_MANY_ENTRIES")
+    assert error.field.partition(".")[0] == "params"
+
+
+@pytest.mark.parametrize(
+    ("ask", "request_as"),
+    [
+        (lambda fields: fields.required("avatar"), {}),
+        (lambda fields: fields.required_file("avatar"), {}),
+        (lambda fields: fields.spoken("avatar"), {}),
+        (lambda fields: fields.choice("avatar", ("a", "b"), "a"), {"avatar": "c"}),
+        (lambda fields: fields.number("avatar", 0, 0, 1), {"avatar": "2"}),
+        (lambda fields: fields.mapping("avatar"), {"avatar": "[]"}),
+    ],
+)
+def test_every_complaint_names_its_field_in_words_too(gateway: Flask, ask: Any, request_as: dict[str, str]) -> None:
+    error = refused(gateway, ask, data=request_as)
+    assert error.field == "avatar" and "'avatar'" in error.message
+    with gateway.test_request_context("/", headers={"Accept-Language": "zh"}):
+        assert "“avatar”" in i18n.error_text(error.reason, error.message, error.values)
 
 
 def test_a_chat_takes_no_message_that_the_dialogue_would_refuse(gateway: Flask) -> None:
