@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 
 from client import private
 from gateway.refusal import Refusal
 from gateway.sweeping import delete_older_than
 
 DAY_HOURS = 24
+MOST_BYTES = 64 * 2**20
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+    role: Literal["user", "assistant"]
+    text: str
+    at: float = Field(ge=0)
+
+
+class _Conversation(BaseModel):
+    """What every stored conversation must hold; what newer ones hold beside it is kept."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+    id: str
+    greeting: str
+    created_at: float = Field(ge=0)
+    avatar: str
+    voice: str
+    persona: str
+    language: str
+    size: int = Field(ge=0)
+    mouth_amplitude: float
+    head_motion: float
+    messages: list[_Message]
 
 
 class Archive:
@@ -38,15 +68,24 @@ class Archive:
         """A stored conversation; None if there is none of that id, or no longer.
 
         Raises:
-            Refusal: its file is damaged.
+            Refusal: its file is damaged, or holds something else.
         """
         try:
-            return json.loads(self._path(chat_id).read_text(encoding="utf-8"))
+            return self._checked(chat_id)
         except FileNotFoundError:
             return None
         except ValueError:
             text = "This stored conversation is damaged and cannot be read. Delete it and start a new one."
-            raise Refusal(text, reason="CHAT_DAMAGED", status=500) from None
+            raise Refusal(text, reason="CHAT_DAMAGED", status=409) from None
+
+    def _checked(self, chat_id: str) -> dict[str, Any]:
+        path = self._path(chat_id)
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError("far more than anybody can have said")
+        told = from_json(path.read_bytes(), allow_inf_nan=False)
+        if _Conversation.model_validate(told).id != chat_id:
+            raise ValueError("another conversation's file")
+        return told
 
     def delete(self, chat_id: str) -> bool:
         """Forget a conversation; returns whether there was one."""
