@@ -16,7 +16,6 @@ from visavis.tts.v1 import tts_pb2
 from client import jobs
 from client.errors import CallError, translate
 from client.files import AVATAR_FILE_NAMES, size_of, upload
-from client.jobs import problem
 from client.pages import Page, walk
 from client.patience import RESTART_PAUSES_S, through_restarts
 from client.services import NAMES, Services
@@ -83,7 +82,7 @@ def _avatar(avatar: render_pb2.Avatar) -> dict[str, Any]:
         "created_at": avatar.create_time.ToMilliseconds() / 1000,
         "report": MessageToDict(avatar.report),
         "files": [AVATAR_FILE_NAMES[file] for file in avatar.files],
-        "error": problem(avatar.error) if avatar.HasField("error") else None,
+        "error": jobs.problem(avatar.error) if avatar.HasField("error") else None,
     }
 
 
@@ -118,7 +117,7 @@ def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
         "transcript": voice.transcript,
         "consent": _consent(voice.consent),
         "created_at": voice.create_time.ToMilliseconds() / 1000,
-        "error": problem(voice.error) if voice.HasField("error") else None,
+        "error": jobs.problem(voice.error) if voice.HasField("error") else None,
     }
 
 
@@ -162,6 +161,16 @@ def default_engine(services: Services, service: str) -> dict[str, Any]:
 def personas(services: Services) -> list[dict[str, Any]]:
     """Who an avatar can be."""
     return [_persona(persona) for persona in get_info(services, "llm").personas]
+
+
+def default_engine(services: Services, name: str) -> dict[str, Any]:
+    """The engine of a service that serves who names none.
+
+    Raises:
+        CallError: the service cannot be asked.
+    """
+    info = get_info(services, name).info
+    return _engine(next(one for one in info.engines if one.name == info.default_engine), info)
 
 
 def system(services: Services) -> dict[str, Any]:

@@ -1,22 +1,24 @@
 """The form routes that older scripts use. They wait until the work is done.
 
-`model_name`, `api_choice` and, for videos, the engine's name are accepted and not needed: an avatar knows its engine,
-and which dialogue engine answers is a setting of the `llm` service.
+`model_name` and `api_choice` are not needed: an avatar knows its engine, and which dialogue engine answers is a setting
+of the `llm` service. So they may be left out, and what they name must be what is used.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flask import Blueprint, Response, jsonify, redirect, request, send_from_directory, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from client import files, generation, jobs, library, training
+from client import cast, files, generation, jobs, library, training
 from client.conversation import Apology, Conversation, Done, Media, MediaType
+from client.errors import CallError
 from client.files import Download
 from client.jobs import Job
 from gateway import auth, i18n
@@ -24,12 +26,14 @@ from gateway.context import context, services
 from gateway.fields import Fields
 from gateway.refusal import Refusal
 from gateway.settings import is_loopback
-from gateway.spellings import avatar_of, device_of, parameters_of
+from gateway.spellings import avatar_of, device_of, engine_of, parameters_of
 
 blueprint = Blueprint("older", __name__)
 VIDEOS = "videos"
 AUDIO_COOKIE = "visavis_audio"
 UNSTATED_CONSENT = "not stated (sent by an older script)"
+MAX_PARAMETERS = 10_000
+"""Characters of `custom_params`."""
 NO = ("", "false", "0", "no", "off", "none")
 
 
@@ -52,14 +56,14 @@ def save_audio() -> Response:
 @blueprint.post("/video_generation")
 def video_generation() -> Response:
     fields = Fields()
-    avatar, text = avatar_of(fields.text("model_param")), fields.spoken("target_text", required=False)
-    device = device_of(fields.text("gpu_choice"))
+    device, text = device_of(fields.text("gpu_choice")), fields.spoken("target_text", required=False)
+    avatar = _avatar(fields)
     if text:
-        voice = library.avatar(services(), avatar)["voice"] or ""
-        job = generation.generate(services(), avatar=avatar, text=text, voice=voice, device=device)
+        voice = avatar["voice"] or ""
+        job = generation.generate(services(), avatar=avatar["name"], text=text, voice=voice, device=device)
     else:
-        with _recording(fields, "ref_audio").open("rb") as audio:
-            job = generation.generate(services(), avatar=avatar, audio=audio, device=device)
+        with _recording(fields, "ref_audio") as audio:
+            job = generation.generate(services(), avatar=avatar["name"], audio=audio, device=device)
     _wait(job)
     return _success(video_path=_keep(files.generation_file(services(), job.id, "video")))
 
@@ -67,7 +71,11 @@ def video_generation() -> Response:
 @blueprint.post("/model_training")
 def model_training() -> Response:
     fields = Fields()
-    engine, parameters = _engine_of(fields.text("model_choice"))
+    device, epoch = device_of(fields.text("gpu_choice")), _epoch(fields)
+    parameters = parameters_of(fields.text("custom_params", most=MAX_PARAMETERS))
+    engine, known = _engine(fields)
+    if epoch:
+        parameters = {name: epoch for name in ("epoch", "epochs") if name in known} | parameters
     video, file_name = _training_video(fields)
     with video:
         job = training.train(
@@ -77,8 +85,8 @@ def model_training() -> Response:
             name=fields.text("name") or Path(file_name).stem,
             consent_by=fields.text("consent") or UNSTATED_CONSENT,
             engine=engine,
-            parameters=_known(fields, parameters),
-            device=device_of(fields.text("gpu_choice")),
+            parameters=parameters,
+            device=device,
         )
     ended = _wait(job)
     shown = _keep(files.avatar_file(services(), ended.subject, "idle"))
@@ -88,11 +96,12 @@ def model_training() -> Response:
 @blueprint.post("/chat_system")
 def chat_system() -> Response:
     fields = Fields()
-    avatar = library.avatar(services(), avatar_of(fields.text("model_param")))
+    avatar = _avatar(fields)
+    _check_dialogue(fields)
     is_cloned = fields.text("voice_clone").lower() not in NO
     voice = avatar["voice"] or "" if is_cloned else ""
     conversation = Conversation(services(), avatar=avatar["name"], voice=voice)
-    with _recording(fields, "audio").open("rb") as audio:
+    with _recording(fields, "audio") as audio:
         heard = conversation.listen(audio)
     if not heard:
         raise Refusal("Nothing could be understood. Say it again.", reason="NOTHING_HEARD", field="audio")
@@ -129,13 +138,13 @@ def _choose(given: str) -> Path:
     return context().recordings.choose(given=given, cookie=cookie, is_script=_is_script())
 
 
-def _recording(fields: Fields, name: str) -> Path:
+def _recording(fields: Fields, name: str) -> IO[bytes]:
     """The caller's recording: in this request, by id or old path under `name`, or the last one it saved."""
     file = fields.file(name)
     if file:
-        return context().recordings.find(context().recordings.save(file.stream, by_script=False))
+        return file.stream
     spelled = fields.text("audio_id") or fields.text(name).replace("\\", "/").rpartition("/")[2]
-    return _choose("" if spelled == "input.wav" else spelled.removesuffix(".wav"))
+    return _choose("" if spelled == "input.wav" else spelled.removesuffix(".wav")).open("rb")
 
 
 def _training_video(fields: Fields) -> tuple[Any, str]:
@@ -151,22 +160,42 @@ def _training_video(fields: Fields) -> tuple[Any, str]:
     return path.open("rb"), name
 
 
-def _engine_of(model_choice: str) -> tuple[str, set[str]]:
-    """The training engine of that name and its parameters' names; the default when it is not installed here."""
-    engines = library.engines(services()).get("train", [])
-    chosen = next((one for one in engines if one["name"].lower() == model_choice.lower()), None)
-    default = next((one for one in engines if one["is_default"]), None)
-    engine = chosen or default or {"name": "", "parameters": []}
-    return engine["name"], {parameter["name"] for parameter in engine["parameters"]}
+def _avatar(fields: Fields) -> dict[str, Any]:
+    """The avatar that `model_param` names; `model_name`, if it is there, must name the engine that shows it."""
+    name, engine = avatar_of(fields.text("model_param")), fields.text("model_name")
+    try:
+        avatar = cast.avatar(services(), name)
+    except CallError as error:
+        error.field = error.field and "model_param"
+        raise
+    engine_of(engine, [avatar["engine"]], "model_name")
+    return avatar
 
 
-def _known(fields: Fields, names: set[str]) -> dict[str, str]:
-    """`custom_params`, and `epoch` where the engine counts in epochs."""
-    parameters = parameters_of(fields.text("custom_params"))
-    for name in ("epoch", "epochs"):
-        if name in names and fields.text("epoch"):
-            parameters.setdefault(name, fields.text("epoch"))
-    return parameters
+def _check_dialogue(fields: Fields) -> None:
+    """`api_choice`, if it is there, must name the dialogue engine that is set, or its language model."""
+    if choice := fields.text("api_choice"):
+        told = library.default_engine(services(), "llm")
+        model = told["version"] if "language_model" in told["capabilities"] else ""
+        engine_of(choice, [told["name"], model], "api_choice")
+
+
+def _engine(fields: Fields) -> tuple[str, set[str]]:
+    """The training engine that `model_choice` names, or the default, and its parameters' names."""
+    choice, default = fields.text("model_choice"), library.default_engine(services(), "train")
+    installed = [one for one in library.engines(services()).get("train", [default]) if one["state"] != "missing"]
+    known = {one["name"]: one["parameters"] for one in installed}
+    name = engine_of(choice, known, "model_choice") or default["name"]
+    return name, {parameter["name"] for parameter in known.get(name, [])}
+
+
+def _epoch(fields: Fields) -> str:
+    """`epoch`, which only engines that count in epochs use."""
+    text = fields.text("epoch")
+    if text and not re.fullmatch(r"[1-9]\d{0,6}", text):
+        message, values = "'epoch' must be a whole number, 1 or more.", {"name": "epoch"}
+        raise Refusal(message, reason="NOT_A_NUMBER", field="epoch", values=values)
+    return text
 
 
 def _wait(job: Job) -> Job:

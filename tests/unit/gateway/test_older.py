@@ -93,8 +93,38 @@ def test_failures_look_as_older_scripts_expect(gateway: Flask) -> None:
     assert answer.status_code == 400
     assert answer.get_json() == {
         "status": "error",
-        "message": "Give the name of an avatar, for example `May` or `output/May`.",
+        "code": "AVATAR_MISSING",
+        "message": "'model_param' must be the name of an avatar, for example `May` or `output/May`.",
+        "field": "model_param",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "code", "field"),
+    [
+        ("model_training", {"epoch": "abc"}, "NOT_A_NUMBER", "epoch"),
+        ("model_training", {"epoch": "0"}, "NOT_A_NUMBER", "epoch"),
+        ("model_training", {"epoch": "1e3"}, "NOT_A_NUMBER", "epoch"),
+        ("model_training", {"gpu_choice": "TPU"}, "DEVICE_UNKNOWN", "gpu_choice"),
+        ("model_training", {"custom_params": "draft"}, "PARAMETERS_WRONG", "custom_params"),
+        ("model_training", {"custom_params": "{"}, "NOT_AN_OBJECT", "custom_params"),
+        ("model_training", {"custom_params": "a=" + "x" * 201}, "TEXT_TOO_LONG", "custom_params.a"),
+        ("model_training", {"model_choice": "x" * 201}, "TEXT_TOO_LONG", "model_choice"),
+        ("video_generation", {"gpu_choice": "TPU"}, "DEVICE_UNKNOWN", "gpu_choice"),
+        ("video_generation", {"model_param": ""}, "AVATAR_MISSING", "model_param"),
+        ("video_generation", {"target_text": "x" * 5001}, "TEXT_TOO_LONG", "target_text"),
+        ("chat_system", {"model_param": ".."}, "AVATAR_MISSING", "model_param"),
+    ],
+)
+def test_values_are_judged_before_the_file_is_stored(
+    gateway: Flask, tmp_path: Path, path: str, values: dict[str, str], code: str, field: str
+) -> None:
+    file = {name: (io.BytesIO(b"a film"), "may.mp4") for name in ("ref_video", "ref_audio", "audio")}
+    answer = gateway.test_client().post(f"/{path}", data={**values, **file})
+    told = answer.get_json()
+    assert (answer.status_code, told["status"], told["code"], told["field"]) == (400, "error", code, field)
+    assert f"'{field}" in told["message"]
+    assert list((tmp_path / "audios").iterdir()) == []
 
 
 def test_the_older_pages_lead_to_the_new_ones(gateway: Flask) -> None:

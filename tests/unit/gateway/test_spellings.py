@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.refusal import Refusal
-from gateway.spellings import avatar_of, device_of, parameters_of
+from gateway.spellings import avatar_of, device_of, engine_of, field_of, parameters_of
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,32 @@ def test_parameters(text: str, parameters: dict[str, str]) -> None:
     assert parameters_of(text) == parameters
 
 
-@pytest.mark.parametrize("text", ["draft", "{seed", "quality draft"])
+@pytest.mark.parametrize("text", ["draft", "{seed", "quality draft", "[1]" + "{" * 9, "{" + "[" * 50_000])
 def test_other_parameters_are_refused(text: str) -> None:
     with pytest.raises(Refusal):
         parameters_of(text)
+
+
+@pytest.mark.parametrize("given", ["er_nerf", "ER-NeRF", "ERNeRF", "er nerf"])
+def test_engines_are_known_by_their_older_spellings(given: str) -> None:
+    assert engine_of(given, ["portrait", "er_nerf"], "model_choice") == "er_nerf"
+
+
+def test_no_engine_need_be_named() -> None:
+    assert engine_of("", ["portrait", ""], "model_choice") == ""
+
+
+@pytest.mark.parametrize("given", ["SyncTalk", "portrait2", "-"])
+def test_an_engine_that_is_not_here_is_refused_with_those_that_are(given: str) -> None:
+    with pytest.raises(Refusal, match="'model_choice' must be one of: portrait, er_nerf") as caught:
+        engine_of(given, ["portrait", "", "er_nerf"], "model_choice")
+    assert caught.value.field == "model_choice"
+
+
+def test_fields_of_the_services_are_spelled_as_older_scripts_do() -> None:
+    assert [field_of(field) for field in ("device", "params.steps", "name", None)] == [
+        "gpu_choice",
+        "custom_params",
+        "name",
+        None,
+    ]
