@@ -14,6 +14,8 @@ from client.errors import translate
 from client.services import Services
 
 CHUNK_BYTES = 512 * 1024
+MOST_FILE_NAME = 200
+"""Characters of a name that services are told; it only serves to tell files apart."""
 READ_TIMEOUT_S = 600
 
 _AVATAR_FILES = {

@@ -18,7 +18,7 @@ from visavis.render.v1 import render_pb2
 
 from client import background, jobs, library, speech, subtitles
 from client.errors import CallError, translate
-from client.files import chunks
+from client.files import MOST_FILE_NAME, chunks
 from client.jobs import Job
 from client.patience import BACKGROUND_PAUSES_S, RESTART_PAUSES_S, through_restarts
 from client.services import Services
@@ -73,7 +73,7 @@ def generate(
         burn_subtitles=subtitles == "burn",
         device=device,
         expression=render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion),
-        title=file_name if audio else _beginning(text),
+        title=file_name[:MOST_FILE_NAME] if audio else _beginning(text),
     )
     job = _create(services, request)
     if job.is_final or job.stage != WAITS_FOR_SPEECH:

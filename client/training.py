@@ -16,7 +16,7 @@ from visavis.tts.v1 import tts_pb2
 
 from client import background, cast, jobs, library, speech
 from client.errors import CallError, translate
-from client.files import size_of, upload, voice_file
+from client.files import MOST_FILE_NAME, size_of, upload, voice_file
 from client.jobs import Job
 from client.patience import BACKGROUND_PAUSES_S, RESTART_PAUSES_S, through_restarts
 from client.services import Services
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 UPLOAD_TIMEOUT_S = 1800
 TIMEOUT_S = 30
-MOST_FILE_NAME = 200
 WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 

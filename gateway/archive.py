@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import from_json
@@ -17,27 +17,38 @@ DAY_HOURS = 24
 MOST_BYTES = 64 * 2**20
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+Moment = Annotated[float, Field(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, up to the year 9999."""
 
+
+class _Stored(BaseModel):
+    """What must be of its type; a field with a default is one that older conversations have not."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Message(_Stored):
     role: Literal["user", "assistant"]
     text: str
-    at: float = Field(ge=0)
+    at: Moment
+    avatar: str = ""
+    voice: str = ""
+    unheard: str = ""
+    is_stopped: bool = False
 
 
-class _Conversation(BaseModel):
-    """What every stored conversation must hold; what newer ones hold beside it is kept."""
-
-    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
-
+class _Conversation(_Stored):
     id: str
     greeting: str
-    created_at: float = Field(ge=0)
+    greeted_by: str = ""
+    created_at: Moment
     avatar: str
     voice: str
     persona: str
     language: str
     size: int = Field(ge=0)
+    rate: float = 1.0
+    pitch_semitones: float = 0.0
     mouth_amplitude: float
     head_motion: float
     messages: list[_Message]
@@ -82,10 +93,10 @@ class Archive:
         path = self._path(chat_id)
         if path.stat().st_size > MOST_BYTES:
             raise ValueError("far more than anybody can have said")
-        told = from_json(path.read_bytes(), allow_inf_nan=False)
-        if _Conversation.model_validate(told).id != chat_id:
+        stored = _Conversation.model_validate(from_json(path.read_bytes(), allow_inf_nan=False))
+        if stored.id != chat_id:
             raise ValueError("another conversation's file")
-        return told
+        return stored.model_dump(exclude_unset=True)
 
     def delete(self, chat_id: str) -> bool:
         """Forget a conversation; returns whether there was one."""

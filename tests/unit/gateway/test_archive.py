@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from client.conversation import Conversation, Message
 from gateway import archive as archives
 from gateway.archive import Archive
 from gateway.refusal import Refusal
@@ -54,6 +56,9 @@ DAMAGES = {
     "half a character": message(text="x").replace('"x"', '"\\ud800"'),
     "deep": changed(more=0).replace('"more": 0', '"more": ' + "[" * 50_000 + "]" * 50_000),
     "hidden not a number": changed(more=float("nan")),
+    "a speaker of another type": message(avatar=3),
+    "a mark of another type": message(is_stopped="no"),
+    "a year that never comes": message(at=1e300),
     "missing": json.dumps({name: value for name, value in TOLD.items() if name != "messages"}),
 }
 
@@ -63,10 +68,24 @@ def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path / "conversations", days=30)
 
 
-def test_what_was_written_is_read_with_all_that_newer_ones_hold(archive: Archive) -> None:
-    told = TOLD | {"newer": {"field": [1, None, "x"]}}
+def test_what_was_written_is_read(archive: Archive) -> None:
+    archive.write(ID, TOLD)
+    assert archive.read(ID) == TOLD
+
+
+def test_everything_that_a_conversation_tells_is_read_again(archive: Archive) -> None:
+    """A field that the archive did not know would be lost in a restart."""
+    talk = Conversation(services=None, avatar="May", voice="Ann", rate=1.25, pitch_semitones=-2.0)
+    talk.messages = [asdict(Message("user", "Hi!", 1.5)), asdict(Message("assistant", "a", 2.5, "May", "", "b", True))]
+    told = {"id": ID, "greeting": "Hello.", "greeted_by": "May", "created_at": 1.5} | talk.as_dict()
     archive.write(ID, told)
     assert archive.read(ID) == told
+
+
+def test_what_a_newer_version_stored_can_be_read(archive: Archive) -> None:
+    message = TOLD["messages"][0]
+    archive.write(ID, TOLD | {"newer": {"field": [1, None]}, "messages": [message | {"newer": 1}]})
+    assert archive.read(ID) == TOLD | {"messages": [message]}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
