@@ -163,16 +163,6 @@ def personas(services: Services) -> list[dict[str, Any]]:
     return [_persona(persona) for persona in get_info(services, "llm").personas]
 
 
-def default_engine(services: Services, name: str) -> dict[str, Any]:
-    """The engine of a service that serves who names none.
-
-    Raises:
-        CallError: the service cannot be asked.
-    """
-    info = get_info(services, name).info
-    return _engine(next(one for one in info.engines if one.name == info.default_engine), info)
-
-
 def system(services: Services) -> dict[str, Any]:
     """Per service: its state and its machine."""
     info = _all_info(services)
