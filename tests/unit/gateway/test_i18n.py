@@ -123,10 +123,9 @@ def test_choosing_a_language_is_remembered(gateway: Flask) -> None:
 
 
 def test_every_parameter_of_the_built_in_training_has_words() -> None:
-    from services.train.engines.portrait import Engine
-    from services.train.settings import TrainSettings
+    from services.train.engines.portrait import Engine, Settings
 
-    for parameter in Engine(TrainSettings()).parameters():
+    for parameter in Engine(Settings()).parameters():
         keys = [f"parameter.{parameter.name}", f"parameter.{parameter.name}_help"]
         keys += [f"choice.{choice}" for choice in parameter.choices]
         assert not [key for key in keys if key not in i18n.catalogue("en")]
