@@ -32,7 +32,7 @@ def say(text: str, voice: str, language: str, rate: float, pitch: float, output:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--language", default="", help="Language spoken, e.g. en; the engine's own unless given.")
+@click.option("--language", default="", help="Language spoken, e.g. en.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not on the screen.")
 def transcribe(file: Path, language: str, form: str, output: Path | None) -> None:

@@ -31,7 +31,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option("--engine", default="", help="Training engine; the service's default unless given.")
 @click.option("--param", "parameters", multiple=True, callback=_pairs, metavar="K=V", help="A parameter of the engine.")
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
-@click.option("--language", default="", help="Language spoken in the video, e.g. en.")
+@click.option("--language", default="", help="Language spoken in the video, e.g. en; its subtitles need it.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Stay until the avatar is ready.")
 @click.option(
     "--preview", type=click.Path(dir_okay=False, path_type=Path), help="Keep the latest preview picture here."

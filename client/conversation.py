@@ -19,7 +19,7 @@ import grpc
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 
-from client import cast, patience, request_id, speech
+from client import cast, hearing, patience, request_id, speech
 from client.apology import apology
 from client.errors import CallError, from_failure, translate
 from client.hop import Cancelled, Hop
@@ -229,7 +229,7 @@ class Conversation:
         Raises:
             CallError: nothing could be recognised in it, or the recogniser refuses it.
         """
-        return speech.hear(self._services, audio, self.language)["text"]
+        return speech.hear(self._services, audio, self.language or hearing.default(self._services))["text"]
 
     def reply(
         self,

@@ -16,7 +16,7 @@ import grpc
 from visavis.common.v1 import job_pb2
 from visavis.render.v1 import render_pb2
 
-from client import background, jobs, library, speech, subtitles
+from client import background, hearing, jobs, library, speech, subtitles
 from client.errors import CallError, translate
 from client.files import MOST_FILE_NAME, chunks
 from client.jobs import Job
@@ -98,6 +98,7 @@ def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, with_s
         spoken = through_restarts(lambda: _begun(say()), RESTART_PAUSES_S)
         work = partial(_speak, services, job.id, spoken, say, with_subtitles)
     elif with_subtitles:
+        hearing.check(services, language)
         work = partial(_subtitle, services, job.id, _copy(audio), language)
     else:
         return through_restarts(lambda: _supply(services, _file_requests(job.id, audio)), RESTART_PAUSES_S)

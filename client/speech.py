@@ -170,7 +170,11 @@ def _chunk(name: str, data: bytes) -> bytes:
 
 
 def transcribe(services: Services, audio: BinaryIO, language: str = "") -> dict[str, Any]:
-    """Recognise a recording in any audio or video container."""
+    """Recognise a recording in any audio or video container.
+
+    Args:
+        language: BCP 47 tag of what is spoken; empty only where the recogniser can tell.
+    """
     config = asr_pb2.TranscribeConfig(language=language)
     with translate():
         requests = upload(config, asr_pb2.TranscribeRequest, audio)

@@ -14,7 +14,7 @@ from visavis.common.v1 import info_pb2, media_pb2
 from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
-from client import background, cast, jobs, library, speech
+from client import background, cast, hearing, jobs, library, speech
 from client.errors import CallError, translate
 from client.files import MOST_FILE_NAME, size_of, upload, voice_file
 from client.jobs import Job
@@ -50,7 +50,7 @@ def train(
     Args:
         video: any container, or a JPEG, PNG or WebP photo; read twice, so it must be seekable.
         voice: a registered voice that the avatar shall have; none is then made of the recording.
-        language: BCP 47 tag of what is spoken; empty for the recogniser's default.
+        language: BCP 47 tag of what is spoken, for the subtitles.
         parameters: engine parameters as text, e.g. {"quality": "draft"}.
 
     Returns:
@@ -88,9 +88,20 @@ def train(
         if is_new:
             library.delete_voice(services, voice)
         raise
+    warnings = [jobs.problem(warning) for warning in recording.warnings]
     if voice and registers:
-        background.start(_subtitle, services, job.id, voice, language)
-    return replace(job, warnings=tuple(jobs.problem(warning) for warning in recording.warnings))
+        warnings += _begin_subtitles(services, job.id, voice, language)
+    return replace(job, warnings=tuple(warnings))
+
+
+def _begin_subtitles(services: Services, job_id: str, voice: str, language: str) -> list[dict[str, Any]]:
+    """Subtitles follow in the background; if they cannot, a warning that says why."""
+    try:
+        hearing.check(services, language)
+    except CallError as error:
+        return [{"code": error.reason, "message": error.message, "field": None, "values": error.values}]
+    background.start(_subtitle, services, job_id, voice, language)
+    return []
 
 
 def _looks_like_photo(file_name: str) -> bool:

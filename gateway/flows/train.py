@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, render_template
 
 from client import training
+from gateway import i18n
 from gateway.context import context, services
 from gateway.fields import Fields
 from gateway.flows.jobs import accepted, request_id
@@ -29,7 +30,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
         name=name,
         consent_by=consent,
         voice=fields.text("voice"),
-        language=fields.text("language"),
+        language=fields.text("language") or i18n.language(),
         engine=fields.text("engine"),
         parameters=fields.mapping("params"),
         device=fields.text("device"),

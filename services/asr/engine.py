@@ -52,7 +52,7 @@ class AsrEngine(BaseEngine):
 
     @abstractmethod
     def open(self, language: str) -> Recognition:
-        """Begin an utterance in `language` (BCP 47).
+        """Begin an utterance in `language` (BCP 47; empty for the engine's first, or for it to detect).
 
         Raises:
             Unsupported: the engine does not know the language; the message says how to get one that does.

@@ -20,6 +20,7 @@ from services.asr.transcription import Interim, LiveEvent, LiveTranscription, Ut
 from services.common.conversion import Converter, read_wav
 from services.common.describe import service_info
 from services.common.disk import forget_leftovers
+from services.common.engine import Capability
 from services.common.errors import InvalidInput
 from services.common.files import UPLOADS, receive_file, upload_folder
 from services.common.hosting import Engines
@@ -77,6 +78,8 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     async def _transcribed(
         self, engine: AsrEngine, asked: str, messages: AsyncIterator[asr_pb2.TranscribeRequest]
     ) -> asr_pb2.TranscribeResponse:
+        if not asked:
+            _check_tells_languages_apart(engine)
         language = await asyncio.to_thread(_language, engine, asked)
         with upload_folder(self._settings.work_folder) as folder:
             recording, wav = folder / "recording", folder / "sound.wav"
@@ -153,6 +156,17 @@ def _language(engine: AsrEngine, asked: str) -> str:
     """The language that will be recognised; refuses one that the engine does not know before any work is done."""
     engine.open(asked).close()
     return asked or next(iter(engine.info().languages), "")
+
+
+def _check_tells_languages_apart(engine: AsrEngine) -> None:
+    """What is written down of a recording is kept and shown: it must not be one language taken for another."""
+    info = engine.info()
+    if Capability.LANGUAGE_DETECTION in info.capabilities:
+        return
+    known = ", ".join(info.languages)
+    message = f"Say which language is spoken: the recogniser ({info.name}) cannot tell. It knows: {known}."
+    values = {"engine": info.name, "known": known}
+    raise InvalidInput(message, reason="LANGUAGE_MISSING", field="config.language", values=values)
 
 
 def _rate(config: asr_pb2.StreamingRecognizeConfig) -> int:

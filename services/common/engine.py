@@ -39,6 +39,7 @@ class Capability(StrEnum):
     PHOTO = "photo"  # makes do with a photo
     IDLE = "idle"  # draws what an avatar does while it listens
     EXPRESSION = "expression"  # can be told how lively to be
+    LANGUAGE_DETECTION = "language_detection"  # tells by itself which of its languages is spoken
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from services.asr.servicer import AsrServicer
 from services.asr.settings import AsrSettings
 
 RATE = 16_000
+ENGLISH = asr_pb2.TranscribeConfig(language="en")
 Config, Message = asr_pb2.StreamingRecognizeConfig, asr_pb2.StreamingRecognizeRequest
 
 
@@ -116,7 +117,10 @@ def test_transcribes_a_file_of_another_rate(call, two_utterances):
     async def work(stub):
         data = wav(faster.tobytes(), 44_100)
         parts = [data[at : at + 2**19] for at in range(0, len(data), 2**19)]
-        messages = [asr_pb2.TranscribeRequest(config={}), *(asr_pb2.TranscribeRequest(data=part) for part in parts)]
+        messages = [
+            asr_pb2.TranscribeRequest(config=ENGLISH),
+            *(asr_pb2.TranscribeRequest(data=part) for part in parts),
+        ]
         return await stub.Transcribe(_stream(messages), timeout=300)
 
     found = call(work)
@@ -145,6 +149,20 @@ def test_knows_only_english_and_says_what_to_do(call):
 
 
 @pytest.mark.parametrize(
+    ("language", "refused"),
+    [
+        ("", (grpc.StatusCode.INVALID_ARGUMENT, "LANGUAGE_MISSING")),
+        ("zh-CN", (grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED")),
+    ],
+)
+def test_a_recording_in_a_language_that_it_cannot_know_is_refused(call, language, refused):
+    async def work(stub):
+        return await stub.Transcribe(_stream([asr_pb2.TranscribeRequest(config={"language": language})]), timeout=60)
+
+    assert refusal(call, work)[:2] == refused
+
+
+@pytest.mark.parametrize(
     ("messages", "reason"),
     [
         ([], "CONFIG_FIRST"),
@@ -170,7 +188,7 @@ def test_wrong_messages_are_refused(call, messages, reason):
 )
 def test_files_without_sound_are_refused(call, data, reason):
     async def work(stub):
-        messages = [asr_pb2.TranscribeRequest(config={}), asr_pb2.TranscribeRequest(data=data)]
+        messages = [asr_pb2.TranscribeRequest(config=ENGLISH), asr_pb2.TranscribeRequest(data=data)]
         return await stub.Transcribe(_stream(messages), timeout=60)
 
     status, found, _ = refusal(call, work)

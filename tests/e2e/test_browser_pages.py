@@ -196,3 +196,21 @@ def test_a_voice_is_tried_at_the_chosen_speed_and_pitch(open_page: Open) -> None
     assert (body["voice"], body["rate"], body["pitch_semitones"]) == ("Ann", 1.5, -3)
     expect(page.locator(".try + .field-error")).to_be_visible()  # there is no such voice on the real stack
     assert page.inner_text(".try + .field-error") in described(page, ".try input[type=text]")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_subtitles_that_there_cannot_be_are_greyed_with_the_reason(open_page: Open, language: str) -> None:
+    page = open_page(f"/language/{language}?next=/generate")
+    page.select_option("#subtitles", "burn")
+    page.click("#tab-audio")
+    if language == "en":  # which the recogniser understands
+        expect(page.locator("#spoken")).to_have_value("en")
+        assert page.input_value("#subtitles") == "burn"
+        page.select_option("#spoken", "other")
+    expect(page.locator("#spoken")).to_have_value("other")
+    expect(page.locator("#subtitles")).to_have_value("none")
+    assert page.locator("#subtitles option:disabled").count() == 2
+    assert "pocketsphinx" in page.inner_text("#subtitles-help")
+    assert page.inner_text("#subtitles-help") in described(page, "#subtitles")
+    page.click("#tab-text")  # what is written is known
+    page.select_option("#subtitles", "burn")

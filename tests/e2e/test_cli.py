@@ -64,7 +64,19 @@ def hello(stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def video(stack, trained: str, hello: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `generate` makes of a recording."""
     path = tmp_path_factory.mktemp("generate") / "new" / "hello.mp4"
-    done = stack.visavis("generate", "--avatar", trained, "--audio", str(hello), "--subtitles", "vtt", "-o", str(path))
+    done = stack.visavis(
+        "generate",
+        "--avatar",
+        trained,
+        "--audio",
+        str(hello),
+        "--language",
+        "en",
+        "--subtitles",
+        "vtt",
+        "-o",
+        str(path),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return path
 
@@ -84,7 +96,8 @@ def test_say_makes_a_wav(hello: Path) -> None:
 
 def test_transcribe_in_every_format(stack, hello: Path) -> None:
     text, vtt, srt, whole = (
-        stack.visavis("transcribe", str(hello), "--format", form).stdout for form in ("text", "vtt", "srt", "json")
+        stack.visavis("transcribe", str(hello), "--language", "en", "--format", form).stdout
+        for form in ("text", "vtt", "srt", "json")
     )
     assert text.strip()
     assert vtt.startswith("WEBVTT")

@@ -98,7 +98,7 @@ def test_a_video_gets_all_of_its_speech_once(stack: Any, api: httpx.Client, serv
 
 
 def test_a_video_waits_for_its_subtitles(stack: Any, api: httpx.Client, services: Services, recording: bytes) -> None:
-    wanted = {"avatar": "Vera", "size": "64", "subtitles": "vtt"}
+    wanted = {"avatar": "Vera", "size": "64", "subtitles": "vtt", "language": "en"}
     files = {"audio": ("speech.wav", recording, "audio/wav")}
     job = api.post("/generations", data=wanted, files=files).raise_for_status().json()
     kill(stack, "asr")

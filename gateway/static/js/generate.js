@@ -17,6 +17,8 @@ const tabs = $$("[role=tab]");
 const MAX_CHARACTERS = 5000;
 let avatars = [];
 let voices = [];
+let ears = null; // the recogniser, as the gateway describes it
+const OTHER = "other"; // a language that it does not hear
 
 const fromText = () => $("#tab-text").getAttribute("aria-selected") === "true";
 const chosen = () => form.elements.avatar?.value ?? "";
@@ -28,6 +30,32 @@ function choose(tab) {
     one.tabIndex = isChosen ? 0 : -1;
     $(`#${one.getAttribute("aria-controls")}`).hidden = !isChosen;
   }
+  showSubtitles();
+}
+
+/** Subtitles of a recording are what is heard in it: there are none in a language that is not understood. */
+function showSubtitles() {
+  const { subtitles, spoken } = form.elements;
+  const isHeard = fromText() || spoken.value !== OTHER;
+  for (const option of subtitles.options) option.disabled = !isHeard && option.value !== "none";
+  if (!isHeard) subtitles.value = "none";
+  const help = $("[data-not-heard]");
+  help.hidden = isHeard;
+  help.textContent = isHeard ? "" : t("generate.not_heard", { engine: ears.name, known: ears.languages.map(languageName).join(", ") });
+}
+
+const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
+const languageName = (tag) => { try { return names.of(tag); } catch { return tag; } };
+
+/** What may be spoken in a recording: the page's language at first, if it is heard. */
+function showSpoken() {
+  const heard = ears?.languages ?? [];
+  const open = !heard.length || ears.capabilities.includes("language_detection");
+  const rest = open ? ["", t("generate.spoken_open")] : [OTHER, t("generate.spoken_other")];
+  const page = document.documentElement.lang.split("-")[0];
+  const own = heard.find((tag) => tag.split("-")[0] === page) ?? rest[0];
+  fillSelect(form.elements.spoken, [...heard.map((tag) => [tag, languageName(tag)]), rest], form.elements.spoken.value || own);
+  showSubtitles();
 }
 
 for (const tab of tabs) {
@@ -58,10 +86,11 @@ async function load() {
   avatars = await fillPicker($("[data-avatar-picker]"));
   voices = await listVoices().catch(() => []);
   showVoices(before);
-  const tags = (await get(path("engines"))).tts?.[0].languages ?? [];
-  const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
-  const name = (tag) => { try { return names.of(tag); } catch { return tag; } };
-  fillSelect(form.elements.language, [["", t("generate.language_auto")], ...tags.map((tag) => [tag, name(tag)])]);
+  const engines = await get(path("engines"));
+  const tags = engines.tts?.[0].languages ?? [];
+  fillSelect(form.elements.language, [["", t("generate.language_auto")], ...tags.map((tag) => [tag, languageName(tag)])]);
+  ears = engines.asr?.[0] ?? null;
+  showSpoken();
 }
 
 function formData() {
@@ -70,6 +99,7 @@ function formData() {
   for (const name of ["subtitles", "mouth_amplitude", "head_motion", "device"]) data.set(name, form.elements[name].value);
   if (!fromText()) {
     data.set("audio", drop.file, drop.file.name);
+    if (form.elements.spoken.value !== OTHER) data.set("language", form.elements.spoken.value);
     return data;
   }
   for (const name of ["text", "voice", "language", "rate", "pitch_semitones"]) data.set(name, form.elements[name].value);
@@ -120,6 +150,7 @@ async function reattach() {
 }
 
 form.addEventListener("change", (event) => event.target.name === "avatar" && showVoices());
+form.elements.spoken.addEventListener("change", showSubtitles);
 form.elements.text.addEventListener("input", count);
 const reload = () => load().catch((error) => $("[data-avatar-picker]").replaceChildren(el("p", { class: "help", textContent: error.message })));
 count();

@@ -57,6 +57,10 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
         self.heard = 0
         self.ended = threading.Event()
 
+    def GetInfo(self, request: asr_pb2.GetInfoRequest, context: grpc.ServicerContext) -> asr_pb2.GetInfoResponse:
+        engine = info_pb2.EngineInfo(name="ear", languages=["en"])
+        return asr_pb2.GetInfoResponse(info=info_pb2.ServiceInfo(default_engine="ear", engines=[engine]))
+
     def Transcribe(
         self, requests: Iterator[asr_pb2.TranscribeRequest], context: grpc.ServicerContext
     ) -> asr_pb2.TranscribeResponse:

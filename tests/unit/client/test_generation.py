@@ -155,7 +155,7 @@ def test_a_voice_that_stays_away_fails_the_job(rooms, monkeypatch: pytest.Monkey
 def test_a_recogniser_that_restarts_hears_the_recording_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01,))
     rooms.listener.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "restarting")] * 4
-    generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"RIFF"), subtitles="vtt")
+    generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"RIFF"), subtitles="vtt", language="en-GB")
     supplied = _supplied(rooms)
     assert (supplied["bytes"], supplied["subtitles"], supplied["errors"]) == (4, "WEBVTT", [])
 
@@ -172,3 +172,15 @@ def test_a_job_that_was_cancelled_is_told_nothing(rooms) -> None:
     generation.generate(rooms.services, avatar="Ann", text="Hello.")
     assert _supplied(rooms)["errors"] == []
     assert rooms.speaker.ended.wait(60)
+
+
+@pytest.mark.parametrize(("language", "reason"), [("", "LANGUAGE_MISSING"), ("zh", "LANGUAGE_NOT_HEARD")])
+def test_subtitles_in_a_language_that_nobody_hears_are_refused_at_once(rooms, language: str, reason: str) -> None:
+    with pytest.raises(CallError) as caught:
+        generation.generate(
+            rooms.services, avatar="Ann", audio=io.BytesIO(b"RIFF"), subtitles="burn", language=language
+        )  # fmt: skip
+    assert (caught.value.reason, caught.value.field) == (reason, "language")
+    assert rooms.painter.supplied == []
+    generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"RIFF"), language=language)
+    assert _supplied(rooms)["bytes"] == 4

@@ -15,9 +15,11 @@ from client.jobs import Job
 TAKE = b"a better take"
 
 
-def _train(rooms, name: str = "Ann", file_name: str = "a.mp4", **how: str) -> Job:
+def _train(rooms, name: str = "Ann", file_name: str = "a.mp4", language: str = "en", **how: str) -> Job:
     video = io.BytesIO(TAKE)
-    job = training.train(rooms.services, video, file_name=file_name, name=name, consent_by="Ann", **how)
+    job = training.train(
+        rooms.services, video, file_name=file_name, name=name, consent_by="Ann", language=language, **how
+    )
     background.finish()
     return job
 
@@ -38,6 +40,13 @@ def test_the_voice_bears_the_avatars_name(rooms) -> None:
 def test_what_could_be_better_is_told(rooms) -> None:
     told = {"code": "QUIET", "message": "Rather quiet (-40 dB).", "field": None, "values": {"level": "-40"}}
     assert _train(rooms).as_dict()["warnings"] == [told]
+
+
+@pytest.mark.parametrize(("language", "code"), [("", "LANGUAGE_MISSING"), ("zh-CN", "LANGUAGE_NOT_HEARD")])
+def test_subtitles_that_there_cannot_be_are_told(rooms, language: str, code: str) -> None:
+    warnings = _train(rooms, language=language).warnings
+    assert [warning["code"] for warning in warnings] == ["QUIET", code]
+    assert "en" in warnings[1]["values"]["known"]
 
 
 @pytest.mark.parametrize("name", ["Ann", " Ann "])

@@ -61,7 +61,7 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     assert peak < 250e6  # the whole of it would be 170 MB as samples alone, and three times that on its way
     assert len(engine.reference) == pytest.approx(LONGEST_LEARNT_S * REFERENCE_RATE, rel=0.01)
     assert made.duration_s == HALF_HOUR_S
-    assert voices.list() == [made]
+    assert list(voices.list()) == [made]
 
 
 @pytest.fixture

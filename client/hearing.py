@@ -1,0 +1,53 @@
+"""What the recogniser understands, asked before work that depends on it."""
+
+from __future__ import annotations
+
+import grpc
+
+from client import library
+from client.errors import CallError
+from client.patience import RESTART_PAUSES_S, through_restarts
+from client.services import Services
+
+DETECTS = "language_detection"
+
+
+def check(services: Services, language: str) -> None:
+    """Whether a recording in a language can be written down. A recogniser that is away is not asked.
+
+    Raises:
+        CallError: the recogniser does not know the language, or needs to be told which it is.
+    """
+    try:
+        engine = library.default_engine(services, "asr")
+    except CallError as error:
+        if error.code is grpc.StatusCode.UNAVAILABLE:
+            return
+        raise
+    values = {"engine": engine["name"], "known": ", ".join(engine["languages"])}
+    if not language:
+        if DETECTS in engine["capabilities"]:
+            return
+        message = "Say which language is spoken: the recogniser ({engine}) cannot tell. It knows: {known}."
+        raise _refusal(grpc.StatusCode.INVALID_ARGUMENT, "LANGUAGE_MISSING", message, values)
+    if engine["languages"] and _primary(language) not in map(_primary, engine["languages"]):
+        message = (
+            "The recogniser ({engine}) does not understand '{language}', only: {known}. Go without subtitles, or set "
+            "ASR_ENGINE to an engine that understands it; docs/adding-an-engine.md shows how to add one."
+        )
+        values["language"] = language[:35]
+        raise _refusal(grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_HEARD", message, values)
+
+
+def default(services: Services) -> str:
+    """The language that the recogniser takes speech for of which nothing is known; empty where it tells by itself."""
+    engine = through_restarts(lambda: library.default_engine(services, "asr"), RESTART_PAUSES_S)
+    return "" if DETECTS in engine["capabilities"] else next(iter(engine["languages"]), "")
+
+
+def _refusal(code: grpc.StatusCode, reason: str, message: str, values: dict[str, str]) -> CallError:
+    return CallError(code, reason, message.format(**values), "language", values)
+
+
+def _primary(tag: str) -> str:
+    return tag.replace("_", "-").split("-")[0].lower()
