@@ -86,7 +86,7 @@ class LocalRunner:
         self._store, self._kind, self._module = store, kind, module
         self._devices, self._settings = devices, settings
         self._input_timeout_s = input_timeout_s
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{id(self):x}"
+        self._name = f"{socket.gethostname()[:64]}:{os.getpid()}:{id(self):x}"
         self._loops: list[asyncio.Task] = []
         self._work = {device: asyncio.Event() for device in devices}  # there may be some
         self._held: set[str] = set()  # jobs that run here
@@ -179,9 +179,7 @@ class LocalRunner:
             outcome = await self._follow(job, process)
             self._conclude(job, outcome)
         except BaseException as error:
-            # Told to stop, or no table, disk or process could be had: no fault of the job's. Anything else is.
-            blameless = not isinstance(error, Exception) or isinstance(error, OSError | sa.exc.SQLAlchemyError)
-            self._store.requeue(job, held_by=self._name, counts=not blameless)
+            self._store.requeue(job, held_by=self._name, counts=not _is_blameless(error))
             raise
         finally:
             self._held.discard(job.id)
@@ -246,3 +244,13 @@ class LocalRunner:
         if state is not State.FAILED:
             shutil.rmtree(self._settings.work_folder / job.id, ignore_errors=True)
         logger.info("job ended", extra={"fields": {"job": job.id, "state": state.value}})
+
+
+def _is_blameless(error: BaseException) -> bool:
+    """Whether it is no fault of the job's: told to stop, or no table, disk or process could be had.
+
+    What the table refuses to hold is the job's fault, or it would be tried for ever.
+    """
+    if isinstance(error, sa.exc.DataError):
+        return False
+    return not isinstance(error, Exception) or isinstance(error, OSError | sa.exc.SQLAlchemyError)

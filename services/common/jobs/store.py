@@ -41,6 +41,7 @@ DAY_S = 24 * 3600
 BUSY_S = 10  # that SQLite waits for whoever writes
 MAX_REQUEST_ID = 64
 """Characters; a UUID has 36."""
+MAX_STAGE = 40
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ _jobs = sa.Table(
     sa.Column("kind", sa.String(40), nullable=False, index=True),
     sa.Column("spec", sa.JSON, nullable=False),
     sa.Column("state", sa.String(12), nullable=False, index=True),
-    sa.Column("stage", sa.String(40), nullable=False),
+    sa.Column("stage", sa.String(MAX_STAGE), nullable=False),
     sa.Column("progress", sa.Float, nullable=False),
     sa.Column("eta_s", sa.Float),
     sa.Column("details", sa.JSON, nullable=False),
@@ -104,7 +105,8 @@ class JobStore:
 
     def __init__(self, url: str) -> None:
         parsed = sa.make_url(url)
-        self._engine = sa.create_engine(parsed, pool_pre_ping=True)
+        # Parameters hold names and words of people, which have no place in an error or a log.
+        self._engine = sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
         if parsed.get_backend_name() == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, ":memory:"):
@@ -202,6 +204,8 @@ class JobStore:
         of at `heard_at`; tells whether."""
         if isinstance(changes.get("state"), State):
             changes["state"] = changes["state"].value
+        if "stage" in changes:
+            changes["stage"] = changes["stage"][:MAX_STAGE]  # engines name their stages as they like
         condition = [_jobs.c.id == job_id]
         if only:
             condition.append(_jobs.c.state.in_([state.value for state in only]))

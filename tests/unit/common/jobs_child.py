@@ -64,6 +64,11 @@ def _crash_until_mended(task: child.Task, report: child.Report) -> dict[str, Any
     return {"attempts": len(checkpoint.read_text().split())}
 
 
+def _ramble(task: child.Task, report: child.Report) -> dict[str, Any]:
+    report({"stage": "a stage with a name that no column can hold", "loss": float(task.spec.get("loss", 0.5))})
+    return {}
+
+
 def _lose_a_helper(task: child.Task, report: child.Report) -> dict[str, Any]:
     checkpoint = task.work_folder / "checkpoint"
     if checkpoint.exists():
@@ -76,7 +81,7 @@ def _lose_a_helper(task: child.Task, report: child.Report) -> dict[str, Any]:
 
 _BEHAVIOURS = {
     "succeed": _succeed, "fail": _fail, "break": _break, "crash": _crash, "hang": _hang, "resume": _resume,
-    "lose a helper": _lose_a_helper, "crash until mended": _crash_until_mended,
+    "lose a helper": _lose_a_helper, "crash until mended": _crash_until_mended, "ramble": _ramble,
 }  # fmt: skip
 
 if __name__ == "__main__":

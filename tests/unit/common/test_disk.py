@@ -63,6 +63,7 @@ def test_a_table_that_cannot_grow(tmp_path: Path) -> None:
     with pytest.raises(sa.exc.OperationalError) as failure:
         store.create("training", {"text": "x" * 100_000})
     assert is_told(failure.value)
+    assert "xxx" not in str(failure.value), "what people wrote reaches no log"
     store.close()
 
 

@@ -20,6 +20,7 @@ from services.common.jobs import calls, process, runner
 from services.common.jobs.runner import LocalRunner
 from services.common.jobs.store import Job, JobStore, State
 from services.common.settings import ServiceSettings
+from tests.postgres import Cluster
 
 CHILD = "tests.unit.common.jobs_child"
 LONGEST_S = 120  # only ends what would hang
@@ -106,6 +107,28 @@ def test_a_failure_is_told_in_plain_words(
     assert job.state is State.FAILED
     assert (job.error["reason"], job.error["field"]) == (reason, field)
     assert "secret" not in job.error["message"]
+
+
+def test_a_long_name_of_a_stage_is_cut(store: JobStore, settings: ServiceSettings) -> None:
+    async def scenario() -> Job:
+        job = store.create("training", {"do": "ramble"})
+        async with running(store, settings):
+            return await until(store, job, ended)
+
+    job = asyncio.run(scenario())
+    assert (job.state, job.stage) == (State.SUCCEEDED, "a stage with a name that no column can h")
+
+
+def test_what_the_table_refuses_to_hold_is_not_tried_for_ever(postgres: Cluster, settings: ServiceSettings) -> None:
+    store = JobStore(postgres.new_database())
+
+    async def scenario() -> Job:
+        job = store.create("training", {"do": "ramble", "loss": "nan"})
+        async with running(store, settings):
+            return await until(store, job, ended)
+
+    assert asyncio.run(scenario()).error["reason"] == "CRASHED"
+    store.close()
 
 
 def test_a_job_that_crashes_again_and_again_is_given_up(store: JobStore, settings: ServiceSettings) -> None:
