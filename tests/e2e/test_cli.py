@@ -238,6 +238,8 @@ def test_doctor_sees_everything_serving(stack) -> None:
         (("say", "  ", "-o", "never.wav"), "nothing to say"),
         (("avatars", "delete", "Nobody", "--yes"), "no avatar"),
         (("jobs", "cancel", "training-0"), "job"),
+        (("jobs", "resume", "training-0"), "no such job"),
+        (("jobs", "delete", "training-0", "--yes"), "no such job"),
     ],
 )
 def test_refusals_are_sentences(stack, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:

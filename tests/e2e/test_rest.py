@@ -191,6 +191,7 @@ def test_a_video_can_be_cancelled(api: httpx.Client, avatar: str) -> None:
         ("chats/AAAAAAAAAAAAAAAAAAAAAA/messages", {"text": "hi"}, 404, "CHAT_NOT_FOUND", None),
         ("jobs/generation-nothing/cancel", {}, 404, "JOB_NOT_FOUND", "id"),
         ("jobs/other-kind/cancel", {}, 404, "JOB_NOT_FOUND", "id"),
+        ("jobs/training-nothing/resume", {}, 404, "JOB_NOT_FOUND", "id"),
     ],
 )
 def test_refusals(
