@@ -6,28 +6,35 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends g++ python3-dev python3-venv \
  && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /venv
-ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1
-RUN pip install "setuptools>=77,<80" wheel
+ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
-# Only the list of dependencies: editing code does not install them again.
+# Each room installs its lock, where every package has its version and hashes, and then the project's name and version.
+COPY lock/build.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/build.txt
 COPY pyproject.toml README.md ./
 
 FROM build AS stubs
-RUN pip install "grpcio-tools==1.80.*"
+COPY lock/stubs.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/stubs.txt
 COPY protos protos
 RUN python protos/build.py /stubs
 
 FROM build AS build-asr
-RUN pip install ".[asr]"
+COPY lock/asr.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/asr.txt && pip install --no-deps --no-build-isolation .
 FROM build AS build-llm
-RUN pip install ".[llm]"
+COPY lock/llm.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/llm.txt && pip install --no-deps --no-build-isolation .
 FROM build AS build-tts
-RUN pip install ".[tts]"
+COPY lock/tts.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/tts.txt && pip install --no-deps --no-build-isolation .
 FROM build AS build-portrait
+COPY lock/portrait.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/portrait.txt && pip install --no-deps --no-build-isolation .
 RUN pip install torch==2.13.0
-RUN pip install ".[render,train]" && pip install --no-deps mediapipe==0.10.21
 FROM build AS build-gateway
-RUN pip install ".[gateway]"
+COPY lock/gateway.txt lock/
+RUN pip install --require-hashes --no-deps -r lock/gateway.txt && pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm AS runtime
 RUN useradd --uid 10001 --create-home visavis && install -d -m 700 -o visavis -g visavis /data /data/tmp

@@ -38,9 +38,10 @@ test: lint test-unit test-stack test-compose ## run every check (15 minutes on t
 test-setup: setup $(VENV)/.system-test $(VENV)/.packages-test ## install everything that testing needs
 
 .PHONY: lint
-lint: test-setup ## style, format, protos, and the arrows between the rooms
+lint: test-setup ## style, format, protos, the lock, and the arrows between the rooms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tools/lock --check
 	@if command -v npx >/dev/null; then npx --yes @bufbuild/buf lint; else echo "buf lint: skipped, it needs node"; fi
 	$(BIN)/lint-imports
 
@@ -69,6 +70,10 @@ bench-%: test-setup ## measure: make bench-NAME runs bench/NAME.py
 	$(BIN)/python -m bench.$* $(ARGS)
 
 ## Build
+
+.PHONY: lock
+lock: test-setup ## write lock/ from pyproject.toml (ARGS="--upgrade" for the newest versions)
+	$(BIN)/python tools/lock $(ARGS)
 
 .PHONY: stubs
 stubs: $(VENV)/.stubs ## compile the protos into the virtual environment
@@ -100,22 +105,21 @@ $(VENV)/.system-test: tools/system-packages
 	@PYTHON="$(PYTHON)" tools/system-packages test
 	@mkdir -p $(VENV) && touch $@
 
-$(VENV)/.python: | $(VENV)/.system
+$(VENV)/.python: lock/build.txt | $(VENV)/.system
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q 'setuptools<80' wheel
+	$(PIP) install -q --require-hashes --no-deps -r $<
 	@touch $@
 
-# torch comes first, by itself: the longest download, and nothing else should choose its version. mediapipe's own list
-# asks for an old numpy and protobuf that it does not need; pyproject.toml names the parts that it does.
-$(VENV)/.packages: pyproject.toml $(VENV)/.python
+# Everything with its hash, but torch, whose build differs by machine. It comes after what it asks for.
+$(VENV)/.packages: lock/all.txt pyproject.toml $(VENV)/.python
 	@echo "Installing packages: about 0.5 GB to download without CUDA, up to 3 GB with it."
+	$(PIP) install $(QUIET) --require-hashes --no-deps -r $<
 	$(PIP) install $(QUIET) torch==2.13.0
-	$(PIP) install $(QUIET) -e '.[all]'
-	$(PIP) install -q --no-deps mediapipe==0.10.21
+	$(PIP) install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.packages-test: $(VENV)/.packages
-	$(PIP) install -q -e '.[dev]'
+$(VENV)/.packages-test: lock/dev.txt $(VENV)/.packages
+	$(PIP) install -q --require-hashes --no-deps -r $<
 	@touch $@
 
 $(VENV)/.stubs: $(PROTOS) protos/build.py $(VENV)/.packages

@@ -22,6 +22,7 @@ GROUPS = {
     "cli": "this command",
 }
 MEDIAPIPE = "mediapipe==0.10.21"
+REINSTALL = "pip install --require-hashes --no-deps -r lock/all.txt"
 
 
 def findings() -> Iterator[Finding]:
@@ -47,7 +48,7 @@ def _group(group: str, purpose: str) -> Finding:
     subject = f"packages: {group}"
     wrong = [complaint for requirement in _requirements({group}) if (complaint := _complaint(requirement))]
     if wrong:
-        return Finding(Level.MISSING, subject, f"{purpose}: {', '.join(wrong)}", f"pip install -e '.[{group}]'")
+        return Finding(Level.MISSING, subject, f"{purpose}: {', '.join(wrong)}", REINSTALL)
     return Finding(Level.GOOD, subject, purpose)
 
 
@@ -76,7 +77,7 @@ def _complaint(requirement: Requirement) -> str:
 def _mediapipe() -> Finding:
     complaint = _complaint(Requirement(MEDIAPIPE))
     if complaint:
-        return Finding(Level.MISSING, "face landmarks", complaint, f"pip install --no-deps {MEDIAPIPE}")
+        return Finding(Level.MISSING, "face landmarks", complaint, REINSTALL)
     return Finding(Level.GOOD, "face landmarks", MEDIAPIPE)
 
 
