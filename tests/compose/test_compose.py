@@ -12,6 +12,7 @@ import pytest
 from tests.compose.conftest import ROOMS, Composed
 
 pytestmark = pytest.mark.compose
+PROCESSORS = {"asr": 2, "llm": 1, "tts": 2, "gateway": 2}
 JOB_TIMEOUT_S = 1200  # only ends what would hang
 
 
@@ -60,6 +61,8 @@ def test_every_room_is_healthy_and_locked_down(composed: Composed) -> None:
         assert "no-new-privileges:true" in host["SecurityOpt"], room
         assert container.exec_run("id -u").output.strip() == b"10001", room
         assert bool(host["PortBindings"]) == (room == "gateway"), room
+        assert host["Memory"] and 0 < host["PidsLimit"] <= 4096, room
+        assert host["NanoCpus"] == PROCESSORS.get(room, 0) * 10**9, room
 
 
 def test_generate_and_chat_through_the_published_port(composed: Composed) -> None:
