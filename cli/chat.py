@@ -46,7 +46,7 @@ _MARKS = {
 def chat(audio: Path | None, output: Path | None, pitch: float, **wanted: Any) -> None:
     """Talk with an avatar: type a line, read and save its reply. Ctrl-C cuts a reply short, Ctrl-D leaves."""
     services, screen = connect(), console()
-    wanted["avatar"] = wanted["avatar"] or only(library.avatars(services))["name"]
+    wanted["avatar"] = wanted["avatar"] or only([one for one in library.avatars(services) if not one["error"]])["name"]
     chosen = cast.known(services, {name: wanted.pop(name) for name in cast.NAMES})
     conversation = Conversation(services, **chosen, pitch_semitones=pitch, **wanted)
     shown = _Replies(screen, output)

@@ -14,6 +14,8 @@ from cli.report import PHOTO, report_card
 from cli.screen import Commands, connect, console
 from client import library
 
+DAMAGED = ("damaged: delete it", "", "")
+"""In place of what cannot be told of an avatar or a voice."""
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
@@ -32,7 +34,9 @@ def list_avatars(as_json: bool = False) -> None:
     """List the avatars."""
     found = library.avatars(connect())
     rows = [
-        (one["name"], one["kind"], one["engine"], f"{one['width']}×{one['height']}", one["voice"] or "", _day(one))
+        (one["name"], *DAMAGED, "", "")
+        if one["error"]
+        else (one["name"], one["kind"], one["engine"], f"{one['width']}×{one['height']}", one["voice"] or "", _day(one))
         for one in found
     ]
     _show(found, ("avatar", "made from", "engine", "size", "voice", "made"), rows, as_json)
@@ -47,6 +51,8 @@ def show_avatar(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(one, ensure_ascii=False, indent=2))
         return
+    if one["error"]:
+        raise click.ClickException(one["error"]["message"])
     screen = console()
     screen.print(f"{one['name']}: {one['engine']}, {one['width']}×{one['height']} at {one['fps']:g} fps, {_day(one)}")
     screen.print(f"Voice: {one['voice'] or 'none'}. Allowed by: {one['consent']['given_by']}.")
@@ -86,7 +92,9 @@ def list_voices(as_json: bool = False) -> None:
     """List the voices."""
     found = library.voices(connect())
     rows = [
-        (one["name"], one["engine"], f"{one['duration_s']:.0f} s", one["consent"]["given_by"], _day(one))
+        (one["name"], *DAMAGED, "")
+        if one["error"]
+        else (one["name"], one["engine"], f"{one['duration_s']:.0f} s", one["consent"]["given_by"], _day(one))
         for one in found
     ]
     _show(found, ("voice", "engine", "recording", "allowed by", "made"), rows, as_json)

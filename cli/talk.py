@@ -65,7 +65,7 @@ def talk(gateway: str | None, avatar: str, audio: Path | None, output: Path | No
     sound = _pcm(audio) if audio else b""
     url = gateway or f"http://{reachable(settings.gateway_host)}:{settings.gateway_port}"
     door = Gateway(url, settings.gateway_token.get_secret_value())
-    avatar = avatar or only(door.avatars())["name"]
+    avatar = avatar or only([one for one in door.avatars() if not one["error"]])["name"]
     chat = door.create_chat(avatar=avatar, pitch_semitones=wanted.pop("pitch"), **wanted)
     try:
         with contextlib.closing(_connect(door, chat)) as socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import uuid
 import wave
 from collections.abc import Iterator
@@ -139,6 +140,53 @@ def test_a_voice_from_registering_to_deleting(api: httpx.Client, recording: byte
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "VOICE_NOT_FOUND")
 
 
+def test_what_nobody_can_list_is_refused_or_shown_cut(stack: Any, api: httpx.Client, recording: bytes) -> None:
+    """A consent of 400 kB once made every list, and every chat, answer 429."""
+    fields = {"name": "Endless", "consent": "Ada L. " * 57_000}
+    refused = api.post("/voices", data=fields, files={"audio": ("said.wav", recording)})
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "consent")
+    stored = {
+        "name": "", "engine": "espeak", "duration_s": 1, "transcript": "", "consent_by": fields["consent"],
+        "consent_at": 1.8e9, "created_at": 1.8e9, "recording_sha256": "",
+    }  # fmt: skip
+    folders = [stack.data / "voices" / f"Endless {number}" for number in range(11)]
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True)
+            (folder / "reference.wav").write_bytes(recording)
+            (folder / "voice.json").write_text(json.dumps(stored))
+        listed = {voice["name"]: voice for voice in api.get("/voices").raise_for_status().json()["voices"]}
+        assert len(listed["Endless 10"]["consent"]["given_by"]) == 200
+        page = api.get("/voices", params={"page_size": 4}).json()
+        assert len(page["voices"]) == 4
+        rest = api.get("/voices", params={"page_size": 4, "page_token": page["next_page_token"]}).json()
+        assert page["voices"][-1]["name"] < rest["voices"][0]["name"]
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_what_is_damaged_is_listed_and_can_be_deleted(stack: Any, api: httpx.Client) -> None:
+    folders = {"avatars": stack.data / "avatars" / "Broken", "voices": stack.data / "voices" / "Broken"}
+    for kind, folder in folders.items():
+        folder.mkdir(parents=True)
+        (folder / f"{kind[:-1]}.json").write_text('{"engine": "portr')
+    try:
+        for kind, code in (("avatars", "AVATAR_DAMAGED"), ("voices", "VOICE_DAMAGED")):
+            broken = next(one for one in api.get(f"/{kind}").json()[kind] if one["name"] == "Broken")
+            assert broken["error"]["code"] == code and "Delete it" in broken["error"]["message"]
+            said = {"avatar": "Broken", "text": "hi"} if kind == "avatars" else {"text": "hi", "voice": "Broken"}
+            used = api.post("/generations" if kind == "avatars" else "/speech", json=said)
+            assert (used.status_code, used.json()["error"]["code"]) == (409, code)
+            if kind == "avatars":
+                assert api.post("/chats", json={"avatar": "Broken"}).json()["error"]["code"] == code
+            assert api.delete(f"/{kind}/Broken").status_code == 204
+            assert "Broken" not in [one["name"] for one in api.get(f"/{kind}").json()[kind]]
+    finally:
+        for folder in folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_a_video_from_text(api: httpx.Client, avatar: str) -> None:
     body = {"avatar": avatar, "text": "This is a short test.", "subtitles": "vtt"}
     key = {"Idempotency-Key": uuid.uuid4().hex}
@@ -208,7 +256,7 @@ def test_a_second_training_waits_and_both_can_be_cancelled(api: httpx.Client, de
     first, second = (train(api, demo_clip, name) for name in names)
     assert second["state"] == "queued"
     taken = api.post(
-        "/trainings", data={"name": names[0], "consent": "x"}, files={"video": ("x.mp4", demo_clip.read_bytes())}
+        "/trainings", data={"name": names[0], "consent": "Nobody"}, files={"video": ("x.mp4", demo_clip.read_bytes())}
     )
     assert (taken.status_code, taken.json()["error"]["field"]) == (409, "name")
     for job in (second, first):
@@ -350,7 +398,7 @@ def test_a_deleted_chat_is_gone(api: httpx.Client, avatar: str) -> None:
 
 
 def test_older_scripts_make_a_video(older: httpx.Client, avatar: str) -> None:
-    fields = {"model_name": "TalkingGaussian", "model_param": f"output/{avatar}", "gpu_choice": "CPU"}
+    fields = {"model_name": "Portrait", "model_param": f"output/{avatar}", "gpu_choice": "CPU"}
     answer = older.post("/video_generation", data={**fields, "target_text": "This is a test.", "ref_audio": ""})
     assert answer.json()["status"] == "success"
     path = answer.json()["video_path"]
@@ -359,14 +407,48 @@ def test_older_scripts_make_a_video(older: httpx.Client, avatar: str) -> None:
 
 
 def test_older_scripts_save_then_chat(stack: Any, avatar: str, recording: bytes) -> None:
-    fields = {"model_name": "ER-NeRF", "model_param": f"/app/TalkingGaussian/output/{avatar}", "voice_clone": "true"}
+    fields = {"model_name": "", "model_param": f"/app/TalkingGaussian/output/{avatar}", "voice_clone": "true"}
     saved = httpx.post(f"{stack.url}/save_audio", files={"audio": ("input.wav", recording)}, timeout=TIMEOUT_S)
     assert saved.json()["status"] == "success"
-    answer = httpx.post(f"{stack.url}/chat_system", data={**fields, "api_choice": "glm-4-plus"}, timeout=TIMEOUT_S)
+    answer = httpx.post(f"{stack.url}/chat_system", data={**fields, "api_choice": "knowledge"}, timeout=TIMEOUT_S)
     assert answer.json()["status"] == "success", answer.json()
     assert httpx.get(f"{stack.url}/{answer.json()['video_path']}").status_code == 200
     by_id = {**fields, "audio_id": saved.json()["audio_id"]}
     assert httpx.post(f"{stack.url}/chat_system", data=by_id, timeout=TIMEOUT_S).json()["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "field", "choices"),
+    [
+        ("video_generation", {"model_name": "SyncTalk", "target_text": "hi"}, "model_name", "portrait"),
+        ("chat_system", {"model_name": "SyncTalk"}, "model_name", "portrait"),
+        ("chat_system", {"api_choice": "nonsense"}, "api_choice", "knowledge"),
+        ("model_training", {"model_choice": "SyncTalk", "ref_video": "x"}, "model_choice", "portrait"),
+    ],
+)
+def test_older_scripts_are_told_what_may_be_chosen(
+    older: httpx.Client, avatar: str, path: str, fields: dict[str, str], field: str, choices: str
+) -> None:
+    answer = older.post(f"/{path}", data={"model_param": avatar, **fields})
+    told = answer.json()
+    assert (answer.status_code, told["status"], told["code"], told["field"]) == (400, "error", "NOT_A_CHOICE", field)
+    assert choices in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"name": "../up"}, "name"),
+        ({"consent": "true"}, "consent"),
+        ({"custom_params": "steps=many"}, "custom_params"),
+        ({"custom_params": "nope=1"}, "custom_params"),
+        ({"gpu_choice": "GPU99"}, "gpu_choice"),
+        ({"epoch": "abc"}, "epoch"),
+    ],
+)
+def test_older_trainings_are_judged_before_their_film(older: httpx.Client, fields: dict[str, str], field: str) -> None:
+    answer = older.post("/model_training", data=fields, files={"ref_video": ("film.mp4", b"no film at all")})
+    assert (answer.status_code, answer.json()["field"]) == (400, field), "the film would be refused as NOT_A_VIDEO"
 
 
 def test_older_failures(older: httpx.Client) -> None:

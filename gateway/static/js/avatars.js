@@ -5,8 +5,11 @@ import { t } from "./words.js";
 
 export const avatarFile = (name, kind) => path("avatars", name, kind);
 export const reportPage = (name) => `${avatarFile(name, "report")}#${document.documentElement.lang.slice(0, 2)}`;
-export const listAvatars = async () => (await get(path("avatars"))).avatars;
-export const listVoices = async () => (await get(path("voices"))).voices;
+/** Also those that are damaged, which have an `error` and can only be deleted. */
+export const allAvatars = async () => (await get(path("avatars"))).avatars;
+export const allVoices = async () => (await get(path("voices"))).voices;
+export const listAvatars = async () => (await allAvatars()).filter((avatar) => !avatar.error);
+export const listVoices = async () => (await allVoices()).filter((voice) => !voice.error);
 
 export function noAvatars() {
   const train = el("a", { class: "button primary small", href: "/train", textContent: t("home.start_train") });

@@ -1,6 +1,6 @@
 // Home: avatars, services and machine, live.
 import { get, path, remove } from "./api.js";
-import { avatarFile, listAvatars, listVoices, noAvatars, reportPage } from "./avatars.js";
+import { avatarFile, allAvatars, allVoices, noAvatars, reportPage } from "./avatars.js";
 import { $, confirmed, el, icon, repeatedly } from "./dom.js";
 import { t } from "./words.js";
 
@@ -8,6 +8,11 @@ const gallery = $("[data-avatars]");
 let shown = "";
 
 function tile(avatar) {
+  const forget = el("button", { class: "button danger small", type: "button", title: t("dialog.delete"), "aria-label": t("home.delete_avatar", { name: avatar.name }), onclick: () => deleteAvatar(avatar) }, icon("delete"));
+  if (avatar.error) {
+    const what = el("div", {}, el("h3", {}, avatar.name), el("p", { class: "help", textContent: avatar.error.message }));
+    return el("article", { class: "avatar-tile" }, el("div", { class: "avatar-head" }, what, forget));
+  }
   const idle = avatar.files.includes("idle");
   const poster = avatarFile(avatar.name, "thumbnail");
   const face = idle
@@ -23,7 +28,6 @@ function tile(avatar) {
   const report = avatar.files.includes("report")
     ? el("a", { class: "button small", href: reportPage(avatar.name), "aria-label": t("home.report_of", { name: avatar.name }), textContent: t("home.report") })
     : null;
-  const forget = el("button", { class: "button danger small", type: "button", title: t("dialog.delete"), "aria-label": t("home.delete_avatar", { name: avatar.name }), onclick: () => deleteAvatar(avatar) }, icon("delete"));
   const head = el("div", { class: "avatar-head" }, el("div", {}, el("h3", {}, avatar.name), kind), forget);
   return el("article", { class: "avatar-tile" }, face, head, el("div", { class: "actions" }, talk, report));
 }
@@ -41,14 +45,14 @@ async function deleteAvatar(avatar) {
 }
 
 async function offerToDeleteVoice(name) {
-  const isThere = name && (await listVoices()).some((voice) => voice.name === name);
+  const isThere = name && (await allVoices()).some((voice) => voice.name === name);
   if (isThere && (await confirmed(t("home.confirm_delete_voice", { name })))) await remove(path("voices", name));
 }
 
 async function showAvatars() {
   let avatars;
   try {
-    avatars = await listAvatars();
+    avatars = await allAvatars();
   } catch (error) {
     if (!shown) gallery.replaceChildren(el("p", { class: "help", textContent: error.message }));
     return;

@@ -8,6 +8,8 @@ import { t } from "./words.js";
 
 const list = $("[data-jobs]");
 const cards = new Map();
+const older = el("button", { class: "button", type: "button", textContent: t("jobs.older"), onclick: showMore });
+let pageCount = 1;
 let isBusy = false;
 
 function actionsOf(job) {
@@ -80,11 +82,29 @@ function showJob(job) {
   return fresh.element;
 }
 
+/** As many pages as are shown, newest first; `next` asks for more. */
+async function fetchPages() {
+  const found = { jobs: [], missing: [], next: null };
+  for (let page = 0; page < pageCount; page += 1) {
+    const answer = await get(found.next ? `${path("jobs")}?page_token=${encodeURIComponent(found.next)}` : path("jobs"));
+    found.jobs.push(...answer.jobs);
+    Object.assign(found, { missing: answer.missing, next: answer.next_page_token });
+    if (!found.next) break;
+  }
+  return found;
+}
+
+async function showMore() {
+  pageCount += 1;
+  await show();
+}
+
 async function show() {
-  const { jobs, missing } = await get(path("jobs"));
+  const { jobs, missing, next } = await fetchPages();
   isBusy = jobs.some((job) => !isFinal(job));
   list.setAttribute("aria-busy", "false");
   const elements = jobs.length || missing.length ? jobs.map(showJob) : [templateCopy("no-jobs")];
+  if (next) elements.push(older);
   const isSame = elements.length === list.children.length && elements.every((one, index) => list.children[index] === one);
   if (!isSame) list.replaceChildren(...elements);
 }

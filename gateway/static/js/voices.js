@@ -1,6 +1,6 @@
 // Voices: hear them, try a sentence, add and delete.
 import { path, post, remove } from "./api.js";
-import { listVoices } from "./avatars.js";
+import { allVoices } from "./avatars.js";
 import { $, confirmed, el, icon } from "./dom.js";
 import { FileDrop, check, clearErrors, send } from "./form.js";
 import { watchServices } from "./notice.js";
@@ -13,9 +13,10 @@ const drop = new FileDrop($("[data-drop=audio]"));
 let tries = 0;
 
 function card(voice) {
-  const about = t("voices.about", { seconds: voice.duration_s.toFixed(0), engine: voice.engine, person: voice.consent.given_by });
+  const about = voice.error?.message ?? t("voices.about", { seconds: voice.duration_s.toFixed(0), engine: voice.engine, person: voice.consent.given_by });
   const forget = el("button", { class: "button danger small", type: "button", "aria-label": t("voices.delete", { name: voice.name }), onclick: () => deleteVoice(voice) }, icon("delete"));
   const head = el("div", { class: "voice-head" }, el("div", {}, el("h3", { textContent: voice.name }), el("p", { class: "help", textContent: about })), forget);
+  if (voice.error) return el("article", { class: "card voice" }, head);
   const audio = el("audio", { controls: true, preload: "none", src: path("voices", voice.name, "audio"), "aria-label": t("voices.listen", { name: voice.name }) });
   const quote = voice.transcript ? el("blockquote", { textContent: voice.transcript, title: voice.transcript }) : null;
   return el("article", { class: "card voice" }, head, audio, quote, tryForm(voice));
@@ -63,7 +64,7 @@ async function deleteVoice(voice) {
 async function show() {
   let voices;
   try {
-    voices = await listVoices();
+    voices = await allVoices();
   } catch (error) {
     list.replaceChildren(el("p", { class: "empty card", textContent: error.message }));
     return;
