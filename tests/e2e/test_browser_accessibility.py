@@ -124,6 +124,29 @@ def conversation(page: Any) -> None:
     page.wait_for_selector(".message.avatar footer a")
 
 
+def stopped(page: Any) -> None:
+    page.goto("/chat?avatar=Vera")
+    page.wait_for_selector("#text:not([disabled])")
+    page.fill("#text", "How do I train an avatar?")
+    page.press("#text", "Enter")
+    page.wait_for_selector(".stage.speaking")
+    page.click("[data-stop]")
+    page.wait_for_selector(".message.avatar.stopped")
+
+
+def chat_settings(page: Any) -> None:
+    page.goto("/chat?avatar=Vera")
+    page.wait_for_selector("#text:not([disabled])")
+    page.click("[data-open-settings]")
+    page.wait_for_selector("dialog[open] #rate")
+
+
+def conversations(page: Any) -> None:
+    conversation(page)
+    page.click("[data-open-history]")
+    page.wait_for_selector("dialog[open] [data-history-list] li")
+
+
 def sign_in(page: Any) -> None:
     page.goto("/sign-in")
 
@@ -133,7 +156,7 @@ def nothing(page: Any) -> None:
 
 
 STATES = (home, generate_refused, generate_from_recording, train_refused, train_photo, report_card, photo_revealed,
-          voices, jobs, dialog, conversation, sign_in, nothing)  # fmt: skip
+          voices, jobs, dialog, conversation, stopped, chat_settings, conversations, sign_in, nothing)  # fmt: skip
 
 
 def findings(page: Any) -> list[str]:
