@@ -116,19 +116,20 @@ def dialog(page: Any) -> None:
     page.wait_for_selector("#dialog[open]")
 
 
-def conversation(page: Any) -> None:
+def ask(page: Any, words: str) -> None:
     page.goto("/chat?avatar=Vera")
     page.wait_for_selector("#text:not([disabled])")
-    page.fill("#text", "What is Visavis?")
+    page.fill("#text", words)
     page.press("#text", "Enter")
+
+
+def conversation(page: Any) -> None:
+    ask(page, "What is Visavis?")
     page.wait_for_selector(".message.avatar footer a")
 
 
 def stopped(page: Any) -> None:
-    page.goto("/chat?avatar=Vera")
-    page.wait_for_selector("#text:not([disabled])")
-    page.fill("#text", "How do I train an avatar?")
-    page.press("#text", "Enter")
+    ask(page, "How do I train an avatar?")
     page.wait_for_selector(".stage.speaking")
     page.click("[data-stop]")
     page.wait_for_selector(".message.avatar.stopped")
