@@ -33,7 +33,8 @@ FAILED = VIDEO | {
     "error": {"code": "SILENT", "message": "Nothing is said in this recording.", "field": None},
 }  # fmt: skip
 JOBS = [VIDEO, RUNNING, FAILED, VIDEO | {"id": "generation-off", "state": "cancelled", "result": None}, FILMED, PHOTO,
-        PHOTO | {"id": "training-next", "state": "queued", "queue": 1, "result": None}]  # fmt: skip
+        PHOTO | {"id": "training-bad", "state": "failed", "result": None, "error": FAILED["error"], "can_resume": True},
+        PHOTO | {"id": "training-next", "state": "queued", "stage": "", "queue": 1, "result": None}]  # fmt: skip
 
 
 def told(page: Any) -> None:
