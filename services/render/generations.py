@@ -36,7 +36,6 @@ from services.render.settings import RenderSettings
 KIND = "generation"
 FOLDER, MANIFEST = "generations", "manifest.json"
 VIDEO, SUBTITLES, INPUT, CLOSURES = "video.mp4", "subtitles.vtt", "input", "closures.json"
-MAX_TITLE = 120
 CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
 FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
 
@@ -72,7 +71,7 @@ class Generations:
             "size": request.size,
             "burn_subtitles": request.burn_subtitles,
             "device": request.device,
-            "title": request.title.strip()[:MAX_TITLE],
+            "title": request.title.strip(),
             "expression": dataclasses.asdict(expression),
         }
         job = self._store.create(KIND, spec, device=request.device, request_id=request.request_id, waiting=True)
