@@ -1,6 +1,6 @@
 """Word error rate, speed and endpoints of the recognition engine on real English speech.
 
-    python bench/asr.py ../shared/data [--engine pocketsphinx] [--grid 25]
+    python bench/asr.py ../shared/data [--engine pocketsphinx] [--grid 25] [--rate 8000]
 
 `live` feeds 100 ms at a time as a microphone does; `file` recognises utterances as Transcribe does. RTF is processor
 time of recognition over duration of audio; `finish` is how long the final text takes after the end of the audio. GRID
@@ -25,7 +25,7 @@ from services.asr.endpointing import Endpointer, SpeechEnded, SpeechStarted
 from services.asr.engine import SAMPLE_RATE, AsrEngine
 from services.asr.settings import AsrSettings
 from services.asr.transcription import LiveTranscription, Utterance, transcribe
-from services.common.audio import decode, to_pcm
+from services.common.audio import Resampler, decode, from_pcm, to_pcm
 from services.common.hosting import Engines
 
 PIECE_BYTES = SAMPLE_RATE // 10 * 2
@@ -36,13 +36,23 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--engine", default="pocketsphinx")
     parser.add_argument("--grid", type=int, default=25, help="how many GRID sentences")
+    parser.add_argument("--rate", type=int, default=SAMPLE_RATE, help="of the recordings, e.g. 8000 as on a telephone")
     arguments = parser.parse_args()
     engine: AsrEngine = Engines(engines, "asr", AsrSettings(engine=arguments.engine)).keep()
     speech, grid = list(read_speech(arguments.data)), list(read_grid(arguments.data, arguments.grid))
     for name, samples in (("speech", speech), ("grid_s1", grid)):
+        samples = [(as_recorded(pcm, arguments.rate), text) for pcm, text in samples]
         for way in (live, file):
             print(f"{name:8} {way.__name__:5}", measure(engine, way, samples))
     print("grid_s1 endpoints:", endpoints(arguments.data))
+
+
+def as_recorded(pcm: bytes, rate: int) -> bytes:
+    """What is left of the sound when it was recorded at another rate."""
+    for rates in ((SAMPLE_RATE, rate), (rate, SAMPLE_RATE)):
+        resampler = Resampler(*rates)
+        pcm = to_pcm(np.concatenate([resampler.push(from_pcm(pcm)), resampler.flush()]))
+    return pcm
 
 
 def measure(engine: AsrEngine, way, samples: list[tuple[bytes, str]]) -> str:
