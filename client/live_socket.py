@@ -57,8 +57,8 @@ class LiveSocket:
         """Send what the user wrote."""
         self.send({"type": "text", "text": text})
 
-    def use(self, **chosen: str) -> None:
-        """Go on with another `avatar`, `voice`, `persona` or `language`."""
+    def use(self, **chosen: str | float) -> None:
+        """Go on with another `avatar`, `voice`, `persona` or `language`, `rate` or `pitch_semitones`."""
         self.send({"type": "use", **chosen})
 
     def stop(self) -> None:
@@ -85,7 +85,8 @@ class LiveSocket:
     def _piece(self, message: bytes) -> Piece:
         piece = Piece(*_DOWN.unpack_from(message), message[_DOWN.size :])
         if piece.number == 1:
-            self.send({"type": "received", "reply": piece.reply})
+            with contextlib.suppress(ConnectionClosed):  # what was sent before the goodbye is still read
+                self.send({"type": "received", "reply": piece.reply})
         return piece
 
     def close(self) -> None:
