@@ -109,6 +109,27 @@ def test_speech_interrupts_a_reply_and_is_answered(talk: Talk, question: bytes) 
     assert talk.kinds().index("hearing") < talk.kinds().index("interrupted") < len(talk.kinds())
 
 
+def test_a_breath_in_a_question_does_not_cut_it_in_two(talk: Talk, api: httpx.Client, chat: str) -> None:
+    said = [np.frombuffer(spoken(api, words), "<i2") for words in ("What can you do for me today", "How does it work?")]
+    (before, first, _), (_, second, after) = (quiet_around(pcm) for pcm in said)
+    breath = np.zeros(int(0.8 * RATE), "<i2")
+    talk.speak(np.concatenate([before, first, breath, second, after]).tobytes())
+    talk.be_silent(1.5)
+    whole = talk.until(lambda one: isinstance(one, dict) and one.get("goes_on"))["text"]
+    beginning = talk.told("transcript")[0]["text"]
+    assert whole.startswith(f"{beginning} ")
+    talk.until(lambda one: isinstance(one, dict) and one["type"] == "done" and one["reply"] == 2)
+    said_so_far = [(one["role"], one["text"]) for one in api.get(f"/chats/{chat}").json()["messages"]]
+    assert said_so_far[0] == ("user", whole)
+    assert [role for role, _ in said_so_far] == ["user", "assistant"], "the answer to its beginning is gone"
+
+
+def quiet_around(pcm: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The silence before some speech, the speech, and the silence after it."""
+    loud = np.flatnonzero(np.abs(pcm.astype(int)) > 300)
+    return tuple(np.split(pcm, [loud[0], loud[-1]]))
+
+
 def heard_in_a_room(played: bytes, decibels: float, delay_s: float) -> np.ndarray:
     """What a microphone hears of it, so much quieter than it was."""
     chance, length = np.random.default_rng(0), RATE // 4
