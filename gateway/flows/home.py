@@ -39,10 +39,10 @@ def system() -> Response:
 
 @blueprint.get("/api/v1/engines")
 def engines() -> Response:
-    return jsonify({name: [_shown(one) for one in told] for name, told in library.engines(services()).items()})
+    return jsonify({name: [_engine(one) for one in told] for name, told in library.engines(services()).items()})
 
 
-def _shown(engine: dict[str, Any]) -> dict[str, Any]:
+def _engine(engine: dict[str, Any]) -> dict[str, Any]:
     """An engine as REST shows it: what it lacks in the language of this request."""
     lack = engine.pop("lack")
     return engine | {"reason": i18n.error_text(lack["code"], lack["message"], lack["values"]) if lack else ""}

@@ -68,3 +68,10 @@ def test_rate_and_pitch_hold_from_the_next_answer_and_are_told(gateway: FlaskCli
     assert (config.rate, config.pitch_semitones) == (1.25, -3.0)
     refused = gateway.patch(path, json={"rate": 5}).json["error"]
     assert (refused["code"], refused["field"]) == ("NUMBER_OUT_OF_RANGE", "rate")
+
+
+def test_a_page_learns_what_is_to_be_chosen_from(gateway: FlaskClient) -> None:
+    engines = gateway.get("/api/v1/engines")
+    assert engines.status_code == 200 and engines.json["tts"][0]["languages"] == ["en", "zh"]
+    assert [one["name"] for one in gateway.get("/api/v1/avatars").json["avatars"]] == ["Bob"]
+    assert [one["name"] for one in gateway.get("/api/v1/personas").json["personas"]] == ["guide"]
