@@ -112,11 +112,8 @@ def test_speech_and_back(api: httpx.Client, recording: bytes) -> None:
     with av.open(io.BytesIO(recording)) as container:
         assert json.loads(container.metadata["AIGC"])["Label"] == "1"
     unknown = api.post("/transcriptions", files={"audio": ("said.wav", recording)})
-    assert (unknown.status_code, unknown.json()["code"], unknown.json()["field"]) == (
-        400,
-        "LANGUAGE_MISSING",
-        "language",
-    )
+    error = unknown.json()["error"]
+    assert (unknown.status_code, error["code"], error["field"]) == (400, "LANGUAGE_MISSING", "language")
     heard = api.post("/transcriptions", data={"language": "en"}, files={"audio": ("said.wav", recording)}).json()
     starts = [word["start_s"] for word in heard["words"]]
     assert starts == sorted(starts) and 0 <= starts[0] < heard["words"][-1]["end_s"] <= heard["duration_s"]
