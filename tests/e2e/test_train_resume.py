@@ -1,4 +1,4 @@
-"""A training service that is killed in the middle of a training: its child dies with it, and the next one goes on."""
+"""A training service that is killed or put to sleep in the middle of a training: the training goes on."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from services.common.storage import Storage
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 900  # only ends what would hang
+ASLEEP_S = 17  # longer than a silent runner is taken for alive
+ENDLESS = [info_pb2.ParameterValue(name="minutes", number=60), info_pb2.ParameterValue(name="steps", integer=100_000)]
 PARAMETERS = [
     info_pb2.ParameterValue(name="minutes", number=0.75),  # more than twice the time of a checkpoint
     info_pb2.ParameterValue(name="size", integer=192),
@@ -102,16 +104,46 @@ def requests(clip: Path) -> Iterator[train_pb2.UploadRecordingRequest]:
     yield train_pb2.UploadRecordingRequest(data=clip.read_bytes())
 
 
-def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Path, tmp_path: Path) -> None:
-    service, stub = start()
-    recording = stub.UploadRecording(requests(demo_clip), timeout=LONGEST_S).recording
+def asked_for(stub: Any, clip: Path, parameters: list[info_pb2.ParameterValue]) -> str:
+    """A training; its id."""
+    recording = stub.UploadRecording(requests(clip), timeout=LONGEST_S).recording
     request = train_pb2.CreateTrainingRequest(
         recording_id=recording.id,
         name="Nora",
         consent=media_pb2.Consent(given_by="Nora"),
-        parameters=PARAMETERS,
+        parameters=parameters,
     )
-    job_id = stub.CreateTraining(request, timeout=60).training.job.id
+    return stub.CreateTraining(request, timeout=60).training.job.id
+
+
+def test_a_service_that_sleeps_again_and_again_goes_on(start: Any, demo_clip: Path, tmp_path: Path) -> None:
+    service, stub = start()
+    job_id = asked_for(stub, demo_clip, ENDLESS)
+    wait_for(lambda: now(stub, job_id).stage == "track")
+    os.kill(service.pid, signal.SIGKILL)
+    service.wait()
+    service, stub = start()
+    wait_for(lambda: psutil.Process(service.pid).children())
+    family = [psutil.Process(service.pid), *psutil.Process(service.pid).children(recursive=True)]
+    for _ in range(3):
+        for process in family:
+            process.suspend()
+        time.sleep(ASLEEP_S)
+        for process in family[::-1]:
+            process.resume()
+        time.sleep(5)  # more than enough for whoever wakes to mistake the others for dead
+    job = now(stub, job_id)
+    assert job.state == job_pb2.JOB_STATE_RUNNING, job.error
+    assert family[1] in psutil.Process(service.pid).children(), "it is still the same process"
+    stub.CancelTraining(train_pb2.CancelTrainingRequest(id=job_id), timeout=60)
+    wait_for(lambda: ended(stub, job_id))
+    stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id=job_id), timeout=60)
+    assert not (tmp_path / "work" / job_id).exists()
+
+
+def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Path, tmp_path: Path) -> None:
+    service, stub = start()
+    job_id = asked_for(stub, demo_clip, PARAMETERS)
     work = tmp_path / "work" / job_id / "engine"
     wait_for(lambda: (work / "face-checkpoint.safetensors").exists() or ended(stub, job_id))
     before = now(stub, job_id)
