@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,9 @@ import httpx
 import psutil
 import pytest
 
+from services.common.jobs.runner import CRASHED
+from services.common.jobs.store import JobStore, State
+from services.common.storage import Storage
 from tests.e2e.conftest import Stack
 from tests.e2e.test_browser import keep
 
@@ -56,3 +61,28 @@ def test_a_video_that_was_given_up_is_resumed_by_a_click_and_deleted(
     expect(card).to_have_count(0)
     assert not (stack.data / "work" / job_id).exists()
     assert httpx.get(f"{stack.url}/api/v1/jobs/{job_id}", timeout=60).status_code == 404
+
+
+def test_why_a_training_cannot_be_resumed_is_said_where_it_was_asked_for(
+    stack: Stack, open_page: Callable[..., Any]
+) -> None:
+    """Its name is that of another avatar by now; its recording is still there."""
+    table, storage = JobStore(f"sqlite:///{stack.data / 'jobs.sqlite'}"), Storage(stack.data.as_uri(), stack.data)
+    recording_id = f"recording-{'0' * 32}"
+    storage.write(f"recordings/{recording_id}/recording.json", json.dumps({"created_s": time.time()}).encode())
+    spec = {"name": "Vera", "engine": "portrait", "voice": "", "recording_id": recording_id, "device": ""}
+    job = table.create("training", spec, waiting=True)  # nobody takes it
+    table.finish(job.id, State.FAILED, error=CRASHED)
+    why = "这个名称现已被另一个数字人使用，或正在训练。请先删除它，再继续。"
+    page = open_page("/jobs", locale="zh-CN")
+    card = page.locator("article", has=page.get_by_role("button", name="继续"))
+    card.get_by_role("button", name="继续").click()
+    sync_api.expect(card.get_by_role("alert")).to_have_text(why)
+    keep(page, "jobs-refused")
+    page.goto(f"/train?job={job.id}")
+    page.get_by_role("button", name="继续").click()
+    sync_api.expect(page.locator("[data-job-body]").get_by_role("alert")).to_have_text(why)
+    keep(page, "train-refused")
+    httpx.delete(f"{stack.url}/api/v1/jobs/{job.id}", timeout=60).raise_for_status()
+    assert not storage.folders("recordings")
+    table.close()
