@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import click
 from rich.console import Console
 
+from cli.engines import engine_option
 from cli.generate import HEAD_HELP, MOUTH_HELP, PITCH_HELP, RATE_HELP, VOICE_HELP
 from cli.screen import connect, console, explain
 from cli.videos import next_video
@@ -32,6 +33,9 @@ _MARKS = {
 @click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
+@engine_option("--asr-engine", "hears you")
+@engine_option("--llm-engine", "answers")
+@engine_option("--tts-engine", "speaks")
 @click.option("--rate", type=float, default=1.0, show_default=True, help=RATE_HELP)
 @click.option("--pitch", type=float, default=0.0, show_default=True, help=PITCH_HELP)
 @click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)

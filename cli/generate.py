@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cli import progress
+from cli.engines import engine_option
 from cli.screen import connect, console
 from client import background, files, generation, jobs
 from client.jobs import Job
@@ -34,6 +35,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--size", type=int, default=0, help="Height and width in pixels; the avatar's own unless given.")
 @click.option("--mouth-amplitude", type=float, default=1.0, show_default=True, help=MOUTH_HELP)
 @click.option("--head-motion", type=float, default=1.0, show_default=True, help=HEAD_HELP)
+@engine_option("--asr-engine", "hears a recording for its subtitles")
+@engine_option("--tts-engine", "speaks a text")
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,

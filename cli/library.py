@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cli.engines import engine_option
 from cli.report import PHOTO, report_card
 from cli.screen import Commands, connect, console
 from client import library
@@ -105,10 +106,11 @@ def list_voices(as_json: bool = False) -> None:
 @click.option("--name", required=True, help="Name of the voice.")
 @click.option("--consent-by", required=True, help="Whose voice it is, and allowed this.")
 @click.option("--transcript", default="", help="What the recording says; some engines need it.")
-def add_voice(recording: Path, name: str, consent_by: str, transcript: str) -> None:
-    """Register a voice from RECORDING."""
+@engine_option("--engine", "learns the voice first")
+def add_voice(recording: Path, name: str, consent_by: str, transcript: str, engine: str) -> None:
+    """Register a voice from RECORDING. Any engine that clones can speak in it."""
     with recording.open("rb") as file:
-        voice = library.create_voice(connect(), file, name, transcript, consent_by)
+        voice = library.create_voice(connect(), file, name, transcript, consent_by, engine)
     click.echo(f"Registered voice '{voice['name']}' from {voice['duration_s']:.0f} s of sound.")
 
 

@@ -8,6 +8,7 @@ import click
 
 from cli.chat import chat
 from cli.doctor import doctor
+from cli.engines import engines
 from cli.evaluate import evaluate
 from cli.generate import generate
 from cli.jobs import jobs
@@ -26,7 +27,7 @@ def cli() -> None:
     logging.basicConfig(level=logging.ERROR)  # what matters to a person is on the screen
 
 
-for command in (up, train, generate, chat, talk, say, transcribe, evaluate, avatars, voices, jobs, doctor):
+for command in (up, train, generate, chat, talk, say, transcribe, evaluate, avatars, voices, engines, jobs, doctor):
     cli.add_command(command)
 
 

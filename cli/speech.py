@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cli.engines import engine_option
 from cli.screen import connect, console
 from client import speech
 
@@ -17,14 +19,15 @@ _FORMATS = ("text", "vtt", "srt", "json")
 @click.argument("text")
 @click.option("--voice", default="", help="A registered voice; the engine's own unless given. See: visavis voices")
 @click.option("--language", default="", help="Language of the text, e.g. en or zh.")
+@engine_option("--engine", "speaks")
 @click.option("--rate", type=float, default=1.0, show_default=True, help="Speaking rate.")
 @click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones to raise the voice by.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The WAV file.")
-def say(text: str, voice: str, language: str, rate: float, pitch: float, output: Path) -> None:
+def say(text: str, output: Path, pitch: float, **how: Any) -> None:
     """Speak TEXT into a WAV file; '-' reads it from standard input."""
     if text == "-":
         text = click.get_text_stream("stdin").read()
-    wav = speech.speech_wav(connect(), text, voice=voice, language=language, rate=rate, pitch_semitones=pitch)
+    wav = speech.speech_wav(connect(), text, pitch_semitones=pitch, **how)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(wav)
     console().print(f"Saved {output}", soft_wrap=True)
@@ -33,12 +36,13 @@ def say(text: str, voice: str, language: str, rate: float, pitch: float, output:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--language", default="", help="Language spoken, e.g. en.")
+@engine_option("--engine", "recognises")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not on the screen.")
-def transcribe(file: Path, language: str, form: str, output: Path | None) -> None:
+def transcribe(file: Path, language: str, engine: str, form: str, output: Path | None) -> None:
     """Write down what is said in FILE, a recording or a video."""
     with file.open("rb") as audio:
-        heard = speech.transcribe(connect(), audio, language)
+        heard = speech.transcribe(connect(), audio, language, engine)
     fields = {"text": "text", "vtt": "webvtt", "srt": "srt"}
     words = json.dumps(heard, ensure_ascii=False, indent=2) if form == "json" else heard[fields[form]]
     if output:

@@ -15,6 +15,7 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 
 from cli.chat import lines, only
+from cli.engines import engine_option
 from cli.generate import PITCH_HELP, RATE_HELP, VOICE_HELP
 from cli.local.programs import reachable
 from cli.screen import console
@@ -46,6 +47,9 @@ ONLY_RECORDINGS = {
 @click.option("--voice", default="", help=VOICE_HELP)
 @click.option("--persona", default="", help="Who the avatar is meant to be; see the page of the language service.")
 @click.option("--language", default="", help="Language of the talk, e.g. en or zh.")
+@engine_option("--asr-engine", "hears you")
+@engine_option("--llm-engine", "answers")
+@engine_option("--tts-engine", "speaks")
 @click.option("--rate", type=float, default=1.0, show_default=True, help=RATE_HELP)
 @click.option("--pitch", type=float, default=0.0, show_default=True, help=PITCH_HELP)
 @click.option(

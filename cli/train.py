@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from cli import progress
+from cli.engines import engine_option
 from cli.report import PHOTO, report_card
 from cli.screen import connect, console
 from client import background, library, training
@@ -28,7 +29,9 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option("--name", required=True, help="Name of the avatar, and of the voice made from the same recording.")
 @click.option("--consent-by", required=True, help="Who allowed the use of this face and voice.")
 @click.option("--voice", default="", help="A registered voice it shall speak with; a photo brings none of its own.")
-@click.option("--engine", default="", help="Training engine; the service's default unless given.")
+@engine_option("--engine", "trains")
+@engine_option("--tts-engine", "learns the voice first")
+@engine_option("--asr-engine", "hears the recording for its subtitles")
 @click.option("--param", "parameters", multiple=True, callback=_pairs, metavar="K=V", help="A parameter of the engine.")
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
 @click.option("--language", default="", help="Language spoken in the video, e.g. en; its subtitles need it.")
@@ -36,18 +39,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @click.option(
     "--preview", type=click.Path(dir_okay=False, path_type=Path), help="Keep the latest preview picture here."
 )
-def train(
-    video: Path,
-    name: str,
-    consent_by: str,
-    voice: str,
-    engine: str,
-    parameters: dict[str, str],
-    device: str,
-    language: str,
-    wait: bool,
-    preview: Path | None,
-) -> None:
+def train(video: Path, wait: bool, preview: Path | None, **how: Any) -> None:
     """Train an avatar from VIDEO: a minute or two of one person talking to the camera.
 
     The recording is checked first; what is wrong with it is said before anything is trained. A photo (JPEG, PNG, WebP)
@@ -56,10 +48,7 @@ def train(
     """
     services, screen = connect(), console()
     with video.open("rb") as file, screen.status("Bringing the recording and checking it…"):
-        job = training.train(
-            services, file, file_name=video.name, name=name, consent_by=consent_by, voice=voice,
-            language=language, engine=engine, parameters=parameters, device=device,
-        )  # fmt: skip
+        job = training.train(services, file, file_name=video.name, **how)
     for warning in job.warnings:
         screen.print(f"Could be better: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
     screen.print(f"Job {job.id}", soft_wrap=True)

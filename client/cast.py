@@ -1,4 +1,4 @@
-"""Who talks in a conversation: the avatar, its voice, the persona and the language, chosen by name."""
+"""Who talks in a conversation: the avatar, its voice, the persona, the language and the engines, chosen by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from client.errors import CallError
 from client.services import Services
 from client.speech import STANDARD_VOICE
 
-NAMES = ("avatar", "voice", "persona", "language")
+ENGINES = {"asr_engine": "asr", "llm_engine": "llm", "tts_engine": "tts"}
+"""Choices of engines, and the services that they are of; empty for a service's default."""
+NAMES = ("avatar", "voice", "persona", "language", *ENGINES)
 
 
 def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
@@ -33,8 +35,11 @@ def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
     if chosen.get("persona"):
         personas = library.get_info(services, "llm").personas
         _check("persona", chosen["persona"], (persona.name for persona in personas), "NO_SUCH_PERSONA")
+    for field, service in ENGINES.items():
+        if chosen.get(field):
+            _check_engine(services, field, service, chosen[field])
     if chosen.get("language"):
-        _check_language(services, chosen["language"])
+        _check_language(services, chosen["language"], chosen.get("tts_engine", ""))
     return chosen
 
 
@@ -75,8 +80,15 @@ def _check(field: str, name: str, names: Iterable[str], reason: str) -> None:
         raise CallError(grpc.StatusCode.NOT_FOUND, reason, message, field, {"name": name[:35]})
 
 
-def _check_language(services: Services, tag: str) -> None:
-    engine = library.default_engine(services, "tts")
+def _check_engine(services: Services, field: str, service: str, name: str) -> None:
+    engine = library.engine(services, service, name, field)
+    if lack := engine["lack"]:
+        message = " ".join(filter(None, (lack["message"], engine["remedy"])))
+        raise CallError(grpc.StatusCode.UNAVAILABLE, lack["code"], message, field, lack["values"])
+
+
+def _check_language(services: Services, tag: str, engine_name: str) -> None:
+    engine = library.engine(services, "tts", engine_name)
     spoken = {one.split("-")[0].lower() for one in engine["languages"]}
     if spoken and tag.split("-")[0].lower() not in spoken:
         message = f"The speech engine does not speak '{tag[:35]}'. Choose one of its languages."

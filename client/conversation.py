@@ -33,6 +33,7 @@ MESSAGES_KEPT = 60
 """Messages before the newest that the dialogue service is told; the conversation itself holds more."""
 MESSAGES_HELD = 2000
 _CAST = ("avatar", "voice", "persona", "language")
+_ENGINES = tuple(cast.ENGINES)
 _EXPRESSION = ("mouth_amplitude", "head_motion")
 _TIMED = ("text", "start_s", "end_s")
 TEXT_QUEUE_LENGTH = 4096
@@ -161,8 +162,12 @@ class Conversation:
         head_motion: float = 1.0,
         rate: float = 1.0,
         pitch_semitones: float = 0.0,
+        asr_engine: str = "",
+        llm_engine: str = "",
+        tts_engine: str = "",
     ) -> None:
         self._services = services
+        self.asr_engine, self.llm_engine, self.tts_engine = asr_engine, llm_engine, tts_engine
         self.avatar, self.voice, self.persona, self.language = avatar, voice, persona, language
         self.size, self.rate, self.pitch_semitones = size, rate, pitch_semitones
         self.expression = render_pb2.Expression(mouth_amplitude=mouth_amplitude, head_motion=head_motion)
@@ -183,7 +188,7 @@ class Conversation:
         An answer that does not tell who gave it is taken for one of the avatar's that spoke last.
         """
         options = {name: told[name] for name in (*_CAST, "size", *_EXPRESSION)}
-        options |= {name: told[name] for name in speech.PROSODY if name in told}
+        options |= {name: told[name] for name in (*speech.PROSODY, *_ENGINES) if name in told}
         conversation = cls(services, **options)
         speaker = {name: told[name] for name in ("avatar", "voice")}
         for message in told["messages"]:
@@ -199,22 +204,25 @@ class Conversation:
             "persona": self.persona,
             "language": self.language,
             "size": self.size,
-            **{name: getattr(self, name) for name in speech.PROSODY},
+            **{name: getattr(self, name) for name in (*speech.PROSODY, *_ENGINES)},
             **{name: round(getattr(self.expression, name), 4) for name in _EXPRESSION},
             "messages": list(self.messages),
         }
 
     def use(self, *, rate: float | None = None, pitch_semitones: float | None = None, **chosen: str) -> None:
-        """Go on with another `avatar`, `voice`, `persona`, `language`, rate or pitch from the next reply on.
+        """Go on with another of `cast.NAMES`, rate or pitch from the next reply on.
 
         What is not named stays; but another avatar speaks in its own voice unless one is named. An empty voice is the
         avatar's own, if it has one, and `speech.STANDARD_VOICE` the engine's; an empty persona or language is the
-        engine's choice.
+        engine's choice, an empty engine the service's.
 
         Raises:
             CallError: there is none of that name.
         """
-        chosen = cast.known(self._services, {"avatar": self.avatar, **chosen} if "voice" in chosen else chosen)
+        wanted = {"avatar": self.avatar, **chosen} if "voice" in chosen else chosen
+        if "language" in wanted:
+            wanted = {"tts_engine": self.tts_engine, **wanted}
+        chosen = cast.known(self._services, wanted)
         if chosen.get("avatar", self.avatar) != self.avatar:
             self.next_frame_index, self._resting = 0, None
         for name, value in chosen.items():
@@ -229,7 +237,8 @@ class Conversation:
         Raises:
             CallError: nothing could be recognised in it, or the recogniser refuses it.
         """
-        return speech.hear(self._services, audio, self.language or hearing.default(self._services))["text"]
+        language = self.language or hearing.default(self._services, self.asr_engine)
+        return speech.hear(self._services, audio, language, self.asr_engine)["text"]
 
     def reply(
         self,
@@ -327,6 +336,7 @@ class Reply:
         self._talk, self._listened, self._on_sound = conversation, listened, on_sound
         self.avatar, self.voice = conversation.avatar, conversation.voice
         self._persona, self._language = conversation.persona, conversation.language
+        self._llm_engine, self._tts_engine = conversation.llm_engine, conversation.tts_engine
         self._prosody = {name: getattr(conversation, name) for name in speech.PROSODY}
         self._services = conversation._services
         self._cancelled = threading.Event()
@@ -487,7 +497,9 @@ class Reply:
             for message in talk.messages[-MESSAGES_KEPT - 1 :]
             if message["text"]  # of some answers nothing was heard
         ]
-        request = llm_pb2.ReplyRequest(messages=messages, persona=self._persona, language=self._language)
+        request = llm_pb2.ReplyRequest(
+            messages=messages, persona=self._persona, language=self._language, engine=self._llm_engine
+        )
         with translate():
             call = self._services.llm.Reply(request, timeout=REPLY_TIMEOUT_S)
             self._register(call.cancel)
@@ -509,7 +521,8 @@ class Reply:
         self._put_text(words)
 
     def _speak(self) -> None:
-        spoken = speech.say(self._services, self._text, voice=self.voice, language=self._language, **self._prosody)
+        how = {"voice": self.voice, "language": self._language, "engine": self._tts_engine, **self._prosody}
+        spoken = speech.say(self._services, self._text, **how)
         self._register(spoken.close)
         self._sentences = spoken.sentences
         self._rate.put(spoken.sample_rate)

@@ -29,6 +29,7 @@ TIMEOUT_S = 30
 SUPPLY_TIMEOUT_S = 3600
 WAITS_FOR_SPEECH, NOT_WAITING = "input", "NOT_WAITING"
 Say = Callable[[], speech.Speech]
+Hear = Callable[[BinaryIO], dict[str, Any]]
 TITLE_CHARACTERS = 80
 SUBTITLES = ("none", "vtt", "burn")
 
@@ -49,6 +50,8 @@ def generate(
     device: str = "",
     mouth_amplitude: float = 1.0,
     head_motion: float = 1.0,
+    asr_engine: str = "",
+    tts_engine: str = "",
     request_id: str = "",
 ) -> Job:
     """Queue a video of an avatar saying a recording or a text.
@@ -61,6 +64,8 @@ def generate(
         subtitles: "none", "vtt" (a file) or "burn" (in the picture, and a file).
         mouth_amplitude: how far the mouth moves, 0.5 to 1.5.
         head_motion: how much the head moves, 0 (the idle loop) to 1 (all that was filmed).
+        asr_engine: which hears a recording for its subtitles; empty for the service's default.
+        tts_engine: which speaks a text; empty for the service's default.
 
     Raises:
         CallError: an input is refused; `field` says which.
@@ -79,10 +84,14 @@ def generate(
     if job.is_final or job.stage != WAITS_FOR_SPEECH:
         return job  # the same request came before
     say = partial(
-        speech.say, services, text, voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones
-    )
+        speech.say, services, text, voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones,
+        engine=tts_engine,
+    )  # fmt: skip
+    hear = partial(speech.hear, services, language=language, engine=asr_engine, pauses_s=BACKGROUND_PAUSES_S)
     try:
-        return _feed(services, job, audio, say, subtitles != "none", language)
+        if audio and subtitles != "none":
+            hearing.check(services, language, asr_engine)
+        return _feed(services, job, audio, say, hear if subtitles != "none" else None)
     except (CallError, OSError) as error:
         if isinstance(error, CallError) and error.reason == NOT_WAITING:
             return jobs.get(services, job.id)
@@ -90,16 +99,15 @@ def generate(
         raise
 
 
-def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, with_subtitles: bool, language: str) -> Job:
+def _feed(services: Services, job: Job, audio: BinaryIO | None, say: Say, hear: Hear | None) -> Job:
     """Bring the job its speech: now if it is all there, in the background if another service has to work first."""
     work: Callable[[], None]
     if audio is None:
         library.get_info(services, "tts")  # if nobody is there to begin with, that is told at once
         spoken = through_restarts(lambda: _begun(say()), RESTART_PAUSES_S)
-        work = partial(_speak, services, job.id, spoken, say, with_subtitles)
-    elif with_subtitles:
-        hearing.check(services, language)
-        work = partial(_subtitle, services, job.id, _copy(audio), language)
+        work = partial(_speak, services, job.id, spoken, say, hear is not None)
+    elif hear:
+        work = partial(_subtitle, services, job.id, _copy(audio), hear)
     else:
         return through_restarts(lambda: _supply(services, _file_requests(job.id, audio)), RESTART_PAUSES_S)
     background.start(_bring, services, job.id, work)
@@ -209,9 +217,9 @@ def _speak(services: Services, job_id: str, spoken: speech.Speech, say: Say, wit
     through_restarts(attempt, BACKGROUND_PAUSES_S)
 
 
-def _subtitle(services: Services, job_id: str, audio: BinaryIO, language: str) -> None:
+def _subtitle(services: Services, job_id: str, audio: BinaryIO, hear: Hear) -> None:
     with audio:
-        heard = speech.hear(services, audio, language, BACKGROUND_PAUSES_S)
+        heard = hear(audio)
         through_restarts(lambda: _supply(services, _file_requests(job_id, audio, heard["webvtt"])), BACKGROUND_PAUSES_S)
 
 

@@ -12,14 +12,14 @@ from client.services import Services
 DETECTS = "language_detection"
 
 
-def check(services: Services, language: str) -> None:
+def check(services: Services, language: str, engine_name: str = "") -> None:
     """Whether a recording in a language can be written down. A recogniser that is away is not asked.
 
     Raises:
         CallError: the recogniser does not know the language, or needs to be told which it is.
     """
     try:
-        engine = library.default_engine(services, "asr")
+        engine = library.engine(services, "asr", engine_name, "asr_engine")
     except CallError as error:
         if error.code is grpc.StatusCode.UNAVAILABLE:
             return
@@ -32,16 +32,16 @@ def check(services: Services, language: str) -> None:
         raise _refusal(grpc.StatusCode.INVALID_ARGUMENT, "LANGUAGE_MISSING", message, values)
     if engine["languages"] and _primary(language) not in map(_primary, engine["languages"]):
         message = (
-            "The recogniser ({engine}) does not understand '{language}', only: {known}. Go without subtitles, or set "
-            "ASR_ENGINE to an engine that understands it; docs/adding-an-engine.md shows how to add one."
+            "The recogniser ({engine}) does not understand '{language}', only: {known}. Go without subtitles, or choose "
+            "an engine that understands it; docs/adding-an-engine.md shows how to add one."
         )
         values["language"] = language[:35]
         raise _refusal(grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_HEARD", message, values)
 
 
-def default(services: Services) -> str:
+def default(services: Services, engine_name: str = "") -> str:
     """The language that the recogniser takes speech for of which nothing is known; empty where it tells by itself."""
-    engine = through_restarts(lambda: library.default_engine(services, "asr"), RESTART_PAUSES_S)
+    engine = through_restarts(lambda: library.engine(services, "asr", engine_name), RESTART_PAUSES_S)
     return "" if DETECTS in engine["capabilities"] else next(iter(engine["languages"]), "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
+import grpc
 from google.protobuf.json_format import MessageToDict
 from visavis.asr.v1 import asr_pb2
 from visavis.common.v1 import info_pb2, media_pb2
@@ -121,10 +122,12 @@ def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
     }
 
 
-def create_voice(services: Services, audio: BinaryIO, name: str, transcript: str, consent_by: str) -> dict[str, Any]:
+def create_voice(
+    services: Services, audio: BinaryIO, name: str, transcript: str, consent_by: str, engine: str = ""
+) -> dict[str, Any]:
     """Register a voice from a recording in any container, read from its beginning."""
     consent = media_pb2.Consent(given_by=consent_by)
-    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent)
+    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent, engine=engine)
 
     def attempt() -> dict[str, Any]:
         config.size_bytes = size_of(audio)
@@ -152,10 +155,19 @@ def described(info: info_pb2.ServiceInfo) -> list[dict[str, Any]]:
     return [_engine(one, info) for one in info.engines]
 
 
-def default_engine(services: Services, service: str) -> dict[str, Any]:
-    """The engine that serves calls which name none."""
+def engine(services: Services, service: str, name: str = "", field: str = "engine") -> dict[str, Any]:
+    """One engine of a service; empty for the default.
+
+    Raises:
+        CallError: there is none of that name; its field is `field`.
+    """
     info = get_info(services, service).info
-    return _engine(next(one for one in info.engines if one.name == info.default_engine), info)
+    for one in info.engines:
+        if one.name == (name or info.default_engine):
+            return _engine(one, info)
+    names = ", ".join(one.name for one in info.engines)
+    message = f"There is no engine '{name[:35]}'; choose one of: {names}."
+    raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "NO_ENGINE", message, field, {"engines": names})
 
 
 def personas(services: Services) -> list[dict[str, Any]]:

@@ -123,6 +123,9 @@ class Using:
     language: str
     rate: float
     pitch_semitones: float
+    asr_engine: str = ""
+    llm_engine: str = ""
+    tts_engine: str = ""
 
 
 LiveEvent = Hearing | Interim | Transcript | Told | Resumed | Interrupted | Failed | Using
@@ -175,7 +178,7 @@ class LiveTalk:
         self._gone_on: _Turn | None = None  # whose question goes on in what is being said
         self._count = 0
         self._is_deaf = False  # whether the user has been told that nobody hears
-        self._is_language_new = False  # to the recognition that is open
+        self._is_ear_new = False  # to the recognition that is open
         self._onset_s: float | None = None  # of speech of which it is not known yet what it means
         self._guessed = ""  # what it seems to say so far
         threading.Thread(target=request_id.kept(self._listen), daemon=True).start()
@@ -210,19 +213,20 @@ class LiveTalk:
 
     def use(self, chosen: dict[str, Any]) -> None:
         """Go on with others from the next reply on, as `Conversation.use`; a name that nobody has is `Failed`."""
-        talk, before = self._talk, self._talk.language
+        talk = self._talk
+        before = talk.language, talk.asr_engine
         try:
             talk.use(**chosen)
         except CallError as error:
             self._tell(Failed(error))
             return
         self._tell(Using(**{one.name: getattr(talk, one.name) for one in fields(Using)}))
-        if talk.language != before:
+        if (talk.language, talk.asr_engine) != before:
             self._listen_anew()
 
     def _listen_anew(self) -> None:
         with self._lock:
-            self._is_language_new, self._is_deaf = True, False
+            self._is_ear_new, self._is_deaf = True, False
             if self._recognition:
                 self._recognition.cancel()
 
@@ -278,7 +282,7 @@ class LiveTalk:
             self._echo.resume()
         if is_undecided:
             self._tell(Resumed())
-        if self._is_language_new or (error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf):
+        if self._is_ear_new or (error.code == grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_deaf):
             return  # it was open for long enough
         if not self._is_deaf:
             self._tell(Failed(error))
@@ -289,13 +293,13 @@ class LiveTalk:
         """Let the microphone's sound go for a while: nobody understands it, and it must not pile up."""
         end = time.monotonic() + seconds
         for _ in self._microphone.read():
-            if time.monotonic() > end or self._is_language_new:
+            if time.monotonic() > end or self._is_ear_new:
                 return
 
     def _recognise(self) -> None:
         began_s = self._microphone.taken_s
         with self._lock:
-            self._is_language_new = False
+            self._is_ear_new = False
             self._recognition = self._services.asr.StreamingRecognize(self._requests(), timeout=LISTEN_TIMEOUT_S)
         if self._closed.is_set():
             self._recognition.cancel()
@@ -317,7 +321,7 @@ class LiveTalk:
         hangover = Duration()
         hangover.FromMilliseconds(self._hangover_ms)
         config = asr_pb2.StreamingRecognizeConfig(
-            language=self._talk.language, sample_rate_hertz=RATE, hangover=hangover
+            language=self._talk.language, sample_rate_hertz=RATE, hangover=hangover, engine=self._talk.asr_engine
         )
         yield asr_pb2.StreamingRecognizeRequest(config=config)
         for pcm in self._microphone.read():

@@ -134,10 +134,13 @@ def say(
     language: str = "",
     rate: float = 1.0,
     pitch_semitones: float = 0.0,
+    engine: str = "",
 ) -> Speech:
-    """Speak text, whole or as it comes. An empty `voice` is the engine's own."""
+    """Speak text, whole or as it comes. An empty `voice` is the engine's own, an empty `engine` the default one."""
     voice = "" if voice == STANDARD_VOICE else voice
-    config = tts_pb2.SynthesisConfig(voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones)
+    config = tts_pb2.SynthesisConfig(
+        voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones, engine=engine
+    )
     pieces = [text] if isinstance(text, str) else text
 
     def requests() -> Iterator[tts_pb2.StreamingSynthesizeRequest]:
@@ -169,13 +172,14 @@ def _chunk(name: str, data: bytes) -> bytes:
     return name.encode() + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
 
 
-def transcribe(services: Services, audio: BinaryIO, language: str = "") -> dict[str, Any]:
+def transcribe(services: Services, audio: BinaryIO, language: str = "", engine: str = "") -> dict[str, Any]:
     """Recognise a recording in any audio or video container.
 
     Args:
         language: BCP 47 tag of what is spoken; empty only where the recogniser can tell.
+        engine: which recognises; empty for the service's default.
     """
-    config = asr_pb2.TranscribeConfig(language=language)
+    config = asr_pb2.TranscribeConfig(language=language, engine=engine)
     with translate():
         requests = upload(config, asr_pb2.TranscribeRequest, audio)
         reply = services.asr.Transcribe(requests, timeout=TRANSCRIBE_TIMEOUT_S)
@@ -192,7 +196,11 @@ def transcribe(services: Services, audio: BinaryIO, language: str = "") -> dict[
 
 
 def hear(
-    services: Services, audio: BinaryIO, language: str = "", pauses_s: Sequence[float] = RESTART_PAUSES_S
+    services: Services,
+    audio: BinaryIO,
+    language: str = "",
+    engine: str = "",
+    pauses_s: Sequence[float] = RESTART_PAUSES_S,
 ) -> dict[str, Any]:
     """Recognise a recording from its beginning, through restarts of the recogniser: else who spoke had to speak again.
 
@@ -202,7 +210,7 @@ def hear(
 
     def attempt() -> dict[str, Any]:
         audio.seek(0)
-        return transcribe(services, audio, language)
+        return transcribe(services, audio, language, engine)
 
     return through_restarts(attempt, pauses_s)
 

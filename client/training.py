@@ -40,6 +40,8 @@ def train(
     engine: str = "",
     parameters: dict[str, str] | None = None,
     device: str = "",
+    asr_engine: str = "",
+    tts_engine: str = "",
     request_id: str = "",
 ) -> Job:
     """Check a recording, register its voice, and queue the training of its avatar.
@@ -51,7 +53,10 @@ def train(
         video: any container, or a JPEG, PNG or WebP photo; read twice, so it must be seekable.
         voice: a registered voice that the avatar shall have; none is then made of the recording.
         language: BCP 47 tag of what is spoken, for the subtitles.
+        engine: which trains; empty for the service's default, as for the next two.
         parameters: engine parameters as text, e.g. {"quality": "draft"}.
+        asr_engine: which hears the recording for its subtitles.
+        tts_engine: which learns the voice first.
 
     Returns:
         The job; its `warnings` say what in the recording could be better.
@@ -79,7 +84,7 @@ def train(
     registers = not voice and not recording.is_photo
     is_new = False
     if registers:
-        voice, is_new = _register_voice(services, video, name, consent_by)
+        voice, is_new = _register_voice(services, video, name, consent_by, tts_engine)
     request.recording_id, request.voice = recording.id, voice
     try:
         with translate():
@@ -90,17 +95,17 @@ def train(
         raise
     warnings = [jobs.problem(warning) for warning in recording.warnings]
     if voice and registers:
-        warnings += _begin_subtitles(services, job.id, voice, language)
+        warnings += _begin_subtitles(services, job.id, voice, language, asr_engine)
     return replace(job, warnings=tuple(warnings))
 
 
-def _begin_subtitles(services: Services, job_id: str, voice: str, language: str) -> list[dict[str, Any]]:
+def _begin_subtitles(services: Services, job_id: str, voice: str, language: str, engine: str) -> list[dict[str, Any]]:
     """Subtitles follow in the background; if they cannot, a warning that says why."""
     try:
-        hearing.check(services, language)
+        hearing.check(services, language, engine)
     except CallError as error:
         return [{"code": error.reason, "message": error.message, "field": None, "values": error.values}]
-    background.start(_subtitle, services, job_id, voice, language)
+    background.start(_subtitle, services, job_id, voice, language, engine)
     return []
 
 
@@ -147,11 +152,11 @@ def _upload(services: Services, video: BinaryIO, file_name: str) -> train_pb2.Re
     return through_restarts(attempt, RESTART_PAUSES_S)
 
 
-def _register_voice(services: Services, video: BinaryIO, name: str, consent_by: str) -> tuple[str, bool]:
+def _register_voice(services: Services, video: BinaryIO, name: str, consent_by: str, engine: str) -> tuple[str, bool]:
     """The voice's name (empty when the recording holds too little speech for one), and whether it is new."""
     is_new = not _has_voice(services, name)
     try:
-        return _create_voice(services, video, name, consent_by), is_new
+        return _create_voice(services, video, name, consent_by, engine), is_new
     except CallError as error:
         if error.field != "audio":
             raise
@@ -159,15 +164,15 @@ def _register_voice(services: Services, video: BinaryIO, name: str, consent_by: 
         return "", False
 
 
-def _create_voice(services: Services, video: BinaryIO, name: str, consent_by: str) -> str:
+def _create_voice(services: Services, video: BinaryIO, name: str, consent_by: str, engine: str) -> str:
     """Register the voice, in place of one that a training which came to nothing left."""
     try:
-        return library.create_voice(services, video, name, "", consent_by)["name"]
+        return library.create_voice(services, video, name, "", consent_by, engine)["name"]
     except CallError as error:
         if error.reason != "VOICE_EXISTS" or not _came_to_nothing(services, name):
             raise
     library.delete_voice(services, name)
-    return library.create_voice(services, video, name, "", consent_by)["name"]
+    return library.create_voice(services, video, name, "", consent_by, engine)["name"]
 
 
 def _typed(services: Services, engine: str, parameters: dict[str, str]) -> list[info_pb2.ParameterValue]:
@@ -204,16 +209,16 @@ def _yes_or_no(name: str, text: str) -> bool:
     return WORDS[text.lower()]
 
 
-def _subtitle(services: Services, job_id: str, voice: str, language: str) -> None:
+def _subtitle(services: Services, job_id: str, voice: str, language: str, engine: str) -> None:
     """Recognise the recording, whose whole sound the voice keeps, and note the text with voice and avatar."""
     try:
-        through_restarts(lambda: _transcribe(services, job_id, voice, language), BACKGROUND_PAUSES_S)
+        through_restarts(lambda: _transcribe(services, job_id, voice, language, engine), BACKGROUND_PAUSES_S)
     except CallError as error:
         logger.warning("no subtitles", extra={"fields": {"job": job_id, "reason": error.reason}})
 
 
-def _transcribe(services: Services, job_id: str, voice: str, language: str) -> None:
-    heard = speech.transcribe(services, _Blocks(voice_file(services, voice).blocks), language)
+def _transcribe(services: Services, job_id: str, voice: str, language: str, engine: str) -> None:
+    heard = speech.transcribe(services, _Blocks(voice_file(services, voice).blocks), language, engine)
     with translate():
         services.train.SetTranscript(
             train_pb2.SetTranscriptRequest(id=job_id, webvtt=heard["webvtt"]), timeout=TIMEOUT_S

@@ -46,7 +46,7 @@ def create() -> tuple[Response, int]:
 
 def _shown(told: dict[str, Any]) -> dict[str, Any]:
     """A conversation as REST shows it."""
-    chosen = {name: told[name] or None for name in ("voice", "persona", "language")}
+    chosen = {name: told[name] or None for name in cast.NAMES if name != "avatar"}
     return told | chosen | {"kept_days": context().settings.chat_keep_days}
 
 
@@ -57,7 +57,7 @@ def one(chat_id: str) -> Response:
 
 @blueprint.patch("/api/v1/chats/<chat_id>")
 def change(chat_id: str) -> Response:
-    """Go on with another avatar, voice, persona or language, faster or higher; also where the one before is gone."""
+    """Go on with others, faster or higher; also where the avatar or the voice before is gone."""
     chat, fields = context().chats.get(chat_id), Fields()
     chat.conversation.use(**fields.given(cast.NAMES), **prosody(fields))
     return jsonify(_shown(chat.told()))

@@ -45,6 +45,8 @@ def create() -> tuple[Response, int, dict[str, str]]:
         subtitles=fields.choice("subtitles", generation.SUBTITLES, "none"),
         size=int(fields.number("size", 0, 0, MAX_SIZE)),
         device=fields.text("device"),
+        asr_engine=fields.text("asr_engine"),
+        tts_engine=fields.text("tts_engine"),
         **expression(fields),
         request_id=request_id(),
         **how(fields),

@@ -175,14 +175,14 @@ def _avatar(fields: Fields) -> dict[str, Any]:
 def _check_dialogue(fields: Fields) -> None:
     """`api_choice`, if it is there, must name the dialogue engine that is set, or its language model."""
     if choice := fields.text("api_choice"):
-        told = library.default_engine(services(), "llm")
+        told = library.engine(services(), "llm")
         model = told["version"] if "language_model" in told["capabilities"] else ""
         engine_of(choice, [told["name"], model], "api_choice")
 
 
 def _engine(fields: Fields) -> tuple[str, set[str]]:
     """The training engine that `model_choice` names, or the default, and its parameters' names."""
-    choice, default = fields.text("model_choice"), library.default_engine(services(), "train")
+    choice, default = fields.text("model_choice"), library.engine(services(), "train")
     installed = [one for one in library.engines(services()).get("train", [default]) if one["state"] != "missing"]
     known = {one["name"]: one["parameters"] for one in installed}
     name = engine_of(choice, known, "model_choice") or default["name"]

@@ -15,7 +15,7 @@ blueprint = Blueprint("speech", __name__)
 def say() -> Response:
     fields = Fields()
     text = fields.spoken("text")
-    wav = speech.speech_wav(services(), text, voice=fields.text("voice"), **how(fields))
+    wav = speech.speech_wav(services(), text, voice=fields.text("voice"), engine=fields.text("engine"), **how(fields))
     return Response(wav, mimetype="audio/wav")
 
 
@@ -23,7 +23,7 @@ def say() -> Response:
 def transcribe() -> Response:
     fields = Fields()
     audio = fields.required_file("audio")
-    return jsonify(speech.transcribe(services(), audio.stream, fields.text("language")))
+    return jsonify(speech.transcribe(services(), audio.stream, fields.text("language"), fields.text("engine")))
 
 
 def how(fields: Fields) -> dict[str, str | float]:

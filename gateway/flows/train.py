@@ -34,6 +34,8 @@ def create() -> tuple[Response, int, dict[str, str]]:
         engine=fields.text("engine"),
         parameters=fields.mapping("params"),
         device=fields.text("device"),
+        asr_engine=fields.text("asr_engine"),
+        tts_engine=fields.text("tts_engine"),
         request_id=request_id(),
     )
     return accepted(job)

@@ -38,7 +38,7 @@ def create() -> tuple[Response, int]:
     fields = Fields()
     name, consent = fields.required("name"), fields.required("consent")
     transcript, audio = fields.text("transcript", most=MAX_TRANSCRIPT), fields.required_file("audio")
-    voice = library.create_voice(services(), audio.stream, name, transcript, consent)
+    voice = library.create_voice(services(), audio.stream, name, transcript, consent, fields.text("engine"))
     return jsonify(_shown(voice)), 201
 
 
