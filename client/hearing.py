@@ -32,8 +32,8 @@ def check(services: Services, language: str, engine_name: str = "") -> None:
         raise _refusal(grpc.StatusCode.INVALID_ARGUMENT, "LANGUAGE_MISSING", message, values)
     if engine["languages"] and _primary(language) not in map(_primary, engine["languages"]):
         message = (
-            "The recogniser ({engine}) does not understand '{language}', only: {known}. Go without subtitles, or choose "
-            "an engine that understands it; docs/adding-an-engine.md shows how to add one."
+            "The recogniser ({engine}) does not understand '{language}', only: {known}. Go without subtitles, or "
+            "choose an engine that understands it; docs/adding-an-engine.md shows how to add one."
         )
         values["language"] = language[:35]
         raise _refusal(grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_HEARD", message, values)
