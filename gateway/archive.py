@@ -49,6 +49,9 @@ class _Conversation(_Stored):
     size: int = Field(ge=0)
     rate: float = 1.0
     pitch_semitones: float = 0.0
+    asr_engine: str = ""
+    llm_engine: str = ""
+    tts_engine: str = ""
     mouth_amplitude: float
     head_motion: float
     messages: list[_Message]
