@@ -109,7 +109,14 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
                 return
 
     def GetInfo(self, request: llm_pb2.GetInfoRequest, context: grpc.ServicerContext) -> llm_pb2.GetInfoResponse:
-        return llm_pb2.GetInfoResponse(personas=[llm_pb2.Persona(name="guide")])
+        lack = job_pb2.Error(reason="KEY_MISSING", message="It needs a key.", values={"key": "KEY"})
+        engines = [
+            info_pb2.EngineInfo(name="small", state=info_pb2.ENGINE_STATE_READY),
+            info_pb2.EngineInfo(name="large", state=info_pb2.ENGINE_STATE_UNLOADED),
+            info_pb2.EngineInfo(name="dear", state=info_pb2.ENGINE_STATE_MISSING, lack=lack, remedy="Set KEY."),
+        ]
+        info = info_pb2.ServiceInfo(default_engine="small", engines=engines)
+        return llm_pb2.GetInfoResponse(info=info, personas=[llm_pb2.Persona(name="guide")])
 
     def _stop(self, context: grpc.ServicerContext) -> None:
         if self.breaks:

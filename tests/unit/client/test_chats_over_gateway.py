@@ -70,6 +70,31 @@ def test_rate_and_pitch_hold_from_the_next_answer_and_are_told(gateway: FlaskCli
     assert (refused["code"], refused["field"]) == ("NUMBER_OUT_OF_RANGE", "rate")
 
 
+def test_the_engines_of_a_chat_are_chosen_and_told(gateway: FlaskClient, rooms: Any) -> None:
+    chat = begin(gateway, llm_engine="large")
+    assert (chat["asr_engine"], chat["llm_engine"], chat["tts_engine"]) == (None, "large", None)
+    path = f"/api/v1/chats/{chat['id']}"
+    assert "event: done" in gateway.post(f"{path}/messages", json={"text": "Hi"}).text
+    assert gateway.patch(path, json={"llm_engine": "", "tts_engine": "small"}).json["llm_engine"] is None
+    assert "event: done" in gateway.post(f"{path}/messages", json={"text": "And now?"}).text
+    assert [request.engine for request in rooms.writer.requests] == ["large", ""]
+    assert [config.engine for config in rooms.speaker.configs] == ["", "small"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code", "words"),
+    [("none-such", 400, "NO_ENGINE", "small, large, dear"), ("dear", 503, "KEY_MISSING", "Set KEY")],
+)
+def test_an_engine_that_cannot_be_had_is_refused(
+    gateway: FlaskClient, name: str, status: int, code: str, words: str
+) -> None:
+    answer = gateway.post("/api/v1/chats", json={"avatar": "Bob", "llm_engine": name})
+    assert answer.status_code == status
+    error = answer.json["error"]
+    assert (error["code"], error["field"]) == (code, "llm_engine")
+    assert words in error["message"]
+
+
 def test_a_page_learns_what_is_to_be_chosen_from(gateway: FlaskClient) -> None:
     engines = gateway.get("/api/v1/engines")
     assert engines.status_code == 200 and engines.json["tts"][0]["languages"] == ["en", "zh"]

@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
+from client import cast
 from client.conversation import Delta, Done, Event, Media, MediaType, Message, Sentence
 from client.errors import CallError
 from gateway.archive import Archive
@@ -34,7 +35,7 @@ SCRIPT = (
     Done("One. Two.", {"done": 1.0}),
 )
 CAST = {"avatar": "Ann", "voice": "", "persona": "", "language": "en", "size": 0}
-CAST |= {"rate": 1.0, "pitch_semitones": 0.0}
+CAST |= {"rate": 1.0, "pitch_semitones": 0.0, "asr_engine": "", "llm_engine": "", "tts_engine": ""}
 CAST |= {"mouth_amplitude": 1.0, "head_motion": 0.5}
 WAIT_S = 60  # only ends what would hang
 
@@ -219,7 +220,7 @@ def test_a_chat_that_was_put_away_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_a_chat_stored_before_answers_knew_who_gave_them_is_told_in_full(tmp_path: Path) -> None:
     open_chats, chat_id = chats(tmp_path), "A" * 22
-    older = {name: CAST[name] for name in CAST if name not in ("rate", "pitch_semitones")}
+    older = {name: CAST[name] for name in CAST if name not in ("rate", "pitch_semitones", *cast.ENGINES)}
     older |= {"id": chat_id, "greeting": "Good day!", "created_at": 1.0}
     older |= {"messages": [{"role": "assistant", "text": "Hello", "at": 2.0}]}
     Archive(tmp_path / "conversations", 30).write(chat_id, older)
