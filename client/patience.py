@@ -61,6 +61,10 @@ def in_time(items: Iterable[T], end: Callable[[], object], *, first_s: float, ne
         is_over.set()
 
 
+AWAY = ("UNAVAILABLE", "LOADING")
+"""Reasons of a service that is away. With any other, an `UNAVAILABLE` call is a refusal: an engine without its key."""
+
+
 def through_restarts(attempt: Callable[[], T], pauses_s: Iterable[float]) -> T:
     """What an attempt returns; while the service is away, it is made again after each pause.
 
@@ -71,7 +75,7 @@ def through_restarts(attempt: Callable[[], T], pauses_s: Iterable[float]) -> T:
         try:
             return attempt()
         except CallError as error:
-            if error.code is not grpc.StatusCode.UNAVAILABLE:
+            if error.code is not grpc.StatusCode.UNAVAILABLE or error.reason not in AWAY:
                 raise
         time.sleep(pause_s)
     return attempt()

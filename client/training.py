@@ -24,6 +24,14 @@ from client.services import Services
 logger = logging.getLogger(__name__)
 
 UPLOAD_TIMEOUT_S = 1800
+_UNCLEAR = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+)
+"""Failures after which the training may have been made all the same, and need its voice."""
 TIMEOUT_S = 30
 WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -87,16 +95,20 @@ def train(
         voice, is_new = _register_voice(services, video, name, consent_by, tts_engine)
     request.recording_id, request.voice = recording.id, voice
     try:
-        with translate():
-            job = jobs.from_training(services.train.CreateTraining(request, timeout=TIMEOUT_S).training)
-    except CallError:
-        if is_new:
+        job = through_restarts(lambda: _create(services, request), RESTART_PAUSES_S)
+    except CallError as error:
+        if is_new and error.code not in _UNCLEAR:
             library.delete_voice(services, voice)
         raise
     warnings = [jobs.problem(warning) for warning in recording.warnings]
     if voice and registers:
         warnings += _begin_subtitles(services, job.id, voice, language, asr_engine)
     return replace(job, warnings=tuple(warnings))
+
+
+def _create(services: Services, request: train_pb2.CreateTrainingRequest) -> Job:
+    with translate():
+        return jobs.from_training(services.train.CreateTraining(request, timeout=TIMEOUT_S).training)
 
 
 def _begin_subtitles(services: Services, job_id: str, voice: str, language: str, engine: str) -> list[dict[str, Any]]:

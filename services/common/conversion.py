@@ -7,6 +7,9 @@ that process has little memory, and takes nothing with it but itself.
 from __future__ import annotations
 
 import asyncio
+import math
+import resource
+import signal
 import sys
 import wave
 from collections.abc import Iterator
@@ -15,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from services.common.audio import decode_blocks, to_pcm, too_long
+from services.common.errors import InvalidInput
 from services.common.jobs import child, process
 
 MOST_BYTES = 512 * 2**20  # of memory; an hour of any usual kind takes a seventh of that
 PIECE_S = 1.0
+FREE_S, LEAST_SPEED = 30.0, 20.0
+"""Processor time that a conversion may take: so much, and a share of the longest sound; usual kinds take a tenth."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ def read_wav(path: Path) -> Iterator[bytes]:
 def work(task: child.Task, _report: child.Report) -> dict[str, Any]:
     """Convert; the longest recording is a limit of what is decoded, not of what is kept."""
     rate, longest, field = (task.spec[name] for name in ("rate", "max_seconds", "field"))
+    _limit_time(FREE_S + longest / LEAST_SPEED, field)
     count, peak = 0, 0.0
     with wave.open(task.spec["wav"], "wb") as wav:
         wav.setparams((1, 2, rate, 0, "NONE", ""))
@@ -69,6 +76,18 @@ def work(task: child.Task, _report: child.Report) -> dict[str, Any]:
                 raise too_long(longest, field)
             wav.writeframesraw(to_pcm(block))
     return asdict(Sound(count / rate, peak))
+
+
+def _limit_time(seconds: float, field: str) -> None:
+    """End a conversion that has taken so much processor time: what decodes so slowly was made to."""
+
+    def give_up(_signal: int, _frame: object) -> None:
+        message = "This file cannot be read as sound: it takes far too long. Save it anew as WAV, MP3 or MP4."
+        raise InvalidInput(message, reason="UNREADABLE_MEDIA", field=field)
+
+    signal.signal(signal.SIGXCPU, give_up)
+    whole = math.ceil(seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 10))  # the last is for a decoder that never returns
 
 
 if __name__ == "__main__":

@@ -139,7 +139,14 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         return known or await self._in_turn(self._voices.analyse, engine, name)
 
     async def _in_turn(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._learning, work, *arguments)
+        """Do work on the thread that learns. It is awaited also when the caller goes: its folder goes with the call."""
+        step = asyncio.get_running_loop().run_in_executor(self._learning, work, *arguments)
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            if not step.cancel():
+                await asyncio.wait([step])
+            raise
 
     async def CreateVoice(
         self, request_iterator: AsyncIterator[tts_pb2.CreateVoiceRequest], context: object

@@ -347,6 +347,7 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
         self.taken: set[str] = set()  # names of avatars
         self.known: dict[str, train_pb2.Training] = {}  # by the request that made it
         self.created: list[train_pb2.CreateTrainingRequest] = []
+        self.breaks: list[tuple[int, str, str]] = []  # how the next calls that create one end
         self.deleted: list[str] = []
 
     def ResumeTraining(
@@ -381,6 +382,8 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
     ) -> train_pb2.CreateTrainingResponse:
         if request.validate_only:
             return self._judge(request, context)
+        if self.breaks:
+            refuse(context, *self.breaks.pop(0))
         self.created.append(request)
         row = job_pb2.Job(id="training-9", state=job_pb2.JOB_STATE_QUEUED)
         return train_pb2.CreateTrainingResponse(training=train_pb2.Training(job=row, avatar=request.name))

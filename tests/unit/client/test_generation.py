@@ -152,6 +152,14 @@ def test_a_voice_that_stays_away_fails_the_job(rooms, monkeypatch: pytest.Monkey
     assert supplied["bytes"] == 0
 
 
+def test_what_is_refused_is_not_asked_for_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "RESTART_PAUSES_S", (0.0, 0.0))
+    rooms.painter.refusals = [(code_pb2.UNAVAILABLE, "KEY_MISSING", "It needs a key.")] * 4  # gRPC's own tries
+    with pytest.raises(CallError) as caught:
+        generation.generate(rooms.services, avatar="Ann", audio=io.BytesIO(b"sound"))
+    assert (caught.value.reason, rooms.painter.refusals) == ("KEY_MISSING", [])
+
+
 def test_a_recogniser_that_restarts_hears_the_recording_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "BACKGROUND_PAUSES_S", (0.01,))
     rooms.listener.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "restarting")] * 4

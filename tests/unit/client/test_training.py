@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from google.rpc import code_pb2
 from visavis.common.v1 import job_pb2
 from visavis.train.v1 import train_pb2
 
@@ -47,6 +48,25 @@ def test_subtitles_that_there_cannot_be_are_told(rooms, language: str, code: str
     warnings = _train(rooms, language=language).warnings
     assert [warning["code"] for warning in warnings] == ["QUIET", code]
     assert "en" in warnings[1]["values"]["known"]
+
+
+def test_a_training_service_that_restarts_is_asked_again(rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "RESTART_PAUSES_S", (0.0, 0.0))
+    rooms.trainer.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "restarting")] * 2
+    assert _train(rooms).id == "training-9"
+    assert rooms.speaker.voices == {"Ann": TAKE}
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "is_kept"),
+    [(code_pb2.DEADLINE_EXCEEDED, "LATE", True), (code_pb2.INVALID_ARGUMENT, "CONSENT_UNCLEAR", False)],
+)
+def test_only_a_refusal_takes_the_new_voice_away(rooms, code: int, reason: str, is_kept: bool) -> None:
+    """After anything else the training may be there, and needs it."""
+    rooms.trainer.breaks = [(code, reason, "no")]
+    with pytest.raises(CallError):
+        _train(rooms)
+    assert ("Ann" in rooms.speaker.voices) is is_kept
 
 
 @pytest.mark.parametrize("name", ["Ann", " Ann "])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import subprocess
+import sys
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -54,6 +56,30 @@ def test_what_is_too_long_is_not_decoded_to_its_end(tmp_path: Path) -> None:
         {"max_minutes": "0.5"},
     )
     assert (tmp_path / "out.wav").stat().st_size < 32 * 2 * RATE
+
+
+SLOW = """
+import sys
+from services.common import conversion
+from services.common.errors import InvalidInput
+from services.common.jobs.child import Task
+
+conversion.decode_blocks = lambda *_: iter(lambda: [0] * 0, None)  # busy for ever, and brings nothing
+conversion.FREE_S, conversion.LEAST_SPEED = 1.0, 1000.0
+spec = {"recording": "", "wav": sys.argv[1], "rate": 16_000, "max_seconds": 20.0, "field": "speech"}
+conversion.abs = lambda _: type("Silence", (), {"max": lambda self, initial: 0.0})()
+conversion.to_pcm = bytes
+try:
+    conversion.work(Task("", spec, "", None, {}), print)
+except InvalidInput as error:
+    print(error.reason, error.field)
+"""
+
+
+def test_a_file_that_decodes_too_slowly_is_given_up(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "out.wav")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.split() == ["UNREADABLE_MEDIA", "speech"]
 
 
 def test_a_kilobyte_that_claims_an_index_of_gigabytes_is_refused(tmp_path: Path) -> None:
