@@ -129,8 +129,8 @@ def handle_errors(app: Flask) -> None:
         if error.code is None or error.code < 400:
             return error
         reason = {404: "NO_SUCH_PAGE", 405: "WRONG_METHOD"}.get(error.code, "BAD_REQUEST")
-        message = i18n.error_text(reason, error.description or error.name, {})
-        return _answer({"code": reason, "message": message, "field": None}, error.code)
+        english = "There is no such page." if reason == "NO_SUCH_PAGE" else error.description or error.name
+        return _answer({"code": reason, "message": i18n.error_text(reason, english, {}), "field": None}, error.code)
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> tuple[Response | str, int]:

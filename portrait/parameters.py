@@ -22,8 +22,8 @@ class TrainingParameters:
 
     quality: Literal["draft", "standard", "high"] = _parameter(
         "standard",
-        "Effort for the image: draft takes about three minutes in all, standard eight, high thirty, hardly to be told "
-        "from standard.",
+        "Effort for the image: draft takes about three minutes in all, standard eight, high thirty, barely "
+        "distinguishable from standard.",
         choices=("draft", "standard", "high"),
     )  # fmt: skip
     minutes: float = _parameter(

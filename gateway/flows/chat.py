@@ -30,7 +30,7 @@ CLOSING_S = 2.0
 
 @blueprint.get("/chat")
 def page() -> str:
-    return render_template("chat.html")
+    return render_template("chat.html", most_characters=context().settings.max_message_characters)
 
 
 @blueprint.post("/api/v1/chats")

@@ -65,7 +65,7 @@ def _face(picture: np.ndarray) -> Face:
             raise refusal("NO_FACE", "No face can be seen in this photo. Choose one of a person facing the camera.")
         if others := rivals(faces[0], faces[1:]):
             count = str(1 + len(others))
-            message = f"{count} faces can be seen in this photo. Only one person may be in the picture: cut it out."
+            message = f"{count} faces can be seen in this photo. Crop it to one person."
             raise refusal("SEVERAL_FACES", message, count=count)
         _check_turn(tracker, small, faces[0])
     x, y, width, height = (step * each for each in (faces[0].x, faces[0].y, faces[0].width, faces[0].height))

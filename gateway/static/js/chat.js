@@ -153,6 +153,10 @@ async function ask(body, question) {
 async function sendText() {
   const words = text.value.trim();
   if (!words || !chatId) return;
+  if (words.length > Number(text.dataset.most)) { // what would be refused stays, to be shortened
+    showError({ message: t("error.text_too_long", { count: words.length, max: text.dataset.most }) });
+    return;
+  }
   text.value = "";
   if (live) return live.say(words);
   await ask({ text: words }, addQuestion(words));

@@ -79,9 +79,10 @@ export async function send(form, url, data) {
   const bar = $("progress", box);
   const hasFile = [...data.values()].some((value) => value instanceof Blob && value.size > 500_000);
   button.disabled = true;
+  const late = setTimeout(() => { box.hidden = false; }, 1000); // checking takes its time, however small the file
   try {
     return await upload(url, data, (share) => {
-      box.hidden = !hasFile;
+      if (hasFile) box.hidden = false;
       bar.value = share;
       $("[data-upload-text]", box).textContent = share < 1 ? t("upload.sending", { percent: Math.round(share * 100) }) : t("upload.checking");
     });
@@ -89,6 +90,7 @@ export async function send(form, url, data) {
     showError(form, error);
     return null;
   } finally {
+    clearTimeout(late);
     button.disabled = false;
     box.hidden = true;
   }

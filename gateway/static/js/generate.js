@@ -17,6 +17,8 @@ const tabs = $$("[role=tab]");
 const MAX_CHARACTERS = 5000;
 let avatars = [];
 let voices = [];
+let followed = ""; // the job that is shown
+let ownSubtitles = ""; // what was asked for here; of a video that was found again nobody knows whether they are burned in
 let ears = null; // the recogniser, as the gateway describes it
 const OTHER = "other"; // a language that it does not hear
 
@@ -114,11 +116,15 @@ form.addEventListener("submit", async (event) => {
     ["audio", fromText() || drop.file, t("error.file_missing")],
   ]);
   if (!isWell) return;
+  const asked = form.elements.subtitles.value;
   const job = await send(form, path("generations"), formData());
-  if (job) show(job);
+  if (!job) return;
+  ownSubtitles = asked;
+  show(job);
 });
 
 function show(job) {
+  followed = job.id;
   history.replaceState(null, "", `?job=${encodeURIComponent(job.id)}`);
   const progress = new JobProgress(job);
   const actions = el("div", { class: "actions" }, cancelButton(job));
@@ -126,6 +132,7 @@ function show(job) {
   body.replaceChildren(progress.element, actions);
   frame.scrollIntoView({ block: "nearest", behavior: "smooth" });
   follow(job.id, (now) => {
+    if (now.id !== followed) return; // another was asked for meanwhile
     progress.update(now);
     if (isFinal(now)) finish(now, actions);
   });
@@ -135,8 +142,8 @@ function finish(job, actions) {
   actions.remove();
   if (job.state !== "succeeded") return;
   const video = el("video", { src: job.result.video_url, controls: true, playsInline: true });
-  if (job.result.subtitles_url && form.elements.subtitles.value !== "burn") {
-    video.append(el("track", { kind: "captions", src: job.result.subtitles_url, label: t("generate.subtitles"), default: true }));
+  if (job.result.subtitles_url && ownSubtitles !== "burn") {
+    video.append(el("track", { kind: "captions", src: job.result.subtitles_url, label: t("generate.subtitles"), default: ownSubtitles === "vtt" }));
   }
   frame.replaceChildren(video);
   body.replaceChildren(downloads(job.result));
