@@ -6,6 +6,10 @@ it (a sign-in), and room for the answer. Until then the connection waits in the 
 
 from __future__ import annotations
 
+import contextlib
+import io
+import itertools
+import os
 import re
 import selectors
 import socket
@@ -15,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import Any
 
 from gunicorn import util
 from gunicorn.http.message import Request
@@ -34,11 +39,18 @@ LINGER_S = 2.0
 """A connection is kept for so long after our last word, so that it is read before anything is cut off."""
 LINGER_BYTES = 2**20
 DRAIN_S = 0.05
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?:\r\n|$)", re.IGNORECASE)
+SPARE_FILES = 16
+"""Connections that are given up when no more files may be open: requests need some too."""
+BREATH_S = 0.1
+HEAD_END = b"\r\n\r\n"
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?:\r\n|$)", re.IGNORECASE)
 
 
 class Worker(ThreadWorker):
-    """Serves `app.settings`' gateway. Relies on how gunicorn's own worker is made: its version is pinned."""
+    """Serves `app.settings`' gateway. Relies on how gunicorn's own worker is made: its version is pinned.
+
+    All live in one loop, so nothing that goes wrong with a connection may leave it: see `_risk`.
+    """
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """SIGTERM: say goodbye to those who talk live, so that they come again instead of waiting.
@@ -50,21 +62,43 @@ class Worker(ThreadWorker):
         super().handle_exit(sig, frame)
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a connection, at the cost of the one that waits longest when too many do."""
-        super().accept(listener)
-        if len(self.pending_conns) + len(self.keepalived_conns) > MOST_IDLE:
-            # Not closed here: it may have an event in this turn of the loop, which closes it at its end.
-            (self.pending_conns or self.keepalived_conns)[0].timeout = 0
+        """Take a connection, at the cost of those that wait longest when too many do or no more files may be open."""
+        try:
+            super().accept(listener)
+        except OSError:
+            self._make_room(SPARE_FILES)
+            if not (self.pending_conns or self.keepalived_conns):
+                time.sleep(BREATH_S)  # only requests that end make room, and the loop would spin until then
+        else:
+            self._make_room(len(self.pending_conns) + len(self.keepalived_conns) - MOST_IDLE)
+
+    def _make_room(self, count: int) -> None:
+        """Close some connections at the end of this turn of the loop; before it, they may have an event."""
+        for conn in itertools.islice(itertools.chain(self.pending_conns, self.keepalived_conns), max(count, 0)):
+            conn.timeout = 0
+
+    def _risk(self, conn: TConn, step: Callable[..., None], *args: Any) -> None:
+        """Do something that may fail; it costs this connection then, and no other."""
+        try:
+            step(*args)
+        except OSError:  # the other end has gone, or the system has no room
+            self._drop(conn)
+        except Exception:
+            self.log.exception("A connection was given up.")
+            self._drop(conn)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Await a request; a thread gets it when it is whole."""
+        self._risk(conn, self._await_request, conn)
+
+    def _await_request(self, conn: TConn) -> None:
         if not conn.initialized:
             _limit(conn.sock, self.app.settings.stall_seconds)
             conn.init()
         conn.sock.setblocking(False)
+        conn.needed = 0
         self._await(conn, self.app.settings.head_seconds, selectors.EVENT_READ, self._read)
-        if is_whole(conn.parser.unreader.buf.getvalue()):  # it came with the one before
-            self._await_room(conn)
+        self._weigh(conn, 0)  # it may have come with the one before
 
     def _read(self, conn: TConn, sock: socket.socket) -> None:
         data = _received(sock)
@@ -74,17 +108,26 @@ class Worker(ThreadWorker):
             self._drop(conn)
             return
         came = conn.parser.unreader.buf
-        came.seek(0, 2)
+        known = came.seek(0, os.SEEK_END)
         came.write(data)
-        if is_whole(came.getvalue()):
-            self._await_room(conn)
-        elif came.tell() > MAX_HEAD_BYTES:
-            util.write_error(sock, 431, "Request Header Fields Too Large", "The headers are too large.")
+        self._weigh(conn, known)
+
+    def _weigh(self, conn: TConn, known: int) -> None:
+        """Go on with a request that is whole, refuse one whose head has no end; `known`: bytes looked at before."""
+        came = conn.parser.unreader.buf
+        conn.needed = conn.needed or needed(came, known)
+        size = came.seek(0, os.SEEK_END)
+        if conn.needed:
+            if size >= conn.needed:
+                self._await_room(conn)
+        elif size > MAX_HEAD_BYTES:
+            with contextlib.suppress(OSError):
+                util.write_error(conn.sock, 431, "Request Header Fields Too Large", "The headers are too large.")
             self._forget(conn)
             self._linger(conn)
 
     def _await_room(self, conn: TConn) -> None:
-        self.poller.modify(conn.sock, selectors.EVENT_WRITE, partial(self._begin, conn))
+        self.poller.modify(conn.sock, selectors.EVENT_WRITE, partial(self._risk, conn, self._begin, conn))
 
     def _begin(self, conn: TConn, _sock: socket.socket) -> None:
         self._forget(conn)
@@ -106,20 +149,14 @@ class Worker(ThreadWorker):
         if not done.cancelled() and not done.exception() and done.result():
             super().finish_request(conn, done)
         elif _is_websocket(conn):
-            self.nr_conns -= 1
-            conn.close()  # its goodbye has been read, and a thread of its own closes it too
+            self._drop(conn)  # its goodbye has been read, and a thread of its own closes it too
         else:
-            self._linger(conn)
+            self._risk(conn, self._linger, conn)
 
     def _linger(self, conn: TConn) -> None:
         """Read on for a while: a connection that is closed with anything unread loses what was sent last."""
-        try:
-            conn.sock.shutdown(socket.SHUT_WR)
-            conn.sock.setblocking(False)
-        except OSError:
-            self.nr_conns -= 1
-            conn.close()
-            return
+        conn.sock.shutdown(socket.SHUT_WR)
+        conn.sock.setblocking(False)
         conn.unwanted = 0  # bytes
         self._await(conn, LINGER_S, selectors.EVENT_READ, self._discard)
 
@@ -131,15 +168,16 @@ class Worker(ThreadWorker):
 
     def _await(self, conn: TConn, seconds: float, event: int, happens: Callable[[TConn, socket.socket], None]) -> None:
         conn.timeout = time.monotonic() + seconds
+        self.poller.register(conn.sock, event, partial(self._risk, conn, happens, conn))
         self.pending_conns.append(conn)
-        self.poller.register(conn.sock, event, partial(happens, conn))
 
     def _forget(self, conn: TConn) -> None:
-        self.poller.unregister(conn.sock)
         self.pending_conns.remove(conn)
+        self.poller.unregister(conn.sock)
 
     def _drop(self, conn: TConn) -> None:
-        self._forget(conn)
+        if conn in self.pending_conns:
+            self._forget(conn)
         self.nr_conns -= 1
         conn.close()
 
@@ -150,12 +188,26 @@ class Worker(ThreadWorker):
             self._drop(conn)
 
 
-def is_whole(data: bytes) -> bool:
-    """Whether the head of a request is there, and the body too if it is small."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    length = CONTENT_LENGTH.search(head)
-    is_small = length is not None and int(length[1]) <= SMALL_BODY_BYTES
-    return bool(end) and (not is_small or len(body) >= int(length[1]))
+def needed(came: io.BytesIO, known: int = 0) -> int:
+    """Bytes of a request, head and small body, that a thread needs; 0 while its head has no end.
+
+    Before `known` there is none. Each byte is searched about once, however small the pieces are in which they come.
+    """
+    start = max(0, known - len(HEAD_END) + 1)
+    came.seek(start)
+    found = came.read().find(HEAD_END)
+    if found < 0:
+        return 0
+    came.seek(0)
+    length = CONTENT_LENGTH.search(came.read(start + found))
+    return start + found + len(HEAD_END) + (_small(length[1]) if length else 0)
+
+
+def _small(length: bytes) -> int:
+    """A body's length as gunicorn reads it, zeros before it and all; 0 if that is more than is awaited."""
+    digits = length.lstrip(b"0") or b"0"
+    is_small = len(digits) <= len(str(SMALL_BODY_BYTES)) and int(digits) <= SMALL_BODY_BYTES
+    return int(digits) if is_small else 0
 
 
 def _limit(sock: socket.socket, seconds: float) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.worker import BUSY, LINGER_S, MAX_HEAD_BYTES, MOST_IDLE, SMALL_BODY_BYTES, is_whole
+from gateway.worker import BUSY, LINGER_S, MAX_HEAD_BYTES, MOST_IDLE, SMALL_BODY_BYTES, needed
 
 TOKEN = "a token for the tests of the door"
 KEY = {"Authorization": f"Bearer {TOKEN}"}
@@ -50,14 +52,15 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _serving(folder: Path, settings: dict[str, str]) -> Iterator[int]:
+def _serving(folder: Path, settings: dict[str, str], *around: str) -> Iterator[int]:
+    """A gateway in a folder, started by the command `around` if there is one."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     usual = {"PORT": str(port), "DATA_FOLDER": str(folder / "data"), "TOKEN": TOKEN, "THREADS": str(THREADS)}
     settings = usual | settings
     environment = os.environ | {f"GATEWAY_{name}": value for name, value in settings.items()}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "gateway"], env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([*around, sys.executable, "-m", "gateway"], env=environment, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + LIMIT_S
         while not _is_up(port):
@@ -91,6 +94,16 @@ def _answers(port: int) -> bool:
     return answer.status_code == 200
 
 
+def _ask(one: socket.socket) -> None:
+    """Be answered on a connection, and keep it."""
+    one.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    said = b""
+    while b'"ok"' not in said:
+        piece = one.recv(2**16)
+        assert piece, "it hung up"
+        said += piece
+
+
 def _is_hung_up(one: socket.socket) -> bool:
     """Read to the end; the limit raises if there is none."""
     with contextlib.suppress(ConnectionError):
@@ -108,6 +121,7 @@ STALLS = {
     "silence": b"",
     "half a head": b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: ",
     "half a sign-in": _post("/sign-in", "Content-Length: 100", body=b"token="),
+    "half a sign-in of a padded length": _post("/sign-in", "Content-Length: 0000000000100", body=b"token="),
     "a sign-in to come": _post("/sign-in", "Content-Length: 100", "Expect: 100-continue"),
     "a huge sign-in": _post("/sign-in", "Content-Length: 60000000", body=b"token="),
     "a sign-in in chunks": _post("/sign-in", "Transfer-Encoding: chunked", body=b"6\r\ntoken=\r\n"),
@@ -142,6 +156,25 @@ def test_a_head_that_trickles_has_a_deadline(hasty: int) -> None:
 def test_a_head_without_end_is_refused(patient: int) -> None:
     with _connections(patient, 1, b"GET / HTTP/1.1\r\nX-Long: " + b"x" * MAX_HEAD_BYTES) as (long,):
         assert b" 431 " in long.recv(2**16)
+
+
+def test_a_stranger_who_breaks_off_costs_nobody_else(patient: int) -> None:
+    with _connections(patient, 1) as (friend,):
+        _ask(friend)
+        for _ in range(30):
+            with _connections(patient, 1) as (rude,):
+                rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets
+                rude.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * (MAX_HEAD_BYTES + 4096))
+        _ask(friend)
+
+
+def test_where_no_more_files_may_be_open_it_goes_on(tmp_path: Path) -> None:
+    limited = ("sh", "-c", 'ulimit -n "$0" && exec "$@"', "160")
+    with _serving(tmp_path, {"HEAD_SECONDS": "600"}, *limited) as port, _connections(port, 1) as (friend,):
+        _ask(friend)
+        with _connections(port, 300):
+            assert _answers(port)
+            _ask(friend)
 
 
 def test_more_who_wait_than_there_is_room_for_shut_nobody_out(patient: int) -> None:
@@ -197,18 +230,42 @@ def test_who_asks_to_close_and_does_not_hang_up_holds_nobody_up(patient: int) ->
         assert time.monotonic() - began < 70 * LINGER_S / 2
 
 
-@pytest.mark.parametrize(
-    ("data", "whole"),
-    [
-        (b"", False),
-        (b"GET / HTTP/1.1\r\n", False),
-        (b"GET / HTTP/1.1\r\n\r\n", True),
-        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nx", False),
-        (b"POST / HTTP/1.1\r\ncontent-length:2 \r\nX: y\r\n\r\nxx", True),
-        (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % SMALL_BODY_BYTES, False),
-        (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (SMALL_BODY_BYTES + 1), True),
-        (b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", True),
-    ],
-)
-def test_what_is_awaited_before_a_thread_is_asked(data: bytes, whole: bool) -> None:
-    assert is_whole(data) == whole
+HEADS = {
+    b"": None,
+    b"GET / HTTP/1.1\r\n": None,
+    b"GET / HTTP/1.1\r\n\r\n": 0,
+    b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n": 2,
+    b"POST / HTTP/1.1\r\ncontent-length:2 \r\nX: y\r\n\r\n": 2,
+    b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n": 0,
+    b"POST / HTTP/1.1\r\nContent-Length: 0000000000100\r\n\r\n": 100,
+    b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % SMALL_BODY_BYTES: SMALL_BODY_BYTES,
+    b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (SMALL_BODY_BYTES + 1): 0,
+    b"POST / HTTP/1.1\r\nContent-Length: %b\r\n\r\n" % (b"9" * 20): 0,
+    b"POST / HTTP/1.1\r\nContent-Length: %b\r\n\r\n" % (b"9" * 60_000): 0,
+    b"POST / HTTP/1.1\r\nContent-Length: %b7\r\n\r\n" % (b"0" * 60_000): 7,
+}
+"""What comes, and the bytes of body that are awaited with it; None: the head has no end."""
+
+
+@pytest.mark.parametrize(("head", "body"), HEADS.items(), ids=range(len(HEADS)))
+def test_what_is_awaited_before_a_thread_is_asked(head: bytes, body: int | None) -> None:
+    whole = 0 if body is None else len(head) + body
+    assert needed(io.BytesIO(head)) == whole
+    assert needed(io.BytesIO(head + b"more"), max(0, len(head) - 1)) == whole, "all but the last byte were there"
+
+
+def test_a_head_in_many_pieces_is_searched_once() -> None:
+    class Counting(io.BytesIO):
+        read_bytes = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.read_bytes += len(data)
+            return data
+
+    came = Counting()
+    for known in range(MAX_HEAD_BYTES):
+        came.seek(known)
+        came.write(b"x")
+        assert needed(came, known) == 0
+    assert came.read_bytes < 5 * MAX_HEAD_BYTES
