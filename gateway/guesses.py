@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway import addresses
+
 FREE = 5
 """Wrong tokens from one address before it has to wait: people mistype."""
 LONGEST_S = 300.0
@@ -65,7 +67,7 @@ class Guesses:
 def _network(address: str) -> str:
     """Whoever has one address of IPv6 has the 2⁶⁴ beside it."""
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = addresses.parsed(address)
     except ValueError:
         return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+    return str(ipaddress.ip_network((parsed, 64), strict=False) if parsed.version == 6 else parsed)

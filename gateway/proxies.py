@@ -8,6 +8,8 @@ from typing import Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from gateway import addresses
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -23,9 +25,10 @@ class TrustedProxies:
 
     def _is_trusted(self, address: str) -> bool:
         try:
-            return any(ipaddress.ip_address(address) in network for network in self._trusted)
+            caller = addresses.parsed(address)
         except ValueError:
             return False
+        return any(caller in network for network in self._trusted)
 
 
 def networks(text: str) -> list[Network]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway import addresses
 from gateway.proxies import Network, networks
 
 LEAST_TOKEN = 16
@@ -137,6 +137,6 @@ def is_loopback(host: str | None) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address((host or "").strip("[]")).is_loopback
+        return addresses.parsed((host or "").strip("[]")).is_loopback
     except ValueError:
         return False

@@ -132,6 +132,7 @@ def test_what_a_proxy_tells_is_believed_of_those_we_trust(make_gateway: Callable
         return gateway.test_client().post("/sign-in", **sent).headers["Set-Cookie"]
 
     assert "; Secure;" in signing_in("10.1.2.3") and "; Secure;" in signing_in("::1")
+    assert "; Secure;" in signing_in("::ffff:10.1.2.3"), "on a socket for both kinds of addresses"
     assert "Secure" not in signing_in("192.0.2.7")
 
 

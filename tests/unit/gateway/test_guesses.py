@@ -44,6 +44,13 @@ def test_the_right_one_is_no_way_round_the_wait_and_ends_it_afterwards(guesses: 
     assert guesses.judge("192.0.2.1", is_right=False) == 0
 
 
+def test_callers_by_ipv4_wait_for_themselves_on_a_socket_for_both_kinds(guesses: Guesses) -> None:
+    for _ in range(FREE + 1):
+        guesses.judge("::ffff:192.0.2.1", is_right=False)
+    assert guesses.judge("::ffff:192.0.2.2", is_right=True) == 0
+    assert guesses.judge("192.0.2.1", is_right=True) == 1
+
+
 def test_a_quiet_address_begins_anew(guesses: Guesses, clock: Clock) -> None:
     for _ in range(FREE + 1):
         guesses.judge("192.0.2.1", is_right=False)

@@ -13,7 +13,7 @@ def test_open_addresses_need_a_token(host: str) -> None:
     assert GatewaySettings(host=host, token="a secret that is long").host == host
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.8.8.8"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost", "127.8.8.8", "::ffff:127.0.0.1"])
 def test_loopback_needs_none(host: str) -> None:
     assert GatewaySettings(host=host).is_loopback
 
