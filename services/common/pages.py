@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -65,8 +67,16 @@ def position(page_token: str, kind: type | tuple[type, ...]) -> Any:
 
 def _is(told: Any, kind: type | tuple[type, ...]) -> bool:
     if isinstance(kind, type):
-        return isinstance(told, kind)
-    return isinstance(told, list) and [type(one) for one in told] == list(kind)
+        return type(told) is kind and _is_storable(told)
+    are_of_kind = isinstance(told, list) and [type(one) for one in told] == list(kind)
+    return are_of_kind and all(_is_storable(one) for one in told)
+
+
+def _is_storable(told: Any) -> bool:
+    """Whether a database and a file system can hold, and so be asked for, such a value: json reads more than that."""
+    if isinstance(told, float):
+        return math.isfinite(told)
+    return not isinstance(told, str) or not any(unicodedata.category(one) in ("Cc", "Cs") for one in told)
 
 
 def page(entries: Iterable[tuple[Message, str]], size: int) -> Page:

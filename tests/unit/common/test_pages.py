@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -49,7 +50,18 @@ def test_a_list_goes_on_though_the_entry_it_stood_at_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "!", "bm90aGluZw", pages.token(3), pages.token(["a"]), pages.token(None), pages.token("a")[:-2]]
+    "token",
+    [
+        "x",
+        "!",
+        "bm90aGluZw",
+        pages.token(3),
+        pages.token(["a"]),
+        pages.token(None),
+        pages.token("a")[:-2],
+        pages.token("a\0"),
+        pages.token("\ud800"),
+    ],
 )
 def test_a_token_that_is_none_of_ours_is_refused(token: str) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -57,7 +69,10 @@ def test_a_token_that_is_none_of_ours_is_refused(token: str) -> None:
     assert (caught.value.reason, caught.value.field) == ("PAGE_TOKEN_WRONG", "page_token")
 
 
-@pytest.mark.parametrize("place", [[1.5], [1.5, "a", "b"], ["a", 1.5], [True, "a"], {"a": 1}, "a"])
+@pytest.mark.parametrize(
+    "place",
+    [[1.5], [1.5, "a", "b"], ["a", 1.5], [True, "a"], {"a": 1}, "a", [math.nan, "a"], [-math.inf, "a"], [1.5, "\0"]],
+)
 def test_a_place_of_another_kind_is_refused(place: object) -> None:
     assert pages.position(pages.token([1.5, "a"]), (float, str)) == [1.5, "a"]
     with pytest.raises(InvalidInput):
