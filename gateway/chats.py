@@ -78,7 +78,7 @@ class Chat:
     def _save(self) -> None:
         try:
             self.store()
-        except OSError:  # the talk is worth more than its record
+        except Exception:  # the talk is worth more than its record
             logger.exception("a conversation could not be stored")
 
     def touch(self) -> None:

@@ -110,12 +110,17 @@ def bounded(text: str, name: str, most: int) -> str:
     """A text.
 
     Raises:
-        Refusal: it is too long.
+        Refusal: it is too long, or holds half of a character, which nobody could store or pass on.
     """
     if len(text) > most:
         message = f"'{name}' has {len(text)} characters; at most {most} are allowed. Shorten it."
         values = {"field": name, "count": str(len(text)), "max": str(most)}
         raise Refusal(message, reason="TEXT_TOO_LONG", field=name, values=values)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        message = f"'{name}' holds half of a character, a lone surrogate. Send whole characters."
+        raise Refusal(message, reason="TEXT_BROKEN", field=name, values={"field": name}) from None
     return text
 
 

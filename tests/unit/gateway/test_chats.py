@@ -156,6 +156,15 @@ def test_interrupting_stops_the_calls_and_then_tells_what_was_heard(tmp_path: Pa
     assert talk.heard_s == [1.5]
 
 
+def test_a_talk_goes_on_though_it_cannot_be_stored(tmp_path: Path) -> None:
+    talk = ScriptedConversation()
+    chat = chat_of(talk, tmp_path)
+    for text in ("hello \ud800", "and now?"):
+        _, reply = chat.answer(text)
+        assert reply.ends_within(WAIT_S)
+    assert [message["text"] for message in talk.messages] == ["hello \ud800", "and now?"]
+
+
 def test_a_new_message_ends_the_reply_before(tmp_path: Path) -> None:
     talk = ScriptedConversation(pause_at=4)
     chat = chat_of(talk, tmp_path)

@@ -49,6 +49,20 @@ def test_long_and_empty_texts(gateway: Flask) -> None:
     assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": None}).reason == "TEXT_EMPTY"
 
 
+@pytest.mark.parametrize(
+    ("ask", "field"),
+    [
+        (lambda fields: fields.message("text"), "text"),
+        (lambda fields: fields.mapping("params"), "params.a"),
+        (lambda fields: fields.mapping("keys"), "keys"),
+    ],
+)
+def test_half_a_character_is_refused_in_words(gateway: Flask, ask: Any, field: str) -> None:
+    body = '{"text": "hello \\ud800", "params": {"a": "\\udfff"}, "keys": {"\\ud800": "a"}}'
+    error = refused(gateway, ask, data=body, content_type="application/json")
+    assert (error.reason, error.field) == ("TEXT_BROKEN", field)
+
+
 @pytest.mark.parametrize("name", ["name", "consent", "voice", "language", "device", "engine", "persona"])
 def test_no_text_is_without_bound(gateway: Flask, name: str) -> None:
     with gateway.test_request_context("/", method="POST", data={name: "x" * MAX_CHARACTERS}):
