@@ -103,7 +103,7 @@ def test_all_services_are_told(stack: Any, api: httpx.Client) -> None:
     stack.until(lambda: states() == serving, 180, "all serve")  # one was killed by another test
     services = api.get("/system").json()["services"]
     assert services["render"]["hardware"]["memory_total_bytes"] > 2**30
-    assert api.get("/engines").json()["train"]["engines"][0]["parameters"]
+    assert api.get("/engines").json()["train"][0]["parameters"]
 
 
 def test_speech_and_back(api: httpx.Client, recording: bytes) -> None:
