@@ -48,7 +48,7 @@ class Job:
     error: dict[str, Any] | None
     result: dict[str, Any] | None
     subject: str  # the avatar's name
-    created_s: float
+    created_ns: int  # since the epoch
     queue: int = 0
     step: int = 0
     steps: int = 0
@@ -59,6 +59,11 @@ class Job:
     can_resume: bool = False
     warnings: tuple[dict[str, Any], ...] = ()  # of a recording that is not ideal; told once, to who brought it
     page_token: str = ""  # of a list that is to go on behind it
+
+    @property
+    def created_s(self) -> float:
+        """When it was asked for, as precisely as people care."""
+        return self.created_ns // 10**6 / 1000
 
     @property
     def is_final(self) -> bool:
@@ -142,7 +147,7 @@ def _job(job: job_pb2.Job, subject: str, result: dict[str, Any] | None, title: s
         error=problem(job.error) if job.HasField("error") else None,
         result=result,
         subject=subject,
-        created_s=job.create_time.ToMilliseconds() / 1000,
+        created_ns=job.create_time.ToNanoseconds(),
         queue=job.queue_index,
         step=job.step_index,
         steps=job.step_count,
@@ -240,7 +245,7 @@ def list_jobs(services: Services, size: int = 100, token: str = "") -> Listing:
             lost[kind.service] = error
     if len(lost) == len(_KINDS):
         raise next(iter(lost.values()))
-    shown = sorted(jobs, key=lambda job: job.created_s, reverse=True)[:size]
+    shown = sorted(jobs, key=lambda job: (job.created_ns, job.id), reverse=True)[:size]
     return Listing(shown, list(lost), shown[-1].page_token if len(jobs) > size else "")
 
 

@@ -51,6 +51,11 @@ def forget_leftovers(folder: Path, pattern: str, older_than_s: float = 24 * 3600
     return len(left)
 
 
+def age_s(folder: Path) -> float:
+    """How long ago something in a folder was last changed, in seconds."""
+    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+
+
 def full(needed_bytes: int, free_bytes: int) -> StorageFull:
     """The error that says how much room is missing."""
     needed, free = (f"{size / 2**20:.0f} MB" for size in (needed_bytes, free_bytes))

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 logger = logging.getLogger(__name__)
+
+CERTAIN_AFTER_S = 3600.0  # that what looks old must go on looking so: a clock that is set wrong is mended by then
+
+
+class Lasting:
+    """Tells what goes on being so, by a clock that nobody sets and that begins anew with the process.
+
+    The time of day may jump ahead by years, and what was made a minute ago looks old; nothing is deleted for that.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def among(self, names: Iterable[str], for_s: float) -> list[str]:
+        """Those of whom this is so now that were among the names at every look for so long."""
+        now = time.monotonic()
+        self._since = {name: self._since.get(name, now) for name in names}
+        return [name for name, since in self._since.items() if now - since >= for_s]
 
 
 async def tidy(forget: Callable[[], int], every_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,5 +24,5 @@ def timestamp(time: float | str) -> Timestamp | None:
     if isinstance(time, str):
         message.FromDatetime(datetime.fromisoformat(time))
     else:
-        message.FromMicroseconds(round(time * 1e6))
+        message.FromNanoseconds(round(Fraction(time) * 10**9))  # two times that differ give two moments
     return message

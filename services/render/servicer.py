@@ -309,7 +309,7 @@ class RenderServicer(Service, render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.DeleteGenerationRequest, context: object
     ) -> render_pb2.DeleteGenerationResponse:
         await asyncio.to_thread(self._generations.delete, request.id)
-        await asyncio.to_thread(self._runner.forget_folders)
+        await asyncio.to_thread(self._runner.forget_folder, request.id)
         return render_pb2.DeleteGenerationResponse()
 
     async def WatchGeneration(

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from services.common import tidying
 from services.common.errors import Conflict, NotFound
 from services.common.shelf import parsed
 from services.common.storage import Storage
@@ -41,6 +42,7 @@ class Recordings:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._first_seen: dict[str, float] = {}
+        self._old = tidying.Lasting()
 
     def add(self, file: Path, facts: dict[str, Any]) -> str:
         """Keep a recording and what was found out about it; returns its id."""
@@ -90,12 +92,12 @@ class Recordings:
 
     def expire(self, older_than_s: float, in_use: set[str]) -> int:
         """Forget what has not been used for so long; returns how many."""
-        forgotten = 0
-        for recording_id in self._storage.folders(FOLDER):
-            if recording_id not in in_use and self._age(recording_id) > older_than_s:
-                self.forget(recording_id)
-                forgotten += 1
-        return forgotten
+        unused = [recording_id for recording_id in self._storage.folders(FOLDER) if recording_id not in in_use]
+        old = [recording_id for recording_id in unused if self._age(recording_id) > older_than_s]
+        forgotten = self._old.among(old, tidying.CERTAIN_AFTER_S)
+        for recording_id in forgotten:
+            self.forget(recording_id)
+        return len(forgotten)
 
     def _age(self, recording_id: str) -> float:
         try:

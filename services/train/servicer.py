@@ -158,7 +158,7 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self, request: train_pb2.DeleteTrainingRequest, context: object
     ) -> train_pb2.DeleteTrainingResponse:
         await asyncio.to_thread(self._trainings.delete, request.id)
-        await asyncio.to_thread(self._runner.forget_folders)
+        await asyncio.to_thread(self._runner.forget_folder, request.id)
         return train_pb2.DeleteTrainingResponse()
 
     async def WatchTraining(

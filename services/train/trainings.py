@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct
 from visavis.train.v1 import train_pb2
 
-from services.common import hardware
+from services.common import hardware, tidying
 from services.common.consent import checked_consent
 from services.common.disk import require_space
 from services.common.engine import Capability
@@ -49,6 +49,7 @@ class Trainings:
     ) -> None:
         self._store, self._storage, self._recordings = store, storage, recordings
         self._engines, self._settings = hosted, settings
+        self._old = tidying.Lasting()
         self._naming = threading.Lock()  # between seeing that a name is free and taking it
 
     def create(self, request: train_pb2.CreateTrainingRequest) -> Job:
@@ -211,11 +212,12 @@ class Trainings:
         """Forget recordings and traces of trainings that came to nothing some days ago; returns how many."""
         age_s = self._settings.keep_recordings_days * 24 * 3600
         forgotten = self._recordings.expire(age_s, self._recordings_in_use())
-        for training_id in self._storage.folders(FOLDER):
-            if self._came_to_nothing(training_id, time.time() - age_s):
-                self._storage.delete_folder(f"{FOLDER}/{training_id}")
-                forgotten += 1
-        return forgotten
+        before, trainings = time.time() - age_s, self._storage.folders(FOLDER)
+        old = [training_id for training_id in trainings if self._came_to_nothing(training_id, before)]
+        traces = self._old.among(old, tidying.CERTAIN_AFTER_S)
+        for training_id in traces:
+            self._storage.delete_folder(f"{FOLDER}/{training_id}")
+        return forgotten + len(traces)
 
     def _came_to_nothing(self, training_id: str, before: float) -> bool:
         try:

@@ -29,6 +29,7 @@ from services.common.files import UPLOADS, upload_folder
 from services.common.names import checked_name
 from services.common.shelf import Shelf
 from services.common.storage import Storage
+from services.common.tidying import Lasting
 from services.tts.engine import TtsEngine
 
 REFERENCE, REFERENCE_RATE = "reference.wav", 24_000
@@ -65,7 +66,7 @@ class Voices:
     def __init__(self, storage: Storage, work_folder: Path) -> None:
         self._storage, self._work_folder = storage, work_folder
         self._shelf = Shelf(storage, _FOLDER, _MANIFEST)
-        self._half_since: dict[str, float] = {}
+        self._half = Lasting()
 
     def get(self, name: str) -> Voice:
         """Raises:
@@ -199,10 +200,9 @@ class Voices:
 
     def expire(self) -> int:
         """Forget what is left of voices whose making or forgetting was killed; returns of how many."""
-        now, names = time.monotonic(), self._storage.folders("voices")
+        names = self._storage.folders("voices")
         half = [name for name in names if not self._storage.exists(f"voices/{name}/{_MANIFEST}")]
-        self._half_since = {name: self._half_since.get(name, now) for name in half}
-        left = [name for name, since in self._half_since.items() if now - since > _HALF_FOR_S]
+        left = self._half.among(half, _HALF_FOR_S)
         for name in left:
             self._storage.delete_folder(f"voices/{name}")
         return len(left) + forget_leftovers(self._work_folder, UPLOADS)

@@ -17,6 +17,7 @@ from grpc_status import rpc_status
 from visavis.common.v1 import info_pb2, job_pb2, media_pb2
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
+from services.common import tidying
 from services.common.jobs import calls, runner
 from services.common.jobs.store import JobStore, State
 from services.common.storage import Storage
@@ -274,8 +275,9 @@ RECORDED = {"duration_s": 12.0, "width": 256, "height": 256, "sha256": "0", "cre
      json.dumps(RECORDED | {"more": None}).replace("null", "[" * 50_000 + "]" * 50_000)],
 )  # fmt: skip
 def test_a_damaged_recording_is_refused_and_forgotten_in_time(
-    call: Call, storage: Storage, recording_id: str, manifest: str
+    call: Call, storage: Storage, recording_id: str, manifest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
     storage.write(f"recordings/{recording_id}/recording.json", manifest.encode())
     answer = call(lambda stub: refused(stub.CreateTraining(wanted(recording_id))))
     assert answer == (grpc.StatusCode.FAILED_PRECONDITION, "RECORDING_DAMAGED", "recording_id")
@@ -395,8 +397,14 @@ def test_a_training_that_lacks_what_it_needs_is_not_resumed(
 
 
 def test_a_recording_is_kept_as_long_as_its_training_can_be_resumed(
-    call: Call, settings: TrainSettings, storage: Storage, recording_id: str, demo_clip: Path
+    call: Call,
+    settings: TrainSettings,
+    storage: Storage,
+    recording_id: str,
+    demo_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
     facts = {"duration_s": 12.0, "width": 256, "height": 256, "fps": 25.0, "warnings": []}
     needless = Recordings(storage).add(demo_clip, facts)
     failed_training(settings, recording_id)
@@ -438,7 +446,11 @@ def test_a_full_disk_is_told_plainly_and_leaves_nothing(
     assert not list(settings.work_folder.glob("upload-*"))
 
 
-def test_old_recordings_are_forgotten(call: Call, storage: Storage, recording_id: str) -> None:
+def test_old_recordings_are_forgotten(
+    call: Call, storage: Storage, recording_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
+
     async def work(stub: Stub) -> None:
         await until(lambda: not storage.folders("recordings"))
 

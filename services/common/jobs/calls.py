@@ -29,8 +29,9 @@ _STATES = {
 def cancel(store: JobStore, kind: str, job_id: str) -> Job:
     """Ask a job to stop. One that does not run yet is cancelled at once; one that has ended stays as it is."""
     job = store.get(job_id, kind)
-    if not store.finish(job.id, State.CANCELLED, only=(State.WAITING, State.QUEUED), cancel_requested=True):
-        store.update(job.id, only=(State.RUNNING,), cancel_requested=True)
+    # First the wish, whatever the state: whoever takes or returns the job meanwhile carries it on.
+    store.update(job.id, only=(State.WAITING, State.QUEUED, State.RUNNING), cancel_requested=True)
+    store.finish(job.id, State.CANCELLED, only=(State.WAITING, State.QUEUED))
     return store.get(job_id)
 
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.common.errors import NotFound
+from services.common import tidying
+from services.common.disk import age_s, is_full
+from services.common.errors import NotFound, ServiceError, Unavailable
+from services.common.interceptors import to_service_error
+from services.common.jobs.child import error_dict
 from services.common.jobs.process import messages, spawn, terminate
-from services.common.jobs.store import Job, JobStore, State
+from services.common.jobs.store import DAY_S, Counted, Job, JobStore, State
 from services.common.settings import ServiceSettings
-from services.common.tidying import tidy
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ HEARTBEAT_S = 2.0
 LOST_AFTER_S = 15.0  # a runner silent for so long is taken for dead
 TIDY_EVERY_S = 60.0
 MAX_ATTEMPTS = 3  # a job that kills its process again and again is given up
+MAX_LOSSES = 10  # in a row, without getting further: it cannot begin here, or takes its whole service with it
 INPUT_MISSING = {
     "reason": "INPUT_MISSING",
     "message": "The speech for this video never arrived. Ask for it again.",
@@ -91,12 +95,13 @@ class LocalRunner:
         self._work = {device: asyncio.Event() for device in devices}  # there may be some
         self._held: set[str] = set()  # jobs that run here
         self._silence = Silence()
+        self._old = tidying.Lasting()
 
     def start(self) -> None:
         """Begin taking jobs, in the running event loop."""
         self._loops = [asyncio.create_task(self._slot(device)) for device in self._devices]
         self._loops.append(asyncio.create_task(self._look_around()))
-        self._loops.append(asyncio.create_task(tidy(self.forget_folders, TIDY_EVERY_S)))
+        self._loops.append(asyncio.create_task(tidying.tidy(self.forget_folders, TIDY_EVERY_S)))
 
     async def close(self) -> None:
         """Stop taking jobs; those that run are queued again and go on from their checkpoint later."""
@@ -142,7 +147,7 @@ class LocalRunner:
         for job in jobs:
             silent_s = looks[job.id] * LOOK_EVERY_S
             if job.state is State.RUNNING and job.id not in self._held and silent_s >= LOST_AFTER_S:
-                if self._store.requeue(job, heard_at=job.heartbeat_at, counts=False):
+                if self._store.requeue(job, heard_at=job.heartbeat_at, counts_as="loss"):
                     logger.warning("lost job queued again", extra={"fields": {"job": job.id}})
                     has_work = True
             elif job.state is State.WAITING and silent_s >= self._input_timeout_s:
@@ -152,22 +157,40 @@ class LocalRunner:
         return has_work
 
     def forget_folders(self) -> int:
-        """Free what jobs that came to their end, or are gone, have left in the work folder; returns of how many."""
-        folders = [path for path in self._settings.work_folder.glob(f"{self._kind}-*") if self._is_over(path.name)]
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        return len(folders)
+        """Free what jobs that came to their end have left in the work folder; returns of how many.
 
-    def _is_over(self, job_id: str) -> bool:
+        What only its age condemns must look old for a while. A folder that the table does not know may be of a table
+        that was lost, so it is kept as long as that of a failed job.
+        """
+        ids = [path.name for path in self._settings.work_folder.glob(f"{self._kind}-*")]
+        ended = [job_id for job_id in ids if self._state(job_id) in (State.SUCCEEDED, State.CANCELLED)]
+        old = [job_id for job_id in ids if self._looks_old(job_id)]
+        forgotten = ended + self._old.among(old, tidying.CERTAIN_AFTER_S)
+        for job_id in forgotten:
+            self.forget_folder(job_id)
+        return len(forgotten)
+
+    def forget_folder(self, job_id: str) -> None:
+        """Free what a job has left in the work folder."""
+        shutil.rmtree(self._settings.work_folder / job_id, ignore_errors=True)
+
+    def _state(self, job_id: str) -> State | None:
+        try:
+            return self._store.get(job_id).state
+        except NotFound:
+            return None
+
+    def _looks_old(self, job_id: str) -> bool:
+        keep_days = self._settings.keep_failed_days
         try:
             job = self._store.get(job_id)
         except NotFound:
-            return True
-        return job.state.is_final and not job.can_resume(self._settings.keep_failed_days)
+            return age_s(self._settings.work_folder / job_id) > keep_days * DAY_S
+        return job.state is State.FAILED and not job.can_resume(keep_days)
 
     async def _run(self, job: Job) -> None:
         logger.info("job starts", extra={"fields": {"job": job.id, "device": job.device, "attempt": job.attempt}})
-        if job.attempt > MAX_ATTEMPTS:
+        if job.attempt > MAX_ATTEMPTS or job.losses >= MAX_LOSSES:
             self._end(job, State.FAILED, error=CRASHED)
             return
         process: Process | None = None
@@ -179,7 +202,7 @@ class LocalRunner:
             outcome = await self._follow(job, process)
             self._conclude(job, outcome)
         except BaseException as error:
-            self._store.requeue(job, held_by=self._name, counts=not _is_blameless(error))
+            self._let_go(job, error)
             raise
         finally:
             self._held.discard(job.id)
@@ -187,6 +210,14 @@ class LocalRunner:
                 watcher.cancel()
             if process:
                 await terminate(process)
+
+    def _let_go(self, job: Job, error: BaseException) -> None:
+        """Queue a job again whose attempt broke on our side; one that cannot begin however often it is tried, fails."""
+        cannot_begin = isinstance(error, OSError) or is_full(error)
+        if cannot_begin and job.losses + 1 >= MAX_LOSSES:
+            self._end(job, State.FAILED, error=error_dict(_cannot_begin(error)))
+        else:
+            self._store.requeue(job, held_by=self._name, counts_as=_counted(error))
 
     def _task(self, job: Job) -> dict[str, Any]:
         folder = self._settings.work_folder / job.id
@@ -206,6 +237,8 @@ class LocalRunner:
             update = message["progress"]
             best = max(best, update.pop("progress", 0.0))
             changes = {"stage": update.pop("stage", ""), "progress": best, "eta_s": update.pop("eta_s", None)}
+            if best > job.progress:  # it gets further than the attempts before
+                changes["losses"] = 0
             await asyncio.to_thread(self._change, job, details=update, **changes)
         return outcome
 
@@ -246,11 +279,22 @@ class LocalRunner:
         logger.info("job ended", extra={"fields": {"job": job.id, "state": state.value}})
 
 
-def _is_blameless(error: BaseException) -> bool:
-    """Whether it is no fault of the job's: told to stop, or no table, disk or process could be had.
-
-    What the table refuses to hold is the job's fault, or it would be tried for ever.
+def _counted(error: BaseException) -> Counted:
+    """As what an attempt counts that broke on our side: as nothing when we were told to stop, as a loss when no table,
+    disk or process could be had. What the table refuses to hold is the job's own fault.
     """
-    if isinstance(error, sa.exc.DataError):
-        return False
-    return not isinstance(error, Exception) or isinstance(error, OSError | sa.exc.SQLAlchemyError)
+    if not isinstance(error, Exception):
+        return "nothing"
+    is_ours = isinstance(error, OSError | sa.exc.SQLAlchemyError) and not isinstance(error, sa.exc.DataError)
+    return "loss" if is_ours else "attempt"
+
+
+def _cannot_begin(error: BaseException) -> ServiceError:
+    if is_full(error):
+        return to_service_error(error)
+    cause = getattr(error, "strerror", None) or type(error).__name__  # without the path, which is the machine's own
+    message = (
+        f"The work could not begin, however often it was tried ({cause}). See that the service can write to its work "
+        "folder and start processes, then resume the job."
+    )
+    return Unavailable(message, reason="CANNOT_BEGIN", values={"cause": cause})

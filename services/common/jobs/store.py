@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -42,6 +42,8 @@ BUSY_S = 10  # that SQLite waits for whoever writes
 MAX_REQUEST_ID = 64
 """Characters; a UUID has 36."""
 MAX_STAGE = 40
+Counted = Literal["attempt", "loss", "nothing"]
+"""As what the end of an attempt is counted: the job's own fault, none that is known, or nobody's."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Job:
     request_id: str | None = None
     cancel_requested: bool = False
     attempt: int = 0
+    losses: int = 0  # attempts since it last got further that ended, and nobody knows by whose fault
     runner: str = ""
     heartbeat_at: float = 0.0
     created_at: float = 0.0
@@ -97,6 +100,7 @@ _jobs = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
+    sa.Column("losses", sa.Integer, nullable=False, server_default="0"),
 )
 
 
@@ -118,10 +122,20 @@ class JobStore:
 
     def _create_table(self) -> None:
         try:
-            _metadata.create_all(self._engine)
+            self._lay_out()
         except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
             # Another service made it between the look and the making; anything else fails again here.
-            _metadata.create_all(self._engine)
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Make the table, or the columns that a version before had not."""
+        _metadata.create_all(self._engine)
+        with self._engine.begin() as connection:
+            there = {column["name"] for column in sa.inspect(connection).get_columns(_jobs.name)}
+            for column in _jobs.columns:
+                if column.name not in there:
+                    definition = sa.schema.CreateColumn(column).compile(dialect=self._engine.dialect)
+                    connection.execute(sa.text(f"ALTER TABLE {_jobs.name} ADD COLUMN {definition}"))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -243,18 +257,21 @@ class JobStore:
                 return self.get(job.id)
         return None
 
-    def requeue(self, job: Job, *, held_by: str = "", heard_at: float | None = None, counts: bool = True) -> bool:
+    def requeue(
+        self, job: Job, *, held_by: str = "", heard_at: float | None = None, counts_as: Counted = "attempt"
+    ) -> bool:
         """Queue a running job again, under the conditions of `update`; it will go on from its checkpoint.
 
         Args:
-            counts: whether the attempt that ended counts against the job.
+            counts_as: what the end of this attempt is to the job.
         """
         changes = {
             "state": State.QUEUED,
             "runner": "",
             "eta_s": None,
             "device": job.spec.get("device", ""),
-            "attempt": job.attempt if counts else max(0, job.attempt - 1),
+            "attempt": job.attempt if counts_as == "attempt" else max(0, job.attempt - 1),
+            "losses": _jobs.c.losses + int(counts_as == "loss"),
         }
         return self.update(job.id, only=(State.RUNNING,), held_by=held_by, heard_at=heard_at, **changes)
 
@@ -265,6 +282,7 @@ class JobStore:
             "error": None,
             "ended_at": 0.0,
             "attempt": 0,
+            "losses": 0,
             "cancel_requested": False,
             "device": job.spec.get("device", ""),
         }

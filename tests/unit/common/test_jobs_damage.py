@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from services.common import tidying
 from services.common.jobs import store as store_module
+from services.common.jobs.runner import LocalRunner
 from services.common.jobs.store import JobStore
+from services.common.settings import ServiceSettings
 
 GARBAGE = b"no table at all " * 1000
 
@@ -52,6 +55,22 @@ def test_it_is_moved_aside_and_the_log_says_where_and_what_to_do(table: Path, ca
     (record,) = [record for record in caplog.records if "damaged" in record.message]
     assert record.fields == {"file": str(table), "moved_to": str(kept)}
     assert ".recover" in record.message
+    store.close()
+
+
+def test_what_its_jobs_had_made_stays(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
+    settings = ServiceSettings(work_folder=table.parent / "work", storage_url="memory://test")
+    store = opened(table)
+    checkpoint = settings.work_folder / store.list("training")[0].id / "checkpoint"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    store.close()
+    table.write_bytes(GARBAGE)
+    store = opened(table)
+    assert store.list("training") == []
+    LocalRunner(store, "training", "none", ["cpu"], settings).forget_folders()
+    assert checkpoint.exists()
     store.close()
 
 

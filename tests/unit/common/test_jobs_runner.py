@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from services.common import errors
+from services.common import errors, tidying
 from services.common.jobs import calls, process, runner
 from services.common.jobs.runner import LocalRunner
 from services.common.jobs.store import Job, JobStore, State
@@ -162,7 +163,7 @@ def test_a_job_that_was_given_up_goes_on_where_it_was_when_it_is_resumed(
 
 
 def test_what_a_failed_job_had_made_is_freed_in_time_or_when_the_job_is_deleted(
-    store: JobStore, settings: ServiceSettings
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     soon = settings.model_copy(update={"keep_failed_days": 1e-9})
 
@@ -175,12 +176,34 @@ def test_what_a_failed_job_had_made_is_freed_in_time_or_when_the_job_is_deleted(
     kept, local = asyncio.run(fail(settings)), LocalRunner(store, "training", CHILD, ["cpu"], settings)
     assert local.forget_folders() == 0
     assert kept.is_dir()
-    store.delete(kept.name)
-    assert local.forget_folders() == 1
+    local.forget_folder(kept.name)
     assert not kept.exists()
     expired = asyncio.run(fail(soon))
-    LocalRunner(store, "training", CHILD, ["cpu"], soon).forget_folders()
+    local = LocalRunner(store, "training", CHILD, ["cpu"], soon)
+    assert local.forget_folders() == 0, "the clock may have been set"
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
+    assert local.forget_folders() == 1
     assert not expired.exists()
+
+
+def test_a_clock_that_jumps_ahead_deletes_nothing(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, unknown = store.create("training", {}).id, "training-of-another-table"
+    store.finish(failed, State.FAILED)
+    for job_id in (failed, unknown):
+        (settings.work_folder / job_id).mkdir(parents=True)
+    local, now, uptime = LocalRunner(store, "training", CHILD, ["cpu"], settings), time.time, time.monotonic
+    day_s = 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: now() + 8 * day_s)
+    assert local.forget_folders() == 0
+    monkeypatch.setattr(time, "time", now)
+    assert local.forget_folders() == 0
+    monkeypatch.setattr(time, "monotonic", lambda: uptime() + day_s)
+    monkeypatch.setattr(time, "time", lambda: now() + 8 * day_s)
+    assert local.forget_folders() == 0, "it has looked old again only since now"
+    monkeypatch.setattr(time, "monotonic", lambda: uptime() + 2 * day_s)
+    assert local.forget_folders() == 2
 
 
 def test_a_job_that_is_announced_begins_at_once(
@@ -328,17 +351,90 @@ def test_slots_and_sweep_survive_what_nobody_foresaw(
     assert {"slot stumbled", "look stumbled"} <= {record.message for record in caplog.records}
 
 
-def test_folders_of_jobs_that_are_gone_are_swept(store: JobStore, settings: ServiceSettings) -> None:
-    stale, other = settings.work_folder / "training-gone", settings.work_folder / "generation-x"
-    stale.mkdir(parents=True)
-    other.mkdir()
+def test_folders_of_jobs_that_are_gone_are_swept_when_they_are_old(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
+    names = ("training-old", "training-new", "training-going-on", "generation-old")
+    stale, *others = (settings.work_folder / name for name in names)
+    for folder in (stale, *others):
+        folder.mkdir(parents=True)
+    (settings.work_folder / "training-going-on" / "checkpoint").touch()
+    long_ago = time.time() - (settings.keep_failed_days + 1) * 24 * 3600
+    for name in ("training-old", "training-going-on", "generation-old"):
+        os.utime(settings.work_folder / name, (long_ago, long_ago))
 
     async def scenario() -> None:
         async with running(store, settings):
             await eventually(lambda: not stale.exists())
 
     asyncio.run(scenario())
-    assert other.exists()
+    assert all(other.exists() for other in others)
+
+
+def test_a_job_that_cannot_begin_fails_with_the_reason_and_can_be_resumed(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "HEARTBEAT_S", 0.01)
+    settings.work_folder.write_text("a file is in the way")
+    job = store.create("training", {"do": "succeed"})
+
+    async def scenario() -> tuple[Job, Job]:
+        async with running(store, settings):
+            failed = await until(store, job, ended)
+            settings.work_folder.unlink()
+            assert store.resume(failed)
+            return failed, await until(store, job, ended)
+
+    failed, done = asyncio.run(scenario())
+    assert (failed.error["reason"], failed.losses, failed.attempt) == ("CANNOT_BEGIN", runner.MAX_LOSSES - 1, 1)
+    assert failed.error["values"]["cause"] in failed.error["message"]
+    assert str(settings.work_folder) not in failed.error["message"]
+    assert done.state is State.SUCCEEDED
+
+
+def test_a_disk_that_stays_full_is_told(
+    store: JobStore, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "HEARTBEAT_S", 0.01)
+
+    async def spawn(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(runner, "spawn", spawn)
+    job = store.create("training", {"do": "succeed"})
+
+    async def scenario() -> Job:
+        async with running(store, settings):
+            return await until(store, job, ended)
+
+    assert asyncio.run(scenario()).error["reason"] == "STORAGE_FULL"
+
+
+def test_a_job_that_takes_its_service_with_it_is_given_up(store: JobStore, settings: ServiceSettings) -> None:
+    job = store.create("training", {"do": "succeed"})
+    for _ in range(runner.MAX_LOSSES):
+        store.requeue(store.claim("training", "cpu", "a service that was killed"), counts_as="loss")
+
+    async def scenario() -> Job:
+        async with running(store, settings):
+            return await until(store, job, ended)
+
+    assert asyncio.run(scenario()).error["reason"] == "CRASHED"
+
+
+def test_losses_are_forgiven_a_job_that_gets_further(store: JobStore, settings: ServiceSettings) -> None:
+    job = store.create("training", {"do": "hang"})
+    store.update(job.id, losses=runner.MAX_LOSSES - 1)
+
+    async def losses() -> int:
+        store.update(job.id, stage="")
+        async with running(store, settings):
+            return (await until(store, job, lambda job: job.stage == "hang")).losses
+
+    assert asyncio.run(losses()) == 0
+    store.update(job.id, losses=3)
+    assert asyncio.run(losses()) == 3, "it came no further than before"
 
 
 REPLICA = """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.common.errors import InvalidInput, NotFound
 from services.common.jobs import calls
@@ -67,7 +69,7 @@ def test_waiting_jobs_are_not_claimed_until_their_input_has_come(store: JobStore
 def test_a_lost_job_is_queued_again_and_its_old_runner_can_no_longer_change_it(store: JobStore) -> None:
     job = store.create("training", {})
     silent = store.claim("training", "cpu", "old")
-    assert store.requeue(silent, heard_at=silent.heartbeat_at, counts=False)
+    assert store.requeue(silent, heard_at=silent.heartbeat_at, counts_as="loss")
     assert store.claim("training", "cpu", "new").attempt == 1
     assert not store.update(job.id, held_by="old", progress=0.9)
     assert not store.finish(job.id, State.FAILED, held_by="old")
@@ -100,7 +102,7 @@ def test_a_failed_job_is_resumed_as_if_nothing_had_happened(store: JobStore) -> 
 
 def test_a_requeued_job_asks_for_its_own_device_again(store: JobStore) -> None:
     job = store.create("training", {"device": ""})
-    store.requeue(store.claim("training", "cpu", "r"), counts=False)
+    store.requeue(store.claim("training", "cpu", "r"), counts_as="nothing")
     assert (store.get(job.id).device, store.get(job.id).attempt) == ("", 0)
 
 
@@ -112,6 +114,61 @@ def test_cancel_ends_what_does_not_run_and_only_asks_what_does(store: JobStore) 
     assert (asked.state, asked.cancel_requested) == (State.RUNNING, True)
     store.finish(running.id, State.SUCCEEDED)
     assert calls.cancel(store, "training", running.id).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("happens", ["claim", "requeue"])
+def test_a_cancel_is_not_lost_between_two_states(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch, happens: str
+) -> None:
+    job = store.create("training", {})
+    claimed = store.claim("training", "cpu", "r") if happens == "requeue" else None
+    real = JobStore.finish
+
+    def finish(self: JobStore, *arguments: Any, **options: Any) -> bool:
+        if happens == "claim":  # just before
+            store.claim("training", "cpu", "r")
+            return real(self, *arguments, **options)
+        done = real(self, *arguments, **options)
+        store.requeue(claimed)  # just after
+        return done
+
+    monkeypatch.setattr(JobStore, "finish", finish)
+    assert calls.cancel(store, "training", job.id).cancel_requested
+
+
+def test_losses_are_counted_and_forgiven(store: JobStore) -> None:
+    job = store.create("training", {})
+    for counts_as in ("loss", "loss", "nothing", "attempt"):
+        store.requeue(store.claim("training", "cpu", "r"), counts_as=counts_as)
+    assert (store.get(job.id).losses, store.get(job.id).attempt) == (2, 1)
+    store.finish(job.id, State.FAILED)
+    assert store.resume(job)
+    assert store.get(job.id).losses == 0
+
+
+def test_a_table_of_a_version_before_gets_the_column_that_it_lacks(
+    database_url: str, open_store: Callable[[], JobStore]
+) -> None:
+    job = open_store().create("training", {})
+    engine = sa.create_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE jobs DROP COLUMN losses"))
+    engine.dispose()
+    failures: list[Exception] = []
+
+    def start() -> None:
+        try:
+            open_store()
+        except Exception as error:  # noqa: BLE001 - told by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert open_store().get(job.id).losses == 0
 
 
 def test_a_snapshot_as_a_message(store: JobStore) -> None:
