@@ -43,9 +43,12 @@ def engines() -> Response:
 
 
 def _engine(engine: dict[str, Any]) -> dict[str, Any]:
-    """An engine as REST shows it: what it lacks in the language of this request."""
+    """An engine as REST shows it: what it lacks, and what mends that, in the language of this request."""
     lack = engine.pop("lack")
-    return engine | {"reason": i18n.error_text(lack["code"], lack["message"], lack["values"]) if lack else ""}
+    if lack is None:
+        return engine | {"reason": ""}
+    reason, remedy = i18n.lack_texts(lack["code"], lack["message"], engine["remedy"], lack["values"])
+    return engine | {"reason": reason, "remedy": remedy}
 
 
 @blueprint.get("/api/v1/personas")

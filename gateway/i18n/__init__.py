@@ -15,6 +15,7 @@ from flask import has_request_context, request
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 COOKIE = "visavis_language"
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 
 
 @cache
@@ -46,8 +47,22 @@ def error_text(reason: str, english: str, values: dict[str, str]) -> str:
     if language() == "en":
         return english
     texts = catalogue("errors.zh").get(reason, [])
+    if isinstance(texts, dict):
+        texts = texts["reason"] + texts["remedy"]
     filled = (fill(text, values) for text in ([texts] if isinstance(texts, str) else texts))
-    return next((text for text in filled if not re.search(r"\{\w+\}", text)), english)
+    return next((text for text in filled if not _PLACEHOLDER.search(text)), english)
+
+
+def lack_texts(reason: str, english: str, remedy: str, values: dict[str, str]) -> tuple[str, str]:
+    """What an engine lacks, and what mends that, in the language of this request.
+
+    The catalogue parts the two where a lack has its own remedy; of any other it is the reason alone.
+    """
+    texts = catalogue("errors.zh").get(reason)
+    if language() == "en" or not isinstance(texts, dict):
+        return error_text(reason, english, values), remedy
+    told = fill(texts["reason"], values), fill(texts["remedy"], values)
+    return (english, remedy) if any(map(_PLACEHOLDER.search, told)) else told
 
 
 def fill(text: str, values: dict[str, str]) -> str:
