@@ -37,7 +37,7 @@ def known(services: Services, chosen: dict[str, str]) -> dict[str, str]:
         _check("persona", chosen["persona"], (persona.name for persona in personas), "NO_SUCH_PERSONA")
     for field, service in ENGINES.items():
         if chosen.get(field):
-            _check_engine(services, field, service, chosen[field])
+            library.check_usable(library.engine(services, service, chosen[field], field), field)
     if chosen.get("language"):
         _check_language(services, chosen["language"], chosen.get("tts_engine", ""))
     return chosen
@@ -78,13 +78,6 @@ def _check(field: str, name: str, names: Iterable[str], reason: str) -> None:
     if name not in names:
         message = f"There is no {field} '{name[:35]}'. Choose one from the list."
         raise CallError(grpc.StatusCode.NOT_FOUND, reason, message, field, {"name": name[:35]})
-
-
-def _check_engine(services: Services, field: str, service: str, name: str) -> None:
-    engine = library.engine(services, service, name, field)
-    if lack := engine["lack"]:
-        message = " ".join(filter(None, (lack["message"], engine["remedy"])))
-        raise CallError(grpc.StatusCode.UNAVAILABLE, lack["code"], message, field, lack["values"])
 
 
 def _check_language(services: Services, tag: str, engine_name: str) -> None:

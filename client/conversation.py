@@ -220,8 +220,8 @@ class Conversation:
             CallError: there is none of that name.
         """
         wanted = {"avatar": self.avatar, **chosen} if "voice" in chosen else chosen
-        if "language" in wanted:
-            wanted = {"tts_engine": self.tts_engine, **wanted}
+        if wanted.keys() & {"language", "tts_engine"}:
+            wanted = {"language": self.language, "tts_engine": self.tts_engine, **wanted}
         chosen = cast.known(self._services, wanted)
         if chosen.get("avatar", self.avatar) != self.avatar:
             self.next_frame_index, self._resting = 0, None

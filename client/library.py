@@ -155,6 +155,24 @@ def described(info: info_pb2.ServiceInfo) -> list[dict[str, Any]]:
     return [_engine(one, info) for one in info.engines]
 
 
+def service_engines(services: Services, service: str) -> list[dict[str, Any]]:
+    """The engines of one service, the default one first.
+
+    Raises:
+        CallError: the service is away.
+    """
+    return described(get_info(services, service).info)
+
+
+def check_usable(engine: dict[str, Any], field: str) -> None:
+    """Raises:
+    CallError: the engine is missing; the message says what it lacks and how to mend that.
+    """
+    if lack := engine["lack"]:
+        message = " ".join(filter(None, (lack["message"], engine["remedy"])))
+        raise CallError(grpc.StatusCode.UNAVAILABLE, lack["code"], message, field, lack["values"])
+
+
 def engine(services: Services, service: str, name: str = "", field: str = "engine") -> dict[str, Any]:
     """One engine of a service; empty for the default.
 

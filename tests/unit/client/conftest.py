@@ -114,6 +114,12 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
             info_pb2.EngineInfo(name="small", state=info_pb2.ENGINE_STATE_READY),
             info_pb2.EngineInfo(name="large", state=info_pb2.ENGINE_STATE_UNLOADED),
             info_pb2.EngineInfo(name="dear", state=info_pb2.ENGINE_STATE_MISSING, lack=lack, remedy="Set KEY."),
+            info_pb2.EngineInfo(
+                name="zhipu",
+                version="glm-4-flash",
+                state=info_pb2.ENGINE_STATE_UNLOADED,
+                capabilities=[info_pb2.CAPABILITY_LANGUAGE_MODEL],
+            ),
         ]
         info = info_pb2.ServiceInfo(default_engine="small", engines=engines)
         return llm_pb2.GetInfoResponse(info=info, personas=[llm_pb2.Persona(name="guide")])
@@ -166,8 +172,11 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
                 begin += WORD_S
 
     def GetInfo(self, request: tts_pb2.GetInfoRequest, context: grpc.ServicerContext) -> tts_pb2.GetInfoResponse:
-        engine = info_pb2.EngineInfo(name="small", languages=["en", "zh"])
-        return tts_pb2.GetInfoResponse(info=info_pb2.ServiceInfo(default_engine="small", engines=[engine]))
+        engines = [
+            info_pb2.EngineInfo(name="small", languages=["en", "zh"]),
+            info_pb2.EngineInfo(name="english", languages=["en"]),
+        ]
+        return tts_pb2.GetInfoResponse(info=info_pb2.ServiceInfo(default_engine="small", engines=engines))
 
     def ListVoices(
         self, request: tts_pb2.ListVoicesRequest, context: grpc.ServicerContext

@@ -81,6 +81,15 @@ def test_the_engines_of_a_chat_are_chosen_and_told(gateway: FlaskClient, rooms: 
     assert [config.engine for config in rooms.speaker.configs] == ["", "small"]
 
 
+def test_an_engine_that_does_not_speak_the_language_of_the_chat_is_refused(gateway: FlaskClient, rooms: Any) -> None:
+    chat = begin(gateway, language="zh")
+    path = f"/api/v1/chats/{chat['id']}"
+    refused = gateway.patch(path, json={"tts_engine": "english"})
+    assert (refused.status_code, refused.json["error"]["code"]) == (501, "LANGUAGE_NOT_SUPPORTED")
+    assert gateway.get(path).json["tts_engine"] is None
+    assert gateway.patch(path, json={"tts_engine": "english", "language": "en"}).json["tts_engine"] == "english"
+
+
 @pytest.mark.parametrize(
     ("name", "status", "code", "words"),
     [("none-such", 400, "NO_ENGINE", "small, large, dear"), ("dear", 503, "KEY_MISSING", "Set KEY")],
@@ -93,6 +102,21 @@ def test_an_engine_that_cannot_be_had_is_refused(
     error = answer.json["error"]
     assert (error["code"], error["field"]) == (code, "llm_engine")
     assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("language", "reason", "remedy"),
+    [("en", "It needs a key.", "Set KEY."), ("zh", "需要服务商的密钥。", "请设置 KEY 并重启服务。")],
+)
+def test_what_an_engine_lacks_and_what_mends_it_are_told_in_the_readers_language(
+    gateway: FlaskClient, language: str, reason: str, remedy: str
+) -> None:
+    engines = gateway.get("/api/v1/engines", headers={"Accept-Language": language}).json["llm"]
+    dear = next(one for one in engines if one["name"] == "dear")
+    assert (dear["state"], dear["reason"], dear["remedy"]) == ("missing", reason, remedy)
+    wanted, headers = {"avatar": "Bob", "llm_engine": "dear"}, {"Accept-Language": language}
+    message = gateway.post("/api/v1/chats", json=wanted, headers=headers).json["error"]["message"]
+    assert message.replace(" ", "") == (reason + remedy).replace(" ", "")
 
 
 def test_a_page_learns_what_is_to_be_chosen_from(gateway: FlaskClient) -> None:
