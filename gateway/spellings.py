@@ -17,6 +17,8 @@ _FIELDS = {
     "text": "target_text",
     "video": "ref_video",
 }
+_OLDER_NAMES = {"glm": "zhipu", "zhipuai": "zhipu", "chatglm": "zhipu", "gpt": "openai", "chatgpt": "openai"}
+"""Of engines, as older scripts say them and as they are called now."""
 
 
 def field_of(field: str | None) -> str | None:
@@ -45,15 +47,17 @@ def device_of(gpu_choice: str) -> str:
 
 
 def engine_of(given: str, names: Iterable[str], field: str) -> str:
-    """The one of some names that is meant, as `ER-NeRF` means `er_nerf`; empty when nothing is said.
+    """The one of some names that is meant, as `ER-NeRF` means `er_nerf` and `GLM` `zhipu`; empty when nothing is said.
 
     Raises:
         Refusal: it is none of them; the message lists them.
     """
     spelled = {_plain(name): name for name in names if name}
-    if given and _plain(given) not in spelled:
+    plain = _plain(given)
+    meant = plain if plain in spelled else _OLDER_NAMES.get(plain, plain)
+    if given and meant not in spelled:
         raise no_choice(field, spelled.values())
-    return spelled[_plain(given)] if given else ""
+    return spelled[meant] if given else ""
 
 
 def _plain(name: str) -> str:

@@ -1,7 +1,7 @@
 """The form routes that older scripts use. They wait until the work is done.
 
-`model_name` and `api_choice` are not needed: an avatar knows its engine, and which dialogue engine answers is a setting
-of the `llm` service. So they may be left out, and what they name must be what is used.
+`model_choice` and `api_choice` choose the engines that train and answer; left out, the services' default ones do.
+`model_name` is not needed, since an avatar is shown by the engine that trained it; what it names must be that engine.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def model_training() -> Response:
     fields = Fields()
     device, epoch = device_of(fields.text("gpu_choice")), _epoch(fields)
     parameters = parameters_of(fields.text("custom_params", most=MAX_PARAMETERS))
-    engine, known = _engine(fields)
+    engine = _engine(fields)
     if epoch:
+        known = {parameter["name"] for parameter in engine["parameters"]}
         parameters = {name: epoch for name in ("epoch", "epochs") if name in known} | parameters
     video, file_name = _training_video(fields)
     with video:
@@ -84,23 +85,23 @@ def model_training() -> Response:
             file_name=file_name,
             name=fields.text("name") or Path(file_name).stem,
             consent_by=fields.text("consent") or UNSTATED_CONSENT,
-            engine=engine,
+            engine=engine["name"],
             parameters=parameters,
             device=device,
         )
     ended = _wait(job)
     shown = _keep(files.avatar_file(services(), ended.subject, "idle"))
-    return _success(video_path=shown, model=ended.subject, engine=engine or None, task_id=job.id)
+    return _success(video_path=shown, model=ended.subject, engine=engine["name"], task_id=job.id)
 
 
 @blueprint.post("/chat_system")
 def chat_system() -> Response:
     fields = Fields()
     avatar = _avatar(fields)
-    _check_dialogue(fields)
+    dialogue = _dialogue_engine(fields)
     is_cloned = fields.text("voice_clone").lower() not in NO
     voice = avatar["voice"] or "" if is_cloned else ""
-    conversation = Conversation(services(), avatar=avatar["name"], voice=voice)
+    conversation = Conversation(services(), avatar=avatar["name"], voice=voice, llm_engine=dialogue)
     with _recording(fields, "audio") as audio:
         heard = conversation.listen(audio)
     if not heard:
@@ -172,21 +173,33 @@ def _avatar(fields: Fields) -> dict[str, Any]:
     return avatar
 
 
-def _check_dialogue(fields: Fields) -> None:
-    """`api_choice`, if it is there, must name the dialogue engine that is set, or its language model."""
-    if choice := fields.text("api_choice"):
-        told = library.engine(services(), "llm")
-        model = told["version"] if "language_model" in told["capabilities"] else ""
-        engine_of(choice, [told["name"], model], "api_choice")
+def _dialogue_engine(fields: Fields) -> str:
+    """The dialogue engine that `api_choice` names, itself or by its language model; empty for the default."""
+    choice = fields.text("api_choice")
+    if not choice:
+        return ""
+    told = library.service_engines(services(), "llm")
+    named = {one["name"]: one["name"] for one in told}
+    named |= {one["version"]: one["name"] for one in told if "language_model" in one["capabilities"]}
+    return _usable(told, named[engine_of(choice, named, "api_choice")], "api_choice")["name"]
 
 
-def _engine(fields: Fields) -> tuple[str, set[str]]:
-    """The training engine that `model_choice` names, or the default, and its parameters' names."""
-    choice, default = fields.text("model_choice"), library.engine(services(), "train")
-    installed = [one for one in library.engines(services()).get("train", [default]) if one["state"] != "missing"]
-    known = {one["name"]: one["parameters"] for one in installed}
-    name = engine_of(choice, known, "model_choice") or default["name"]
-    return name, {parameter["name"] for parameter in known.get(name, [])}
+def _engine(fields: Fields) -> dict[str, Any]:
+    """The training engine that `model_choice` names, or the default one."""
+    choice, told = fields.text("model_choice"), library.service_engines(services(), "train")
+    name = engine_of(choice, [one["name"] for one in told], "model_choice")
+    return _usable(told, name, "model_choice")
+
+
+def _usable(told: list[dict[str, Any]], name: str, field: str) -> dict[str, Any]:
+    """One of a service's engines, the first if none is named.
+
+    Raises:
+        CallError: it is missing; the message says what it lacks.
+    """
+    engine = next((one for one in told if one["name"] == name), told[0])
+    library.check_usable(engine, field)
+    return engine
 
 
 def _epoch(fields: Fields) -> str:

@@ -68,6 +68,18 @@ def test_engines_are_known_by_their_older_spellings(given: str) -> None:
     assert engine_of(given, ["portrait", "er_nerf"], "model_choice") == "er_nerf"
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("GLM", "zhipu"), ("ZhipuAI", "zhipu"), ("Zhipu", "zhipu"), ("OpenAI", "openai"), ("ChatGPT", "openai")],
+)
+def test_dialogue_engines_are_known_by_the_names_that_older_scripts_give_them(given: str, name: str) -> None:
+    assert engine_of(given, ["knowledge", "openai", "zhipu"], "api_choice") == name
+
+
+def test_an_engine_of_the_very_name_comes_before_what_it_used_to_mean() -> None:
+    assert engine_of("GLM", ["zhipu", "glm"], "api_choice") == "glm"
+
+
 def test_no_engine_need_be_named() -> None:
     assert engine_of("", ["portrait", ""], "model_choice") == ""
 
