@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings
 from client.settings import ClientSettings
 from gateway.settings import GatewaySettings
 from services.asr.settings import AsrSettings
-from services.common.engine import available, import_engine
+from services.common.engine import add_folder, available, import_engine
 from services.common.settings import ServiceSettings
 from services.llm.settings import LlmSettings
 from services.render.settings import RenderSettings
@@ -43,10 +43,11 @@ means `LLM_ZHIPU_API_KEY`. Variables that hold a list or a table are written as 
 
 
 def engine_sections() -> list[tuple[str, type[BaseSettings]]]:
-    """The settings of every engine that has some."""
+    """The settings of every engine that has some, also of those in a folder of the user's."""
     found = []
     for service in ("asr", "llm", "tts", "render", "train"):
         package = importlib.import_module(f"services.{service}.engines")
+        add_folder(package, service, ServiceSettings().engine_folder)
         for name in available(package):
             settings = import_engine(package, name).settings_type
             if settings.model_fields:

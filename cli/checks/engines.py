@@ -1,4 +1,4 @@
-"""What engines lack, told by the services, or by their code where they do not run."""
+"""The engines and what they lack, told by the services, or by their code where they do not run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ ASKING_S = 120  # PyTorch's first import may take long
 
 
 def findings(services: Services) -> Iterator[Finding]:
-    """Findings about engines that cannot be used; only a default one is needed."""
+    """Findings about every engine; only a default one is needed."""
     serving = library.engines(services)
     with ThreadPoolExecutor(len(NAMES)) as pool:
         told = pool.map(lambda name: serving.get(name) or _told_by_its_code(name), NAMES)
         for name, engines in zip(NAMES, told, strict=True):
-            yield from (_finding(name, engine) for engine in engines if engine["state"] == "missing")
+            yield from (_finding(name, engine) for engine in engines)
 
 
 def _finding(service: str, engine: dict[str, Any]) -> Finding:
-    level = Level.MISSING if engine["is_default"] else Level.NOTE
-    return Finding(level, f"{service}: {engine['name']}", engine["lack"]["message"], engine["remedy"])
+    subject = f"{service}: {engine['name']}"
+    if lack := engine["lack"]:
+        level = Level.MISSING if engine["is_default"] else Level.NOTE
+        return Finding(level, subject, lack["message"], engine["remedy"])
+    return Finding(Level.GOOD, subject, f"{engine['state']}, the default" if engine["is_default"] else engine["state"])
 
 
 def _told_by_its_code(service: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -127,6 +128,13 @@ class BaseEngine(ABC):
 
     def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
         """Release what `load` took; it may be loaded again."""
+
+
+def add_folder(engines: ModuleType, service: str, folder: Path | None) -> None:
+    """Find engines in a folder of the user's, too: those in its subfolder of the service's name."""
+    own = str(folder.resolve() / service) if folder else ""
+    if own and own not in engines.__path__:
+        engines.__path__.append(own)
 
 
 def available(engines: ModuleType) -> list[str]:

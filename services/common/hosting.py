@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar, cast
 
@@ -25,6 +24,7 @@ from services.common.engine import (
     EngineInfo,
     Lack,
     Parameter,
+    add_folder,
     available,
     import_engine,
     missing_package,
@@ -84,17 +84,11 @@ class Engines(Generic[E]):
         self._package, self._service, self._settings = package, service, settings
         self.default = settings.engine
         self._seats: dict[str, _Seat[E]] = {}
-        self._add_folder(settings.engine_folder)
+        add_folder(package, service, settings.engine_folder)
         self._lock = threading.RLock()  # held for moments
         self._loading = threading.Lock()  # one at a time, which keeps the peak of memory low
         for name in self._kept():
             self._check(name)
-
-    def _add_folder(self, folder: Path | None) -> None:
-        """Find engines in a folder of the user's, too."""
-        own = str(folder / self._service) if folder else ""
-        if own and own not in self._package.__path__:
-            self._package.__path__.append(own)
 
     def _kept(self) -> set[str]:
         return {self.default, *self._settings.preload}
