@@ -141,6 +141,8 @@ def chat_settings(page: Any) -> None:
     page.wait_for_selector("#text:not([disabled])")
     page.click("[data-open-settings]")
     page.wait_for_selector("dialog[open] #rate")
+    page.click("[data-engines] summary")
+    page.wait_for_selector("[data-lacks] li")
 
 
 def conversations(page: Any) -> None:

@@ -3,6 +3,7 @@ import { events, get, networkError, patch, path, post, remove } from "./api.js";
 import { Answer, addMessage, addStored } from "./answer.js";
 import { STANDARD_VOICE, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, $$, fillSelect, templateCopy } from "./dom.js";
+import { EngineField, isMissing, lackOf, listEngines } from "./engines.js";
 import { History } from "./history.js";
 import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
@@ -23,15 +24,18 @@ const sendButton = $("[data-send]");
 const errorLine = $("[data-form-error]");
 const timing = $("[data-timing]");
 const level = $("[data-level]");
-const choose = { avatar: $("[data-avatar]"), voice: $("[data-voices]"), persona: $("[data-persona]"), language: $("[data-language]") };
+const engines = Object.fromEntries(["asr", "llm", "tts"].map((service) => [`${service}_engine`, new EngineField($(`[data-engine=${service}]`))]));
+const choose = {
+  avatar: $("[data-avatar]"), voice: $("[data-voices]"), persona: $("[data-persona]"), language: $("[data-language]"),
+  ...Object.fromEntries(Object.entries(engines).map(([name, field]) => [name, field.select])),
+};
 const prosody = { rate: $("[data-rate]"), pitch_semitones: $("[data-pitch]") };
 const TAP_MS = 350;
 
 let avatars = [];
 let voices = [];
 let chatId = null;
-let ears = null; // the recogniser, as the gateway tells of it
-let cast = null; // avatar, voice, persona, language, rate and pitch that the gateway knows of
+let cast = null; // avatar, voice, persona, language, engines, rate and pitch that the gateway knows of
 let turn = null; // the answer that is on its way or being played
 let live = null; // the hands-free talk, while there is one
 
@@ -324,6 +328,8 @@ stopButton.addEventListener("click", () => (live ? live.stop() : turn?.stop()));
 function showCast(now) {
   cast = Object.fromEntries(Object.keys(choose).map((name) => [name, now[name] ?? (name === "voice" ? STANDARD_VOICE : "")]));
   showVoices(cast.avatar);
+  for (const [name, field] of Object.entries(engines)) field.choose(cast[name]);
+  showLanguages(cast.language);
   for (const [name, value] of Object.entries(cast)) {
     if ([...choose[name].options].some((option) => option.value === value)) choose[name].value = value;
   }
@@ -349,9 +355,11 @@ function showFace(name) {
   stage.show(known(name));
 }
 
-/** Go on with another avatar, voice, persona or language, faster or higher; what was said stays. */
+/** Go on with another avatar, voice, persona, language or engine, faster or higher; what was said stays. */
 async function change(name) {
   const chosen = { [name]: name in prosody ? Number(prosody[name].value) : choose[name].value };
+  const { language } = choose;
+  if (name in engines && language.value && !talkable(language.value).includes(language.value)) chosen.language = language.value = "";
   if (!chatId) return startChat();
   if (live?.isReady) return live.use(chosen);
   try {
@@ -363,20 +371,43 @@ async function change(name) {
   }
 }
 
+const ears = () => engines.asr_engine.engine;
 const languageName = (tag) => new Intl.DisplayNames(document.documentElement.lang, { type: "language" }).of(tag);
 const primary = (tag) => tag.split("-")[0];
 
 /** Whether the recogniser knows a language; one that tells of none may know all. */
-const isHeard = (tag) => !ears?.languages.length || ears.languages.some((one) => primary(one) === primary(tag));
+const knows = (engine, tag) => !engine.languages.length || engine.languages.some((one) => primary(one) === primary(tag));
+const isHeard = (tag) => !ears() || knows(ears(), tag);
 
 /** Why who speaks would not be understood, in words; empty if nothing is known against it. */
 function hearingProblem() {
   const language = choose.language.value;
+  if (ears() && isMissing(ears())) return `${ears().name}: ${lackOf(ears())}`;
   if (!language || isHeard(language)) return microphoneProblem();
-  return microphoneProblem() || t("chat.not_heard", { engine: ears.name, known: heardLanguages(), language: languageName(language) });
+  return microphoneProblem() || [t("chat.not_heard", { engine: ears().name, known: heardLanguages(), language: languageName(language) }), heardBy(language)].join(" ");
 }
 
-const heardLanguages = () => ears.languages.map(languageName).join(", ");
+/** Which other engines would understand a language. */
+function heardBy(language) {
+  const names = engines.asr_engine.ready.filter((one) => knows(one, language)).map((one) => one.name);
+  return names.length ? t("chat.heard_by", { engines: names.join(", ") }) : "";
+}
+
+const heardLanguages = () => ears().languages.map(languageName).join(", ");
+
+/** Languages that the chosen engines both write and speak; one that names none knows any. `also` is the one chosen. */
+function talkable(also = "") {
+  const known = [engines.llm_engine, engines.tts_engine].map(({ engine }) => engine?.languages.map(primary) ?? []).filter((tags) => tags.length);
+  const [tags = ["en", "zh"], ...others] = known;
+  const both = new Set(tags.filter((tag) => others.every((more) => more.includes(tag))));
+  return both.has(primary(also)) ? [...both.add(also)] : [...both];
+}
+
+function showLanguages(chosen) {
+  const own = (tag) => new Intl.DisplayNames([tag, document.documentElement.lang], { type: "language" }).of(tag);
+  const options = talkable(chosen).map((tag) => [tag, own(tag)]).sort(([, one], [, other]) => one.localeCompare(other, "en"));
+  fillSelect(choose.language, [["", t("generate.language_auto")], ...options], chosen);
+}
 
 /** What else is good to know before speaking: who reads this page in a language may well speak it. */
 const hearingHint = () => (choose.language.value || isHeard(document.documentElement.lang) ? "" : t("chat.hears_only", { known: heardLanguages() }));
@@ -437,14 +468,22 @@ async function load() {
     return;
   }
   voices = await listVoices().catch(() => []);
-  const { asr } = await get(path("engines"));
-  ears = asr?.[0] ?? null;
+  await showEngines();
+  $("[data-engines]").open = Object.values(engines).some((field) => field.ready.length > 1);
   const { personas } = await get(path("personas"));
   fillSelect(choose.avatar, avatars.map((avatar) => [avatar.name, avatar.name]), new URLSearchParams(location.search).get("avatar") ?? avatars[0].name);
   fillSelect(choose.persona, personas.map((persona) => [persona.name, persona.title]));
   showVoices(choose.avatar.value);
   showFace(choose.avatar.value);
   await resumeOrStart();
+}
+
+async function showEngines() {
+  const told = await listEngines();
+  for (const [name, field] of Object.entries(engines)) {
+    if (field.show(told[name.split("_")[0]]) && cast) field.choose(cast[name]);
+  }
+  showLanguages(cast?.language ?? choose.language.value);
 }
 
 /** A page that is loaded anew, or come back to, goes on where it was, unless another avatar is asked for. */
@@ -465,7 +504,10 @@ timing.addEventListener("change", () => {
 });
 $("[data-restart]").addEventListener("click", startChat);
 $("[data-open-history]").addEventListener("click", () => past.open());
-$("[data-open-settings]").addEventListener("click", () => $("[data-settings]").showModal());
+$("[data-open-settings]").addEventListener("click", () => {
+  $("[data-settings]").showModal();
+  showEngines().catch(() => {}); // what was missing may be there by now
+});
 addEventListener("pagehide", leaveChat);
 addEventListener("pageshow", (event) => event.persisted && resumeOrStart());
 

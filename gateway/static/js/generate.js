@@ -3,6 +3,7 @@ import { get, path } from "./api.js";
 import { STANDARD_VOICE, avatarFile, fillPicker, listVoices, voiceOptions } from "./avatars.js";
 import { showDevices } from "./device.js";
 import { $, $$, el, fillSelect } from "./dom.js";
+import { EngineField, isAble, listEngines } from "./engines.js";
 import { FileDrop, check, send } from "./form.js";
 import { JobProgress, cancelButton, downloads, follow, isFinal } from "./job-card.js";
 import { watchServices } from "./notice.js";
@@ -19,7 +20,8 @@ let avatars = [];
 let voices = [];
 let followed = ""; // the job that is shown
 let ownSubtitles = ""; // what was asked for here; of a video that was found again nobody knows whether they are burned in
-let ears = null; // the recogniser, as the gateway describes it
+const speaking = new EngineField($("[data-engine=tts]", form));
+const hearing = new EngineField($("[data-engine=asr]", form));
 const OTHER = "other"; // a language that it does not hear
 
 const fromText = () => $("#tab-text").getAttribute("aria-selected") === "true";
@@ -43,7 +45,7 @@ function showSubtitles() {
   if (!isHeard) subtitles.value = "none";
   const help = $("[data-not-heard]");
   help.hidden = isHeard;
-  help.textContent = isHeard ? "" : t("generate.not_heard", { engine: ears.name, known: ears.languages.map(languageName).join(", ") });
+  help.textContent = isHeard ? "" : t("generate.not_heard", { engine: hearing.engine.name, known: hearing.engine.languages.map(languageName).join(", ") });
 }
 
 const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
@@ -51,8 +53,8 @@ const languageName = (tag) => { try { return names.of(tag); } catch { return tag
 
 /** What may be spoken in a recording: the page's language at first, if it is heard. */
 function showSpoken() {
-  const heard = ears?.languages ?? [];
-  const open = !heard.length || ears.capabilities.includes("language_detection");
+  const heard = hearing.engine?.languages ?? [];
+  const open = !heard.length || isAble("language_detection")(hearing.engine);
   const rest = open ? ["", t("generate.spoken_open")] : [OTHER, t("generate.spoken_other")];
   const page = document.documentElement.lang.split("-")[0];
   const own = heard.find((tag) => tag.split("-")[0] === page) ?? rest[0];
@@ -83,15 +85,20 @@ function showVoices(before = null) {
   fillSelect(form.elements.voice, options, options.some(([name]) => name === before) ? before : own || STANDARD_VOICE);
 }
 
+function showLanguages() {
+  const tags = speaking.engine?.languages ?? [];
+  fillSelect(form.elements.language, [["", t("generate.language_auto")], ...tags.map((tag) => [tag, languageName(tag)])]);
+}
+
 async function load() {
   const before = avatars.length ? form.elements.voice.value : null;
   avatars = await fillPicker($("[data-avatar-picker]"));
   voices = await listVoices().catch(() => []);
   showVoices(before);
-  const engines = await get(path("engines"));
-  const tags = engines.tts?.[0].languages ?? [];
-  fillSelect(form.elements.language, [["", t("generate.language_auto")], ...tags.map((tag) => [tag, languageName(tag)])]);
-  ears = engines.asr?.[0] ?? null;
+  const engines = await listEngines();
+  speaking.show(engines.tts);
+  hearing.show(engines.asr);
+  showLanguages();
   showSpoken();
 }
 
@@ -101,10 +108,11 @@ function formData() {
   for (const name of ["subtitles", "mouth_amplitude", "head_motion", "device"]) data.set(name, form.elements[name].value);
   if (!fromText()) {
     data.set("audio", drop.file, drop.file.name);
+    data.set("asr_engine", hearing.value);
     if (form.elements.spoken.value !== OTHER) data.set("language", form.elements.spoken.value);
     return data;
   }
-  for (const name of ["text", "voice", "language", "rate", "pitch_semitones"]) data.set(name, form.elements[name].value);
+  for (const name of ["text", "voice", "language", "rate", "pitch_semitones", "tts_engine"]) data.set(name, form.elements[name].value);
   return data;
 }
 
@@ -158,6 +166,8 @@ async function reattach() {
 
 form.addEventListener("change", (event) => event.target.name === "avatar" && showVoices());
 form.elements.spoken.addEventListener("change", showSubtitles);
+speaking.select.addEventListener("change", showLanguages);
+hearing.select.addEventListener("change", showSpoken);
 form.elements.text.addEventListener("input", count);
 const reload = () => load().catch((error) => $("[data-avatar-picker]").replaceChildren(el("p", { class: "help", textContent: error.message })));
 count();

@@ -3,6 +3,7 @@ import { get, path } from "./api.js";
 import { avatarFile, listVoices, reportPage } from "./avatars.js";
 import { showDevices } from "./device.js";
 import { $, $$, el, fillSelect } from "./dom.js";
+import { EngineField, isAble, listEngines } from "./engines.js";
 import { FileDrop, check, isPhoto, send } from "./form.js";
 import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics, resumeButton } from "./job-card.js";
 import { watchServices } from "./notice.js";
@@ -14,10 +15,11 @@ const body = $("[data-job-body]", panel);
 const drop = new FileDrop($("[data-drop=video]"), { onChange: chosen });
 const maxBytes = Number(form.dataset.maxBytes);
 const FIRST = ["quality"]; // parameters that everybody should see
-let engines = [];
+const engines = Object.fromEntries(["train", "asr", "tts"].map((service) => [service, new EngineField($(`[data-engine=${service}]`, form))]));
 
 function chosen(file) {
   for (const part of $$("[data-photo]", form)) part.hidden = !isPhoto(file);
+  for (const part of $$("[data-film]", form)) part.hidden = isPhoto(file);
   $("[data-first-parameters]").hidden = isPhoto(file); // effort is for learning, and of a photo nothing is learned
   if (file && !form.elements.name.value) form.elements.name.value = file.name.replace(/\.[^.]*$/, "").slice(0, 60);
 }
@@ -47,21 +49,19 @@ function control(parameter, id) {
 }
 
 function showParameters() {
-  const engine = engines.find((one) => one.name === form.elements.engine.value) ?? engines[0];
+  const { engine } = engines.train;
   const parameters = engine?.parameters ?? [];
   const advanced = parameters.filter((one) => !FIRST.includes(one.name));
   $("[data-first-parameters]").replaceChildren(...parameters.filter((one) => FIRST.includes(one.name)).map(parameterField));
   $("[data-parameters]").replaceChildren(...advanced.map(parameterField));
-  $("[data-more]").hidden = !advanced.length && engines.length < 2;
+  $("[data-more]").hidden = !engine;
 }
 
 async function showEngines() {
-  const ready = ((await get(path("engines"))).train ?? []).filter((engine) => engine.state !== "missing");
-  if (!ready.length || JSON.stringify(ready) === JSON.stringify(engines)) return; // what has been filled in stays
-  engines = ready;
-  fillSelect(form.elements.engine, engines.map((engine) => [engine.name, engine.name]), engines[0].name);
-  $("[data-engine-field]").hidden = engines.length < 2;
-  showParameters();
+  const { train, asr, tts } = await listEngines();
+  engines.asr.show(asr);
+  engines.tts.show(tts?.filter(isAble("cloning")));
+  if (train && engines.train.show(train)) showParameters(); // else what has been filled in stays
 }
 
 async function showVoices() {
@@ -71,7 +71,7 @@ async function showVoices() {
 
 function formData() {
   const data = new FormData();
-  for (const name of ["name", "consent", "engine", "device"]) data.set(name, form.elements[name].value.trim());
+  for (const name of ["name", "consent", "engine", "asr_engine", "tts_engine", "device"]) data.set(name, form.elements[name].value.trim());
   for (const input of form.querySelectorAll("[name^='params.']")) data.set(input.name, input.type === "checkbox" ? String(input.checked) : input.value);
   if (isPhoto(drop.file)) data.set("voice", form.elements.voice.value);
   data.set("video", drop.file, drop.file.name);

@@ -2,6 +2,7 @@
 import { path, post, remove } from "./api.js";
 import { allVoices } from "./avatars.js";
 import { $, confirmed, el, icon } from "./dom.js";
+import { EngineField, isAble, listEngines } from "./engines.js";
 import { FileDrop, check, clearErrors, send } from "./form.js";
 import { watchServices } from "./notice.js";
 import { slider } from "./slider.js";
@@ -10,6 +11,7 @@ import { t } from "./words.js";
 const form = $("[data-form]");
 const list = $("[data-voice-list]");
 const drop = new FileDrop($("[data-drop=audio]"));
+const speaking = new EngineField($("[data-engine=tts]"));
 let tries = 0;
 
 function card(voice) {
@@ -37,7 +39,7 @@ function tryForm(voice) {
     input.removeAttribute("aria-invalid");
     try {
       const how = { rate: Number(rate.input.value), pitch_semitones: Number(pitch.input.value) };
-      const response = await post(path("speech"), { text: input.value, voice: voice.name, ...how });
+      const response = await post(path("speech"), { text: input.value, voice: voice.name, engine: speaking.value, ...how });
       if (audio.src) URL.revokeObjectURL(audio.src);
       audio.src = URL.createObjectURL(await response.blob());
       audio.hidden = false;
@@ -93,5 +95,7 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-show();
-watchServices(show);
+const showEngines = async () => speaking.show((await listEngines()).tts?.filter(isAble("cloning")));
+const load = () => [show(), showEngines()].forEach((work) => work.catch(() => {}));
+load();
+watchServices(load);
