@@ -8,19 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import ModuleType
 from typing import Generic, TypeVar, cast
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from services.common import hardware
 from services.common.engine import (
     BaseEngine,
+    Capability,
     EngineInfo,
     Lack,
     Parameter,
@@ -57,11 +60,11 @@ class Description:
 
 
 @dataclass
-class _Seat(Generic[E]):
-    """The place of one engine."""
+class _Slot(Generic[E]):
+    """One engine, and who uses it."""
 
     name: str
-    engine: E | None = None  # None: its file cannot be imported or its settings read
+    engine: E | None = None  # None: its file cannot be imported, or its settings cannot be read
     lack: Lack | None = None  # what was found when it was made or loaded
     is_loaded: bool = False
     users: int = 0
@@ -83,14 +86,16 @@ class Engines(Generic[E]):
     def __init__(self, package: ModuleType, service: str, settings: ServiceSettings) -> None:
         self._package, self._service, self._settings = package, service, settings
         self.default = settings.engine
-        self._seats: dict[str, _Seat[E]] = {}
+        self._slots: dict[str, _Slot[E]] = {}
         add_folder(package, service, settings.engine_folder)
-        self._lock = threading.RLock()  # held for moments
-        self._loading = threading.Lock()  # one at a time, which keeps the peak of memory low
-        for name in self._kept():
+        self._lock = threading.Lock()  # for users and is_loaded; held for moments: the event loop takes it, too
+        self._making = threading.Lock()  # while a file is imported
+        self._loading = threading.Lock()  # while one is loaded or unloaded; one at a time keeps the peak of memory low
+        for name in self._resident():
             self._check(name)
 
-    def _kept(self) -> set[str]:
+    def _resident(self) -> set[str]:
+        """Names of those that are loaded at the start and never unloaded."""
         return {self.default, *self._settings.preload}
 
     def _check(self, name: str) -> None:
@@ -102,11 +107,15 @@ class Engines(Generic[E]):
     def describe(self) -> list[Description]:
         """Every engine, the default one first. Blocks while files are imported for the first time."""
         names = sorted(available(self._package), key=lambda name: (name != self.default, name))
-        return [self._described(self._seat(name)) for name in names]
+        return [self._described(self._slot(name)) for name in names]
 
     def info(self, name: str = "") -> EngineInfo:
-        """One engine's description; empty for the default."""
-        return self._described(self._seat(name or self.default)).info
+        """One engine's description; empty for the default.
+
+        Raises:
+            InvalidInput: there is no such engine.
+        """
+        return self._described(self._chosen(name, "engine")).info
 
     def parameters(self, name: str = "") -> list[Parameter]:
         """The knobs of one engine; empty for the default.
@@ -116,30 +125,31 @@ class Engines(Generic[E]):
         """
         return list(self._described(self._chosen(name, "engine")).parameters)
 
-    def _described(self, seat: _Seat[E]) -> Description:
-        info, parameters = EngineInfo(seat.name, ""), ()
-        if seat.engine:
-            try:
-                info, parameters = seat.engine.info(), tuple(seat.engine.parameters())
-            except Exception:  # noqa: BLE001 - one engine that cannot describe itself must not hide the others
-                logger.exception("an engine cannot describe itself", extra={"fields": {"engine": seat.name}})
-        lack = None if seat.is_loaded else self._lack(seat)
-        state = State.READY if seat.is_loaded else State.MISSING if lack else State.UNLOADED
+    def _described(self, slot: _Slot[E]) -> Description:
+        lack = None if slot.is_loaded else self._lack(slot)
+        info, parameters = EngineInfo(slot.name, ""), ()
+        try:
+            info, parameters = _told(slot)
+        except Exception:  # noqa: BLE001 - one engine that cannot describe itself must not hide the others
+            lack = _broken(slot.name, "It cannot describe itself")
+        state = State.MISSING if lack else State.READY if slot.is_loaded else State.UNLOADED
         return Description(info, state, lack, parameters)
 
-    def _lack(self, seat: _Seat[E]) -> Lack | None:
-        if seat.engine is None:
-            return seat.lack
-        return package_lack(type(seat.engine), self._service, seat.name) or seat.engine.lack() or seat.lack
+    def _lack(self, slot: _Slot[E]) -> Lack | None:
+        if slot.engine is None:
+            return slot.lack
+        try:
+            return package_lack(type(slot.engine), self._service, slot.name) or slot.engine.lack() or slot.lack
+        except Exception:  # noqa: BLE001 - as above
+            return _broken(slot.name, "It cannot tell what it lacks")
 
     # Used
 
     def load(self) -> None:
         """Load the default engine and those to be loaded at the start; one that cannot be is told in the log."""
-        for name in sorted(self._kept()):
-            seat = self._seat(name)
+        for name in sorted(self._resident()):
             try:
-                self._load(seat)
+                self._load(self._slot(name))
             except ServiceError as error:
                 logger.warning("an engine is missing", extra={"fields": {"engine": name, "reason": error.message}})
 
@@ -151,25 +161,25 @@ class Engines(Generic[E]):
             InvalidInput: there is no such engine; `field` is the request's.
             Unavailable: it is missing; the message says what it lacks and how to mend that.
         """
-        seat = self._chosen(name, field)
-        is_loaded = self._sit_down(seat)
+        slot = self._slots.get(name or self.default) or await asyncio.to_thread(self._chosen, name, field)
+        is_loaded = self._acquire(slot)
         try:
             if not is_loaded:
-                await asyncio.to_thread(self._load, seat)
-            yield cast(E, seat.engine)
+                await asyncio.to_thread(self._load, slot)
+            yield cast(E, slot.engine)
         finally:
-            self._stand_up(seat)
+            self._release(slot)
 
     def keep(self, name: str = "", field: str = "engine") -> E:
         """An engine that stays loaded as long as the service runs. Blocks while it loads; raises as `use`."""
-        seat = self._chosen(name, field)
-        if not self._sit_down(seat):
+        slot = self._chosen(name, field)
+        if not self._acquire(slot):
             try:
-                self._load(seat)
+                self._load(slot)
             except BaseException:
-                self._stand_up(seat)
+                self._release(slot)
                 raise
-        return cast(E, seat.engine)
+        return cast(E, slot.engine)
 
     def unload_idle(self) -> int:
         """Let go of engines that nobody has used for a while, if memory is wanted; returns how many."""
@@ -178,103 +188,137 @@ class Engines(Generic[E]):
         with self._loading:
             return self._unload(self._settings.engine_idle_minutes * 60)
 
-    def _sit_down(self, seat: _Seat[E]) -> bool:
+    def _acquire(self, slot: _Slot[E]) -> bool:
         """Note a user, before whom the engine is not unloaded; whether it is loaded already."""
         with self._lock:
-            seat.users += 1
-            return seat.is_loaded
+            slot.users += 1
+            return slot.is_loaded
 
-    def _stand_up(self, seat: _Seat[E]) -> None:
+    def _release(self, slot: _Slot[E]) -> None:
         with self._lock:
-            seat.users -= 1
-            seat.used_at = time.monotonic()
+            slot.users -= 1
+            slot.used_at = time.monotonic()
 
     def _unload(self, idle_s: float) -> int:
-        idle = [seat for seat in list(self._seats.values()) if self._is_given_up(seat, idle_s)]
-        for seat in idle:
-            cast(E, seat.engine).close()
-            logger.info("engine unloaded", extra={"fields": {"engine": seat.name}})
+        """Unload those that nobody uses, nor has for so long. With `_loading` held."""
+        idle = [slot for slot in list(self._slots.values()) if self._takes_away(slot, idle_s)]
+        for slot in idle:
+            _close(slot)
         return len(idle)
 
-    def _is_given_up(self, seat: _Seat[E], idle_s: float) -> bool:
+    def _takes_away(self, slot: _Slot[E], idle_s: float) -> bool:
+        """Whether an engine is idle; from then on it counts as not loaded, and whoever comes waits to load it anew."""
         with self._lock:
-            is_idle = not seat.users and time.monotonic() - seat.used_at >= idle_s
-            if not (seat.is_loaded and is_idle and seat.name not in self._kept()):
+            is_idle = not slot.users and time.monotonic() - slot.used_at >= idle_s
+            if not (slot.is_loaded and is_idle and slot.name not in self._resident()):
                 return False
-            seat.is_loaded = False
+            slot.is_loaded = False
             return True
 
     def close(self) -> None:
         """Release everything."""
-        for seat in self._seats.values():
-            if seat.is_loaded and seat.engine:
-                seat.is_loaded = False
-                seat.engine.close()
+        with self._lock:
+            loaded = [slot for slot in self._slots.values() if slot.is_loaded]
+            for slot in loaded:
+                slot.is_loaded = False
+        for slot in loaded:
+            _close(slot)
 
-    # Seats
+    # Slots
 
-    def _chosen(self, name: str, field: str) -> _Seat[E]:
+    def _chosen(self, name: str, field: str) -> _Slot[E]:
         try:
             self._check(name or self.default)
         except ValueError as error:
             names = ", ".join(available(self._package))
             raise InvalidInput(str(error), reason="NO_ENGINE", field=field, values={"engines": names}) from error
-        return self._seat(name or self.default)
+        return self._slot(name or self.default)
 
-    def _seat(self, name: str) -> _Seat[E]:
-        with self._lock:
-            if name not in self._seats:
-                self._seats[name] = self._made(name)
-            return self._seats[name]
+    def _slot(self, name: str) -> _Slot[E]:
+        """The slot of an engine that there is. Blocks while its file is imported for the first time."""
+        if name not in self._slots:
+            with self._making:
+                if name not in self._slots:
+                    self._slots[name] = self._made(name)
+        return self._slots[name]
 
-    def _made(self, name: str) -> _Seat[E]:
+    def _made(self, name: str) -> _Slot[E]:
         prefix = str(self._settings.model_config["env_prefix"])
         try:
             engine_type = import_engine(self._package, name)
             general = prefix if name == self.default else ""
             settings = engine_type.settings_type.read(general, self._settings.engines.get(name, {}))
-            return _Seat(name, engine_type(settings))
-        except ImportError as error:
-            return _Seat(name, lack=missing_package(error.name or "", self._service, name))
-        except ValueError as error:  # a setting of a wrong kind: pydantic's message names it, and may quote a key
+            return _Slot(name, engine_type(settings))
+        except (ValidationError, SettingsError) as error:  # not logged whole: it may quote a key
             logger.warning("an engine's settings are wrong", extra={"fields": {"engine": name}})
-            return _Seat(name, lack=_wrong_settings(error))
-        except Exception:  # noqa: BLE001 - whatever is wrong in one engine's file is that engine's affair
-            logger.exception("an engine's file is broken", extra={"fields": {"engine": name}})
-            return _Seat(name, lack=Lack("ENGINE_BROKEN", "Its file is broken; the service's log has the details."))
+            return _Slot(name, lack=_wrong_settings(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong in one engine's file is that engine's affair
+            if isinstance(error, ModuleNotFoundError) and _is_foreign(error.name):
+                return _Slot(name, lack=missing_package(str(error.name), self._service, name))
+            return _Slot(name, lack=_broken(name, "Its file is broken"))
 
-    def _load(self, seat: _Seat[E]) -> None:
+    def _load(self, slot: _Slot[E]) -> None:
         with self._loading:
-            if seat.is_loaded:
+            if slot.is_loaded:
                 return
-            seat.lack = seat.lack if seat.engine is None else None  # what was lacking may be there by now
-            if lack := self._lack(seat):
-                raise missing(seat.name, lack)
+            slot.lack = slot.lack if slot.engine is None else None  # what was lacking may be there by now
+            if lack := self._lack(slot):
+                raise missing(slot.name, lack)
             if hardware.memory_is_short():
                 self._unload(0.0)
             try:
-                cast(E, seat.engine).load()
+                cast(E, slot.engine).load()
             except ServiceError as error:
-                seat.lack = Lack(error.reason, error.message, values=error.values)
+                slot.lack = Lack(error.reason, error.message, values=error.values)
                 raise
             except Exception as error:
-                logger.exception("an engine does not load", extra={"fields": {"engine": seat.name}})
-                seat.lack = Lack("ENGINE_BROKEN", "It does not load; the service's log has the details.")
-                raise missing(seat.name, seat.lack) from error
-            seat.is_loaded, seat.used_at = True, time.monotonic()
-            logger.info("engine loaded", extra={"fields": {"engine": seat.name}})
+                slot.lack = _broken(slot.name, "It does not load")
+                raise missing(slot.name, slot.lack) from error
+            with self._lock:
+                slot.is_loaded, slot.used_at = True, time.monotonic()
+            logger.info("engine loaded", extra={"fields": {"engine": slot.name}})
 
 
-def missing(name: str, lack: Lack, field: str = "") -> Unavailable:
+def missing(name: str, lack: Lack) -> Unavailable:
     """The error for an engine that is missing something."""
     message = " ".join(filter(None, (f"The engine '{name}' cannot be used.", lack.reason, lack.remedy)))
-    return Unavailable(message, reason=lack.code, field=field, values={"engine": name, **lack.values})
+    return Unavailable(message, reason=lack.code, values={"engine": name, **lack.values})
 
 
-def _wrong_settings(error: ValueError) -> Lack:
+def _told(slot: _Slot[E]) -> tuple[EngineInfo, tuple[Parameter, ...]]:
+    """What an engine says of itself, under the name by which it is asked for: its file's."""
+    if slot.engine is None:
+        return EngineInfo(slot.name, ""), ()
+    info = slot.engine.info()
+    able = frozenset(map(Capability, info.capabilities))
+    return replace(info, name=slot.name, capabilities=able), tuple(slot.engine.parameters())
+
+
+def _broken(name: str, what: str) -> Lack:
+    """That something in an engine's own code failed, which is being handled."""
+    logger.exception("an engine is broken", extra={"fields": {"engine": name, "what": what}})
+    return Lack("ENGINE_BROKEN", f"{what}; the service's log has the details.")
+
+
+def _close(slot: _Slot[E]) -> None:
+    try:
+        cast(E, slot.engine).close()
+    except Exception:  # noqa: BLE001 - the others are to be closed all the same
+        logger.exception("an engine does not close", extra={"fields": {"engine": slot.name}})
+    else:
+        logger.info("engine unloaded", extra={"fields": {"engine": slot.name}})
+
+
+def _is_foreign(module: str | None) -> bool:
+    """Whether a module that was not found is of a package to be installed, and no slip in an import of ours."""
+    return bool(module) and str(module).partition(".")[0] != __name__.partition(".")[0]
+
+
+def _wrong_settings(error: ValidationError | SettingsError) -> Lack:
     """Which settings, not their values: one of them may be a key."""
     if isinstance(error, ValidationError):
         names = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
-        reason, remedy = f"These settings of it are wrong: {names}.", "Correct them; docs/configuration.md lists them."
-        return Lack("SETTINGS_WRONG", reason, remedy, {"settings": names})
-    return Lack("ENGINE_BROKEN", "It cannot be made; the service's log has the details.")
+    else:  # a list or a table that is no JSON; only the message says which
+        names = ", ".join(re.findall(r'field "(\w+)"', str(error)))
+    reason, remedy = f"These settings of it are wrong: {names}.", "Correct them; docs/configuration.md lists them."
+    return Lack("SETTINGS_WRONG", reason, remedy, {"settings": names})

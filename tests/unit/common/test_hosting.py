@@ -45,6 +45,14 @@ BODIES = {
     "broken": "1 / 0\n",
     "unloadable": HEAD + "    def load(self):\n        raise RuntimeError('in the depths')\n",
 }
+ODD = {
+    "nameless": HEAD.replace("{name}", "plain") + GOOD,
+    "slip": "from services.common.engine import NoSuchName\n",
+    "misspelt": "import services.common.no_such_module\n",
+    "mute": HEAD + GOOD + "    def parameters(self):\n        raise KeyError('in the depths')\n",
+    "boastful": HEAD.replace('licence="MIT"', 'capabilities=frozenset({"magic"})') + GOOD,
+    "confused": HEAD + GOOD + "    def lack(self):\n        raise KeyError('in the depths')\n",
+}
 
 
 class ToySettings(ServiceSettings):
@@ -62,10 +70,15 @@ def package(tmp_path: Path) -> Iterator[ModuleType]:
     module.__path__ = [str(tmp_path)]
     sys.modules["toy_engines"] = module
     for name, body in BODIES.items():
-        (tmp_path / f"{name}.py").write_text(body.replace("{name}", name).replace("{upper}", name.upper()))
+        add(module, name, body)
     yield module
     for name in [name for name in sys.modules if name.partition(".")[0] == "toy_engines"]:
         del sys.modules[name]
+
+
+def add(package: ModuleType, name: str, body: str) -> None:
+    """One more engine."""
+    (Path(package.__path__[0]) / f"{name}.py").write_text(body.replace("{name}", name).replace("{upper}", name.upper()))
 
 
 @pytest.fixture
@@ -167,6 +180,14 @@ def test_a_wrong_setting_is_named_but_not_quoted(make: Any, monkeypatch: pytest.
     assert "hunter2" not in caught.value.message
 
 
+def test_a_table_that_is_no_json_is_named_too(package: ModuleType, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(package, "listed", HEAD.replace("count: int = 1", "words: list[str] = []") + GOOD)
+    monkeypatch.setenv("TOY_LISTED_WORDS", "hunter2")
+    with pytest.raises(Unavailable, match="words") as caught:
+        use(make(), "listed")
+    assert (caught.value.reason, "hunter2" in caught.value.message) == ("SETTINGS_WRONG", False)
+
+
 def test_idle_engines_go_when_memory_is_short_but_never_the_default_or_one_in_use(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +205,61 @@ def test_idle_engines_go_when_memory_is_short_but_never_the_default_or_one_in_us
     assert (plain.closes, other.closes) == (0, 1)
     assert states(engines)["other"] is State.UNLOADED
     assert use(engines, "other").loads == 2
+
+
+@pytest.mark.parametrize("name", ["slip", "misspelt", "mute", "boastful", "confused"])
+def test_one_that_is_broken_in_whatever_way_hides_no_other(package: ModuleType, make: Any, name: str) -> None:
+    add(package, name, ODD[name])
+    engines = make(preload=[name])
+    engines.load()
+    told = {one.info.name: one for one in engines.describe()}
+    assert (told[name].state, told[name].lack.code) == (State.MISSING, "ENGINE_BROKEN")
+    assert told["plain"].state is State.READY
+
+
+def test_an_engine_is_called_as_its_file_is(package: ModuleType, make: Any) -> None:
+    add(package, "nameless", ODD["nameless"])
+    assert sorted(states(make())) == sorted([*BODIES, "nameless"])
+
+
+def test_one_that_does_not_close_keeps_no_other_from_being_closed(
+    package: ModuleType, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(package, "clinging", HEAD.replace("self.closes += 1", "1 / 0") + GOOD)
+    engines = make(engine_idle_minutes=0)
+    _, other = use(engines, "clinging"), use(engines, "other")
+    monkeypatch.setattr(hosting.hardware, "memory_is_short", lambda: True)
+    assert engines.unload_idle() == 2
+    assert other.closes == 1
+    _, plain = use(engines, "clinging"), use(engines)
+    engines.close()
+    engines.close()
+    assert plain.closes == 1
+
+
+def test_a_file_that_takes_long_to_import_makes_nobody_else_wait(
+    package: ModuleType, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+    monkeypatch.setattr(hosting, "begun", begun, raising=False)
+    monkeypatch.setattr(hosting, "go", go, raising=False)
+    waits = "from services.common import hosting\nhosting.begun.set()\nassert hosting.go.wait(60)\n"
+    add(package, "slow", waits + HEAD + GOOD)
+    engines = make()
+    use(engines, "other")
+
+    async def run() -> int:
+        async def come() -> Any:
+            async with engines.use("slow") as engine:
+                return engine
+
+        coming = asyncio.create_task(come())
+        assert await asyncio.to_thread(begun.wait, 60)
+        async with engines.use("other"):
+            go.set()
+        return (await coming).loads
+
+    assert asyncio.run(run()) == 1
 
 
 def test_two_who_come_at_once_load_it_once(make: Any) -> None:
