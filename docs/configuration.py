@@ -33,8 +33,9 @@ ROOMS: list[tuple[str, type[BaseSettings]]] = [
 ]
 INTRODUCTION = """# Configuration
 
-Every setting is an environment variable. With `make run`, set it before the command; with Compose, in the service's
-`environment`. This page is written from the code by `make docs`.
+Every setting is an environment variable. With `make run`, set it before the command; with Compose, engines'
+variables are lines in `engines.env`, others belong to the service's `environment`. This page is written from the code
+by `make docs`.
 
 The default engine of a service may leave its name out of its own variables: with `LLM_ENGINE=zhipu`, `LLM_API_KEY`
 means `LLM_ZHIPU_API_KEY`. Variables that hold a list or a table are written as JSON.

@@ -73,7 +73,8 @@ class Composed:
         return httpx.Client(base_url=self.url, timeout=900)
 
 
-def _compose_command() -> list[str] | None:
+def compose_command() -> list[str] | None:
+    """How Compose is called here; None where it is not."""
     if shutil.which("docker-compose"):
         return ["docker-compose"]
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
@@ -87,7 +88,7 @@ def composed() -> Iterator[Composed]:
         docker.from_env().ping()
     except docker.errors.DockerException:
         pytest.skip("no Docker engine answers; the container tests did not run")
-    command = _compose_command()
+    command = compose_command()
     if command is None:
         pytest.skip("Docker answers but Compose is not installed; the container tests did not run")
     stack = Composed(command)
