@@ -159,16 +159,23 @@ class Stack:
         )
 
 
+@contextlib.contextmanager
+def up(stack: Stack) -> Iterator[Stack]:
+    """A stack from when it is up until it has stopped."""
+    stack.start()
+    try:
+        stack.wait()
+        yield stack
+    finally:
+        stack.stop()
+
+
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack that all tests share. A test that breaks something in it waits until it is whole again."""
-    running = request.config.stash[STACK] = Stack(tmp_path_factory.mktemp("stack") / "data")
-    running.start()
-    try:
-        running.wait()
+    request.config.stash[STACK] = Stack(tmp_path_factory.mktemp("stack") / "data")
+    with up(request.config.stash[STACK]) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

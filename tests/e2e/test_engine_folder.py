@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from client import library
-from tests.e2e.conftest import Stack
+from tests.e2e.conftest import Stack, up
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,13 +62,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that looks into that folder."""
-    running = Stack(tmp_path_factory.mktemp("stack") / "data", settings={"VISAVIS_ENGINE_FOLDER": str(folder)})
-    running.start()
-    try:
-        running.wait()
+    data = tmp_path_factory.mktemp("stack") / "data"
+    with up(Stack(data, settings={"VISAVIS_ENGINE_FOLDER": str(folder)})) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
