@@ -1,7 +1,8 @@
 """Videos being made: a job each, whose speech arrives after it was asked for.
 
-Storage keeps `generations/<id>/input` and `closures.json` until the video is made, then `video.mp4`, `subtitles.vtt`
-and, last, `manifest.json`. Of a job that was cancelled nothing stays but its row; of one that failed the speech stays
+Storage keeps what was brought in `generations/<id>/input-<…>/` until the video is made (the folder's name is in the
+job's spec, so that of several who bring speech each has its own), then `video.mp4`, `subtitles.vtt` and, last,
+`manifest.json`. Of a job that was cancelled nothing stays but its row; of one that failed the speech stays
 for some days, so that it can go on; of one that is deleted, nothing.
 """
 
@@ -11,6 +12,7 @@ import dataclasses
 import json
 import tempfile
 import time
+import uuid
 import wave
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +21,13 @@ from typing import Any
 from visavis.common.v1 import job_pb2
 from visavis.render.v1 import render_pb2
 
-from services.common import hardware
+from services.common import hardware, tidying
 from services.common.audio import SILENCE_PEAK, silent
 from services.common.conversion import Sound
 from services.common.errors import Conflict, NotFound
 from services.common.jobs import calls
 from services.common.jobs.store import Job, JobStore, State
+from services.common.shelf import parsed
 from services.common.storage import Storage
 from services.common.times import duration
 from services.render import webvtt
@@ -35,8 +38,9 @@ from services.render.settings import RenderSettings
 
 KIND = "generation"
 FOLDER, MANIFEST = "generations", "manifest.json"
-VIDEO, SUBTITLES, INPUT, CLOSURES = "video.mp4", "subtitles.vtt", "input", "closures.json"
-CAME_TO_NOTHING = (State.FAILED, State.CANCELLED)
+VIDEO, SUBTITLES, SPEECH, CLOSURES = "video.mp4", "subtitles.vtt", "speech", "closures.json"
+FACTS = ("files", "duration_s", "frame_count")
+"""Of a video's manifest, what is the result of its job."""
 FILES = {render_pb2.GENERATION_FILE_VIDEO: VIDEO, render_pb2.GENERATION_FILE_SUBTITLES: SUBTITLES}
 
 
@@ -53,6 +57,7 @@ class Generations:
 
     def __init__(self, store: JobStore, storage: Storage, avatars: Avatars, settings: RenderSettings) -> None:
         self._store, self._storage, self._avatars, self._settings = store, storage, avatars, settings
+        self._old = tidying.Lasting()
 
     def create(self, request: render_pb2.CreateGenerationRequest) -> Job:
         """A job that waits for its speech.
@@ -112,16 +117,20 @@ class Generations:
         if sound.peak < SILENCE_PEAK:
             raise silent()
         self.waiting(job.id)  # a repeated request may have brought it meanwhile
-        folder = f"{FOLDER}/{job.id}"
-        self._storage.put_file(speech, f"{folder}/{INPUT}")
+        spec = job.spec | {
+            "input": f"input-{uuid.uuid4().hex}",
+            "duration_s": sound.seconds,
+            "subtitles": bool(subtitles),
+            "closures": bool(closures),
+        }
+        folder = input_folder(job.id, spec)
+        self._storage.put_file(speech, f"{folder}/{SPEECH}")
         if subtitles:
             self._storage.write(f"{folder}/{SUBTITLES}", subtitles.encode())
         if closures:
             self._storage.write(f"{folder}/{CLOSURES}", json.dumps(closures).encode())
-        spec = job.spec | {"duration_s": sound.seconds, "subtitles": bool(subtitles), "closures": bool(closures)}
         if not self._store.update(job.id, only=(State.WAITING,), state=State.QUEUED, spec=spec, stage=""):
-            if self._store.get(job.id).state in CAME_TO_NOTHING:  # else what lies there is the job's
-                self._storage.delete_folder(folder)
+            self._storage.delete_folder(folder)
             return self.waiting(job.id)
         return self._store.get(job.id)
 
@@ -146,10 +155,11 @@ class Generations:
         return self._store.get(job.id)
 
     def _can_resume(self, job: Job) -> bool:
-        has_come = "duration_s" in job.spec  # is noted when it is whole
+        has_come = "input" in job.spec  # is noted when it is whole
         if not (has_come and job.can_resume(self._settings.keep_failed_days)):
             return False
-        return self._storage.exists(f"{FOLDER}/{job.id}/{INPUT}")
+        needed = (f"{FOLDER}/{job.id}/{MANIFEST}", f"{input_folder(job.id, job.spec)}/{SPEECH}")
+        return any(self._storage.exists(key) for key in needed)
 
     def describe(self, job: Job) -> render_pb2.Generation:
         """A job as a message."""
@@ -190,21 +200,37 @@ class Generations:
 
     def expire(self) -> int:
         """Forget the speech of jobs that came to nothing; returns of how many."""
-        forgotten = [job_id for job_id in self._storage.folders(FOLDER) if self._came_to_nothing(job_id)]
+        jobs = [*filter(None, map(self._find, self._storage.folders(FOLDER)))]
+        cancelled = [job.id for job in jobs if job.state is State.CANCELLED]
+        failed = [job.id for job in jobs if job.state is State.FAILED and not self._can_resume(job)]
+        forgotten = cancelled + self._old.among(failed, tidying.CERTAIN_AFTER_S)
         for job_id in forgotten:
             self._storage.delete_folder(f"{FOLDER}/{job_id}")
         return len(forgotten)
 
-    def _came_to_nothing(self, job_id: str) -> bool:
+    def _find(self, job_id: str) -> Job | None:
         try:
-            job = self._store.get(job_id, KIND)
+            return self._store.get(job_id, KIND)
         except NotFound:
-            return False  # of another database, perhaps
-        return job.state in CAME_TO_NOTHING and not self._can_resume(job)
+            return None  # of another database, perhaps
 
     def uses(self, avatar: str) -> bool:
         """Whether a video of this avatar is being made."""
         return any(job.spec["avatar"] == avatar for job in self._store.active(KIND))
+
+
+def input_folder(job_id: str, spec: dict[str, Any]) -> str:
+    """The storage key of the folder of what was brought for a video."""
+    return f"{FOLDER}/{job_id}/{spec['input']}"
+
+
+def facts_of(storage: Storage, job_id: str) -> dict[str, Any] | None:
+    """What is known about a video, if it is whole."""
+    try:
+        manifest = parsed(storage.read(f"{FOLDER}/{job_id}/{MANIFEST}"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return {key: manifest[key] for key in FACTS}
 
 
 def write_manifest(storage: Storage, job_id: str, manifest: dict[str, Any]) -> None:

@@ -28,7 +28,16 @@ from services.render.cast import open_avatar
 from services.render.encoding import SOUND_RATE
 from services.render.engine import Expression
 from services.render.film import Film, Scene, worth
-from services.render.generations import CLOSURES, FOLDER, INPUT, SUBTITLES, VIDEO, write_manifest
+from services.render.generations import (
+    CLOSURES,
+    FOLDER,
+    SPEECH,
+    SUBTITLES,
+    VIDEO,
+    facts_of,
+    input_folder,
+    write_manifest,
+)
 from services.render.overlay import check_font
 from services.render.settings import RenderSettings
 
@@ -38,23 +47,35 @@ FILM_SHARE = 0.97  # of the progress; the rest is loading and storing
 
 
 def work(task: child.Task, report: child.Report) -> dict[str, Any]:
-    """Film the speech that was brought, and put the video into storage."""
+    """Film the speech that was brought, put the video into storage, and forget the speech.
+
+    Started again after a kill, it goes on where it was; a kill after the video was stored only repeats the tidying.
+    """
     settings = RenderSettings(**task.settings)
     os.nice(settings.job_niceness)
     storage = Storage(settings.storage_url, settings.work_folder / "cache")
+    result = facts_of(storage, task.id) or _make(task, report, settings, storage)
+    folder = f"{FOLDER}/{task.id}"
+    for brought in storage.folders(folder):  # also by who was killed while bringing it
+        storage.delete_folder(f"{folder}/{brought}")
+    shutil.rmtree(task.work_folder, ignore_errors=True)
+    return result
+
+
+def _make(task: child.Task, report: child.Report, settings: RenderSettings, storage: Storage) -> dict[str, Any]:
     require_space(task.work_folder, int(2 * task.spec["duration_s"] * BYTES_PER_S))  # pieces, and what they make
     report({"stage": "load", "progress": 0.01})
-    folder = f"{FOLDER}/{task.id}"
-    speech = storage.local_file(f"{folder}/{INPUT}")
+    folder, brought = f"{FOLDER}/{task.id}", input_folder(task.id, task.spec)
+    speech = storage.local_file(f"{brought}/{SPEECH}")
     video, frame_count = _film(task, report, settings, storage, speech)
     report({"stage": "store", "progress": FILM_SHARE + 0.01})
     storage.put_file(video, f"{folder}/{VIDEO}")
-    files = [VIDEO, *([SUBTITLES] if task.spec["subtitles"] else [])]
+    files = [VIDEO]
+    if task.spec["subtitles"]:
+        storage.write(f"{folder}/{SUBTITLES}", storage.read(f"{brought}/{SUBTITLES}"))
+        files.append(SUBTITLES)
     result = {"files": files, "duration_s": task.spec["duration_s"], "frame_count": frame_count}
     write_manifest(storage, task.id, result | {"avatar": task.spec["avatar"], "created_at": _now()})
-    for used in (INPUT, CLOSURES):
-        storage.delete_file(f"{folder}/{used}")
-    shutil.rmtree(task.work_folder, ignore_errors=True)
     return result
 
 
@@ -104,7 +125,7 @@ def _place(work_folder: Path, scene: Scene, settings: RenderSettings, manifest: 
 def _scene(task: child.Task, settings: RenderSettings, storage: Storage, processes: int) -> Scene:
     cues: list[webvtt.Cue] = []
     if task.spec["subtitles"] and task.spec["burn_subtitles"]:
-        cues = webvtt.parse(storage.read(f"{FOLDER}/{task.id}/{SUBTITLES}").decode())
+        cues = webvtt.parse(storage.read(f"{input_folder(task.id, task.spec)}/{SUBTITLES}").decode())
         check_font(cues, settings.subtitle_font)
     threads = settings.threads if processes == 1 else 1
     chosen = settings.model_copy(update={"threads": threads}).model_dump_json()
@@ -124,7 +145,7 @@ def _scene(task: child.Task, settings: RenderSettings, storage: Storage, process
 def _closures(task: child.Task, storage: Storage) -> list[tuple[float, float]]:
     if not task.spec.get("closures"):
         return []
-    return json.loads(storage.read(f"{FOLDER}/{task.id}/{CLOSURES}"))
+    return json.loads(storage.read(f"{input_folder(task.id, task.spec)}/{CLOSURES}"))
 
 
 class Pace:

@@ -27,6 +27,7 @@ from grpc_status import rpc_status
 from visavis.common.v1 import job_pb2, media_pb2
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 
+from services.common import tidying
 from services.common.jobs import runner
 from services.common.jobs.store import JobStore, State
 from services.common.server import Server
@@ -631,6 +632,55 @@ async def last(stub: Stub, job_id: str) -> job_pb2.Job:
     return (await finished(stub, job_id))[-1].job
 
 
+def test_a_video_that_is_made_survives_a_kill_before_its_job_is_told(call: Call, settings: RenderSettings) -> None:
+    store = JobStore(settings.database_url)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job_id = (await create(stub)).job.id
+        await stub.SupplyGeneration(supply(job_id, tone(0.5, 16_000), rate=16_000, subtitles=VTT))
+        done = (await finished(stub, job_id))[-1]
+        lost = {"state": State.FAILED, "result": None, "error": runner.CRASHED, "ended_at": time.time()}
+        store.update(job_id, **lost)  # as if nobody had heard of its end
+        kept = (await stub.GetGeneration(render_pb2.GetGenerationRequest(id=job_id))).generation.job.can_resume
+        await stub.ResumeGeneration(render_pb2.ResumeGenerationRequest(id=job_id))
+        return done, kept, (await finished(stub, job_id))[-1]
+
+    done, kept, again = call(work)
+    store.close()
+    assert kept
+    assert (again.job.state, again.files) == (job_pb2.JOB_STATE_SUCCEEDED, done.files), again.job.error
+    assert again.duration == done.duration
+
+
+def test_of_two_that_bring_speech_the_later_spoils_nothing(
+    call: Call, settings: RenderSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_file, first_has_won, seen = Storage.put_file, threading.Event(), threading.Event()
+    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 0)  # what was brought stays where it is
+    folders = Path(settings.storage_url.removeprefix("file://")) / "generations"
+
+    def put_the_longer_one_last(self: Storage, local: Path, key: str) -> None:
+        if local.stat().st_size > 40_000:
+            seen.set()
+            assert first_has_won.wait(LONGEST_S)
+        put_file(self, local, key)
+
+    monkeypatch.setattr(Storage, "put_file", put_the_longer_one_last)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        job_id = (await create(stub)).job.id
+        bring = stub.SupplyGeneration
+        late = asyncio.create_task(refused(bring(supply(job_id, tone(2, 16_000), rate=16_000, subtitles=VTT))))
+        assert await asyncio.to_thread(seen.wait, LONGEST_S)
+        await bring(supply(job_id, tone(0.5, 16_000), rate=16_000))
+        first_has_won.set()
+        return await late, [path.stat().st_size for path in (folders / job_id).rglob("*") if path.is_file()]
+
+    answer, sizes = call(work)
+    assert answer == (grpc.StatusCode.FAILED_PRECONDITION, "NOT_WAITING", "id")
+    assert sizes == [44 + 16_000]
+
+
 def test_a_video_that_was_given_up_is_resumed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MAX_ATTEMPTS", 0)
 
@@ -939,18 +989,21 @@ def test_a_video_is_forgotten_when_it_is_told_to(call: Call, settings: RenderSet
     assert not list(folders.iterdir())
 
 
-def test_speech_is_not_kept_of_what_came_to_nothing(call: Call, settings: RenderSettings) -> None:
+def test_speech_is_not_kept_of_what_came_to_nothing(
+    call: Call, settings: RenderSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
     store = JobStore(settings.database_url)
     folders = Path(settings.storage_url.removeprefix("file://")) / "generations"
     ends = (State.CANCELLED, State.SUCCEEDED, State.WAITING)
     jobs = {state: store.create("generation", {"avatar": NAME}, waiting=True) for state in ends}
-    jobs[State.FAILED] = store.create("generation", {"avatar": NAME, "duration_s": 1.0})
+    jobs[State.FAILED] = store.create("generation", {"avatar": NAME, "input": "input-1"})
     lately, long_ago = time.time(), time.time() - 8 * 24 * 3600
-    old = store.create("generation", {"avatar": NAME, "duration_s": 1.0})
+    old = store.create("generation", {"avatar": NAME, "input": "input-1"})
     for state, job in [*jobs.items(), (State.FAILED, old)]:
         store.update(job.id, state=state, ended_at=long_ago if job is old else lately)
-        (folders / job.id).mkdir(parents=True)
-        (folders / job.id / "input").write_bytes(b"a recording of someone")
+        (folders / job.id / "input-1").mkdir(parents=True)
+        (folders / job.id / "input-1" / "speech").write_bytes(b"a recording of someone")
 
     async def work(stub: Stub) -> None:
         for _ in range(1200):
