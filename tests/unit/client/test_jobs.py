@@ -136,6 +136,14 @@ def test_pages_of_both_kinds_tell_every_job_once_newest_first(rooms) -> None:
     assert pages == [[12, 11, 10, 9, 8], [7, 6, 5, 4, 3], [2, 1]]
 
 
+def test_jobs_of_the_same_millisecond_stand_in_the_order_that_page_tokens_hold(rooms) -> None:
+    training, generation = _created("training-1", 7), _created("generation-1", 7)
+    training.create_time.nanos, generation.create_time.nanos = 100_000, 900_000
+    rooms.trainer.trainings = [train_pb2.Training(job=training)]
+    rooms.painter.generations = [render_pb2.Generation(job=generation)]
+    assert [job.id for job in jobs.list_jobs(rooms.services).jobs] == ["generation-1", "training-1"]
+
+
 def test_one_service_that_is_down_hides_only_its_own_jobs(rooms, make) -> None:
     rooms.painter.generations = [make.generation(job_pb2.JOB_STATE_RUNNING)]
     rooms.trainer.is_down = True
