@@ -32,7 +32,7 @@ doctor: setup ## say what is installed, what is missing and how to mend it
 ## Test
 
 .PHONY: test
-test: lint test-unit test-stack test-compose ## run every check (15 minutes on two cores, 25 with containers)
+test: lint test-unit test-stack test-compose ## run every check (half an hour on two cores, ten minutes more with containers)
 
 .PHONY: test-setup
 test-setup: setup $(VENV)/.system-test $(VENV)/.packages-test ## install everything that testing needs
