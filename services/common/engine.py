@@ -91,11 +91,13 @@ class EngineSettings(BaseSettings):
         return f"{cls.model_config['env_prefix']}{name.upper()}"
 
     @classmethod
-    def read(cls, general_prefix: str, given: dict[str, Any]) -> EngineSettings:
-        """From `given`, else from its own variables, else (when there is one) from those with a more general prefix."""
+    def read(cls, general_prefix: str, given: dict[str, Any], shared: dict[str, Any] | None = None) -> EngineSettings:
+        """From `given`, else from its own variables, else from what it has in common with its service, else (when there
+        is one) from variables with a more general prefix."""
         general = cls(_env_prefix=general_prefix).model_dump(exclude_unset=True) if general_prefix else {}
         own = cls().model_dump(exclude_unset=True)
-        return cls(**{**general, **own, **given})
+        common = {name: value for name, value in (shared or {}).items() if name in cls.model_fields}
+        return cls(**{**general, **common, **own, **given})
 
 
 class BaseEngine(ABC):

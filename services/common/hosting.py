@@ -247,7 +247,8 @@ class Engines(Generic[E]):
         try:
             engine_type = import_engine(self._package, name)
             general = prefix if name == self.default else ""
-            settings = engine_type.settings_type.read(general, self._settings.engines.get(name, {}))
+            given, shared = self._settings.engines.get(name, {}), self._settings.model_dump()
+            settings = engine_type.settings_type.read(general, given, shared)
             return _Slot(name, engine_type(settings))
         except (ValidationError, SettingsError) as error:  # not logged whole: it may quote a key
             logger.warning("an engine's settings are wrong", extra={"fields": {"engine": name}})

@@ -25,6 +25,7 @@ class Settings(EngineSettings):
     model_config = SettingsConfigDict(env_prefix="TOY_{upper}_")
     key: str = ""
     count: int = 1
+    threads: int = 2
 
 class Engine(BaseEngine):
     settings_type = Settings
@@ -60,6 +61,7 @@ class ToySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="TOY_")
     engine: str = "plain"
+    threads: int = 2
 
 
 @pytest.fixture
@@ -171,6 +173,15 @@ def test_settings_come_from_the_call_the_engines_variables_and_for_the_default_t
     plain, other = use(engines, "plain").settings, use(engines, "other").settings
     assert (plain.key, plain.count) == ("of the default", 2)
     assert (other.key, other.count) == ("given", 3)
+
+
+def test_a_setting_that_the_service_has_too_is_the_services(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a job's process is told holds for the engine in it."""
+    monkeypatch.setenv("TOY_THREADS", "3")
+    assert use(make(threads=1)).settings.threads == 1
+    assert use(make()).settings.threads == 3
+    monkeypatch.setenv("TOY_PLAIN_THREADS", "4")
+    assert use(make(threads=1)).settings.threads == 4
 
 
 def test_a_wrong_setting_is_named_but_not_quoted(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
