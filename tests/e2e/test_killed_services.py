@@ -81,6 +81,12 @@ def supplied(services: Services, job_id: str) -> float:
     return generation.duration.ToTimedelta().total_seconds()
 
 
+def brought_subtitles(stack: Any, job_id: str) -> str:
+    """The subtitles that came with the speech of a job."""
+    (path,) = (stack.data / "generations" / job_id).rglob("subtitles.vtt")
+    return path.read_text()
+
+
 @pytest.mark.parametrize("name", ["tts", "render"])
 def test_a_video_gets_all_of_its_speech_once(stack: Any, api: httpx.Client, services: Services, name: str) -> None:
     text = " ".join(SENTENCES)
@@ -95,7 +101,7 @@ def test_a_video_gets_all_of_its_speech_once(stack: Any, api: httpx.Client, serv
     assert supplied(services, job["id"]) == pytest.approx(
         seconds, abs=seconds / len(SENTENCES) / 2
     )  # never quite alike
-    subtitles = (stack.data / "generations" / job["id"] / "subtitles.vtt").read_text()
+    subtitles = brought_subtitles(stack, job["id"])
     said = " ".join(line for line in subtitles.splitlines()[1:] if line and "-->" not in line)
     assert said == text
     api.post(f"/jobs/{job['id']}/cancel").raise_for_status()
@@ -107,7 +113,7 @@ def test_a_video_waits_for_its_subtitles(stack: Any, api: httpx.Client, services
     job = api.post("/generations", data=wanted, files=files).raise_for_status().json()
     kill(stack, "asr")
     stack.until(lambda: supplied(services, job["id"]), BACK_S, "the speech is brought")
-    assert "-->" in (stack.data / "generations" / job["id"] / "subtitles.vtt").read_text()
+    assert "-->" in brought_subtitles(stack, job["id"])
     api.post(f"/jobs/{job['id']}/cancel").raise_for_status()
 
 
