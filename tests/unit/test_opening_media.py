@@ -79,3 +79,14 @@ def reads_media(call: ast.Call) -> bool:
         or name == "av.open"
         and not any(isinstance(each, ast.Constant) and each.value == "w" for each in call.args)
     )
+
+
+def test_the_rooms_open_the_same_kinds() -> None:
+    """They may not import each other, so each has its list."""
+    from cli.talk import ONLY_RECORDINGS
+    from portrait import media as of_portrait
+    from services.common import media as of_services
+
+    assert of_portrait.FORMATS == of_services.FORMATS
+    assert of_portrait.MOST_PIXELS == of_services.MOST_PIXELS
+    assert ONLY_RECORDINGS["format_whitelist"] == ",".join(of_services.FORMATS)
