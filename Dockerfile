@@ -37,17 +37,20 @@ COPY lock/gateway.txt lock/
 RUN pip install --require-hashes --no-deps -r lock/gateway.txt && pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm AS runtime
-RUN useradd --uid 10001 --create-home visavis && install -d -m 700 -o visavis -g visavis /data /data/tmp
+RUN useradd --uid 10001 --create-home visavis && install -d -m 700 -o visavis -g visavis /data /data/tmp /models
 # TMPDIR: uploads on their way belong on the disk, not in the memory that /tmp is made of.
 ENV TMPDIR=/data/tmp PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp OMP_WAIT_POLICY=PASSIVE \
     OPENBLAS_NUM_THREADS=1 MALLOC_ARENA_MAX=2 \
-    VISAVIS_STORAGE_URL=file:///data VISAVIS_DATABASE_URL=sqlite:////data/jobs.sqlite VISAVIS_WORK_FOLDER=/data/work
+    VISAVIS_STORAGE_URL=file:///data VISAVIS_DATABASE_URL=sqlite:////data/jobs.sqlite VISAVIS_WORK_FOLDER=/data/work \
+    VISAVIS_MODELS_FOLDER=/models
 WORKDIR /app
 STOPSIGNAL SIGTERM
 
 FROM runtime AS service
+COPY basics basics
 COPY services/__init__.py services/__init__.py
 COPY services/common services/common
+COPY models models
 
 FROM service AS asr
 COPY --from=build-asr /venv /venv
@@ -97,6 +100,7 @@ CMD ["python", "-m", "services.train"]
 FROM runtime AS gateway
 COPY --from=build-gateway /venv /venv
 COPY --from=stubs /stubs /app
+COPY basics basics
 COPY client client
 COPY gateway gateway
 ENV GATEWAY_HOST=0.0.0.0 GATEWAY_DATA_FOLDER=/data/gateway

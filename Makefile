@@ -11,16 +11,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 ARGS ?=
+MODELS ?= ask
 QUIET := $(if $(MAKE_TERMOUT),,-q)
 PROTOS := $(shell find protos -name '*.proto')
+BUF := 1.75.0
 # Workers of the unit tests. Each keeps to one thread, so that they do not fight for the processors.
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 
 ## Use
 
 .PHONY: run
-run: setup ## install what is missing, start everything, print the page's address (ARGS="--port 8080")
-	@exec $(BIN)/visavis up $(ARGS)
+run: setup ## install what is missing, start everything, print the page's address (ARGS="--port 8080", MODELS=none|all)
+	@exec $(BIN)/visavis up --models "$(MODELS)" $(ARGS)
 
 .PHONY: setup
 setup: $(VENV)/.system $(VENV)/.packages $(VENV)/.stubs ## install everything that running needs
@@ -32,18 +34,20 @@ doctor: setup ## say what is installed, what is missing and how to mend it
 ## Test
 
 .PHONY: test
-test: lint test-unit test-stack test-compose ## run every check (half an hour on two cores, ten minutes more with containers)
+test: lint test-unit test-stack test-compose ## run every check (three quarters of an hour on two cores, ten minutes more with containers)
 
 .PHONY: test-setup
-test-setup: setup $(VENV)/.system-test $(VENV)/.packages-test ## install everything that testing needs
+test-setup: setup $(VENV)/.system-test $(VENV)/.packages-test $(VENV)/.buf-$(BUF) ## install everything that testing needs
 
 .PHONY: lint
-lint: test-setup ## style, format, protos, the lock, and the arrows between the rooms
+lint: test-setup ## style, format, protos, what callers rely on, the lock, the arrows between the rooms, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/lock --check
-	@if command -v npx >/dev/null; then npx --yes @bufbuild/buf lint; else echo "buf lint: skipped, it needs node"; fi
+	$(BIN)/buf lint
+	@tools/breaking $(BIN)/buf
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 .PHONY: test-unit
 test-unit: test-setup ## parts by themselves, and every engine against its contract
@@ -83,8 +87,9 @@ demo-avatar: setup ## draw the demo presenter again and train the avatar from it
 	$(BIN)/python -m demo.build $(ARGS)
 
 .PHONY: docs
-docs: setup ## write docs/configuration.md from the settings' docstrings
+docs: setup ## write docs/configuration.md and docs/engines.md from the code
 	$(BIN)/python docs/configuration.py
+	$(BIN)/python docs/engines.py
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches; data/ stays
@@ -120,6 +125,12 @@ $(VENV)/.packages: lock/all.txt pyproject.toml $(VENV)/.python
 
 $(VENV)/.packages-test: lock/dev.txt $(VENV)/.packages
 	$(PIP) install -q --require-hashes --no-deps -r $<
+	$(BIN)/python protos/build.py  # now with types
+	@touch $@
+
+# The protos' linter is a program that npm brings, with a checksum; none of its scripts are run.
+$(VENV)/.buf-$(BUF): | $(VENV)/.system-test $(VENV)/.python
+	npm install --global --prefix $(VENV) --ignore-scripts --no-audit --no-fund --loglevel error @bufbuild/buf@$(BUF)
 	@touch $@
 
 $(VENV)/.stubs: $(PROTOS) protos/build.py $(VENV)/.packages

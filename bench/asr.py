@@ -1,9 +1,11 @@
-"""Word error rate, speed and endpoints of the recognition engine on real English speech.
+"""How well and how soon the recognisers hear: word and character errors, processor time, latency, in one table.
 
-    python bench/asr.py ../shared/data [--engine pocketsphinx] [--grid 25] [--rate 8000]
+    python -m bench.asr ../shared/data [--engine whisper --engine pocketsphinx] [--model whisper-base] [--grid 25]
 
-`live` feeds 100 ms at a time as a microphone does; `file` recognises utterances as Transcribe does. RTF is processor
-time of recognition over duration of audio; `finish` is how long the final text takes after the end of the audio. GRID
+`file` recognises utterances as Transcribe does. `live` feeds 40 ms at a time, at the pace of a microphone, with the
+hangover of a live talk: *first* is from the onset of speech to the first partial text, *final* from the endpoint to the
+final text, p50 / p95 in ms. *cpu* is processor time over duration of sound, *memory* what the engine added. English is
+compared by words, Chinese by characters, both without punctuation and case, Chinese in simplified characters. GRID
 sentences ("bin blue at f two now") break every habit of a general language model: their figure shows the acoustics.
 """
 
@@ -12,39 +14,131 @@ from __future__ import annotations
 import argparse
 import csv
 import re
-import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jiwer
 import numpy as np
+import psutil
 
 from services.asr import engines
 from services.asr.endpointing import Endpointer, SpeechEnded, SpeechStarted
 from services.asr.engine import SAMPLE_RATE, AsrEngine
 from services.asr.settings import AsrSettings
-from services.asr.transcription import LiveTranscription, Utterance, transcribe
+from services.asr.transcription import Interim, LiveTranscription, RecordedTranscription, Utterance
 from services.common.audio import Resampler, decode, from_pcm, to_pcm
-from services.common.hosting import Engines
+from services.common.errors import ServiceError
+from services.common.hosting import Engines, State
 
-PIECE_BYTES = SAMPLE_RATE // 10 * 2
+PIECE_BYTES = SAMPLE_RATE // 25 * 2
+HANGOVER_MS = 400  # client.talk.live
+BEFORE_S, AFTER_S = 0.5, 1.0  # of silence
+
+
+@dataclass
+class Sample:
+    """A recording and what is said in it."""
+
+    pcm: bytes
+    text: str
+
+
+@dataclass
+class Latency:
+    """What was waited for, in seconds."""
+
+    first: list[float] = field(default_factory=list)
+    final: list[float] = field(default_factory=list)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--engine", default="pocketsphinx")
+    parser.add_argument("--engine", action="append", help="once for each; all that are there if none is named")
+    parser.add_argument("--model", default="", help="of whisper: a name of the catalogue, or a folder")
     parser.add_argument("--grid", type=int, default=25, help="how many GRID sentences")
     parser.add_argument("--rate", type=int, default=SAMPLE_RATE, help="of the recordings, e.g. 8000 as on a telephone")
     arguments = parser.parse_args()
-    engine: AsrEngine = Engines(engines, "asr", AsrSettings(engine=arguments.engine)).keep()
-    speech, grid = list(read_speech(arguments.data)), list(read_grid(arguments.data, arguments.grid))
-    for name, samples in (("speech", speech), ("grid_s1", grid)):
-        samples = [(as_recorded(pcm, arguments.rate), text) for pcm, text in samples]
-        for way in (live, file):
-            print(f"{name:8} {way.__name__:5}", measure(engine, way, samples))
-    print("grid_s1 endpoints:", endpoints(arguments.data))
+    given = {"whisper": {"model": arguments.model}} if arguments.model else {}
+    hosted: Engines[AsrEngine] = Engines(engines, "asr", AsrSettings(engines=given))
+    sets = {
+        "en speech": ("en", list(read_speech(arguments.data, "en"))),
+        "zh speech": ("zh", list(read_speech(arguments.data, "zh"))),
+        "en grid_s1": ("en", list(read_grid(arguments.data, arguments.grid))),
+    }
+    print(
+        "| engine | recordings | errors, file | errors, live | cpu, file | cpu, live | first, ms | final, ms | memory |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in arguments.engine or [one.info.name for one in hosted.describe() if one.state is not State.MISSING]:
+        before = psutil.Process().memory_info().rss
+        engine = hosted.keep(name)
+        memory = f"{(psutil.Process().memory_info().rss - before) / 2**20:.0f} MB"
+        for told, (language, samples) in sets.items():
+            heard = [Sample(as_recorded(one.pcm, arguments.rate), one.text) for one in samples]
+            try:
+                row = measured(engine, language, heard)
+            except ServiceError:
+                row = "refused | refused | | | |"
+            print(f"| {name} | {told} ({len(samples)}) | {row} | {memory} |", flush=True)
+    print("\nendpoints of grid_s1:", endpoints(arguments.data))
+
+
+def measured(engine: AsrEngine, language: str, samples: list[Sample]) -> str:
+    """The cells of one row."""
+    latency, seconds = Latency(), sum(len(one.pcm) for one in samples) / 2 / SAMPLE_RATE
+    cells = []
+    ways: tuple[Callable[[bytes], str], ...] = (
+        lambda pcm: file(engine, language, pcm),
+        lambda pcm: live(engine, language, pcm, latency),
+    )
+    for way in ways:
+        began = time.process_time()
+        heard = [way(one.pcm) for one in samples]
+        cells.append((wrong(language, samples, heard), (time.process_time() - began) / seconds))
+    (file_errors, file_cpu), (live_errors, live_cpu) = cells
+    waits = " | ".join(quantiles(one) for one in (latency.first, latency.final))
+    return f"{file_errors:.3f} | {live_errors:.3f} | {file_cpu:.2f} | {live_cpu:.2f} | {waits}"
+
+
+def quantiles(waits: list[float]) -> str:
+    return f"{np.median(waits) * 1000:.0f} / {np.quantile(waits, 0.95) * 1000:.0f}" if waits else "none"
+
+
+def wrong(language: str, samples: list[Sample], heard: list[str]) -> float:
+    """Word error rate, or of Chinese the character error rate."""
+    plain = characters if language == "zh" else words
+    rate = jiwer.cer if language == "zh" else jiwer.wer
+    return float(rate([plain(one.text) for one in samples], [plain(text) or "-" for text in heard]))
+
+
+def file(engine: AsrEngine, language: str, pcm: bytes) -> str:
+    endpointer = Endpointer(hangover_ms=AsrSettings().file_hangover_ms)
+    return " ".join(one.text for one in RecordedTranscription(engine, language, endpointer).utterances([pcm]))
+
+
+def live(engine: AsrEngine, language: str, pcm: bytes, latency: Latency) -> str:
+    """What is heard of a recording that is spoken now; what is waited for is added to the latencies."""
+    stream = LiveTranscription(engine, language, SAMPLE_RATE, Endpointer(hangover_ms=HANGOVER_MS))
+    sound = bytes(2 * int(BEFORE_S * SAMPLE_RATE)) + pcm + bytes(2 * int(AFTER_S * SAMPLE_RATE))
+    began, texts, started_s, is_first = time.monotonic(), [], 0.0, True
+    for at in range(0, len(sound), PIECE_BYTES):
+        time.sleep(max(0.0, began + (at + PIECE_BYTES) / 2 / SAMPLE_RATE - time.monotonic()))
+        for event in stream.push(sound[at : at + PIECE_BYTES]):
+            now = time.monotonic() - began
+            if isinstance(event, SpeechStarted):
+                started_s, is_first = event.sample_index / SAMPLE_RATE, True
+            elif isinstance(event, Interim) and is_first:
+                latency.first.append(now - started_s)
+                is_first = False
+            elif isinstance(event, Utterance):
+                latency.final.append(now - event.endpoint_s)
+                texts.append(event.text)
+    texts += [event.text for event in stream.finish() if isinstance(event, Utterance)]
+    stream.close()
+    return " ".join(texts)
 
 
 def as_recorded(pcm: bytes, rate: int) -> bytes:
@@ -55,43 +149,10 @@ def as_recorded(pcm: bytes, rate: int) -> bytes:
     return pcm
 
 
-def measure(engine: AsrEngine, way, samples: list[tuple[bytes, str]]) -> str:
-    """Word error rate and speed over all samples."""
-    said, heard, finishes, began = [], [], [], time.process_time()
-    for pcm, text in samples:
-        hypothesis, finish_s = way(engine, pcm)
-        said.append(words(text))
-        heard.append(words(hypothesis) or "-")
-        finishes.append(finish_s)
-    spent = time.process_time() - began
-    seconds = sum(len(pcm) for pcm, _ in samples) / 2 / SAMPLE_RATE
-    slowest = f"finish median {statistics.median(finishes):.2f} s, worst {max(finishes):.2f} s"
-    return (
-        f"WER {jiwer.wer(said, heard):.3f}  RTF {spent / seconds:.3f}  {slowest}  ({len(samples)} in {seconds:.0f} s)"
-    )
-
-
-def live(engine: AsrEngine, pcm: bytes) -> tuple[str, float]:
-    """Text, and how long it took after the last audio."""
-    stream = LiveTranscription(engine, "en", SAMPLE_RATE, Endpointer())
-    found = []
-    for at in range(0, len(pcm), PIECE_BYTES):
-        found += list(stream.push(pcm[at : at + PIECE_BYTES]))
-    began = time.perf_counter()
-    found += list(stream.finish())
-    return " ".join(one.text for one in found if isinstance(one, Utterance)), time.perf_counter() - began
-
-
-def file(engine: AsrEngine, pcm: bytes) -> tuple[str, float]:
-    """Text, and how long all of it took."""
-    endpointer = Endpointer(hangover_ms=AsrSettings().file_hangover_ms)
-    began = time.perf_counter()
-    return " ".join(one.text for one in transcribe(engine, "en", [pcm], endpointer)), time.perf_counter() - began
-
-
 def endpoints(data: Path) -> str:
     """How far detected speech lies from GRID's alignments, each sentence alone in its three seconds."""
-    pcm, errors, missed = grid_audio(data), ([], []), 0
+    pcm, missed = grid_audio(data), 0
+    errors: tuple[list[float], list[float]] = [], []
     for start_s, end_s, clip in grid_rows(data):
         events = (endpointer := Endpointer()).push(cut(pcm, clip * 3.0, clip * 3.0 + 3.0)) + endpointer.flush()
         starts = [event.sample_index for event in events if isinstance(event, SpeechStarted)]
@@ -105,19 +166,19 @@ def endpoints(data: Path) -> str:
     return f"start {start}; end {end}; missed {missed} of {missed + len(errors[0])}"
 
 
-def read_speech(data: Path) -> Iterator[tuple[bytes, str]]:
+def read_speech(data: Path, language: str) -> Iterator[Sample]:
     with (data / "speech" / "transcripts.tsv").open(encoding="utf-8") as table:
         for row in csv.DictReader(table, delimiter="\t"):
-            if row["lang"] == "en" and row["text"]:
-                yield to_pcm(decode(data / "speech" / row["file"], SAMPLE_RATE)), row["text"]
+            if row["lang"] == language and row["text"]:
+                yield Sample(to_pcm(decode(data / "speech" / row["file"], SAMPLE_RATE)), row["text"])
 
 
-def read_grid(data: Path, count: int) -> Iterator[tuple[bytes, str]]:
+def read_grid(data: Path, count: int) -> Iterator[Sample]:
     pcm = grid_audio(data)
     with (data / "videos" / "grid_s1_concat_375s.transcript.tsv").open(encoding="utf-8") as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
     for row in rows[:: max(1, len(rows) // count)]:
-        yield cut(pcm, float(row["start_s"]) - 0.4, float(row["end_s"]) + 0.4), row["text"]
+        yield Sample(cut(pcm, float(row["start_s"]) - 0.4, float(row["end_s"]) + 0.4), row["text"])
 
 
 def grid_rows(data: Path) -> Iterator[tuple[float, float, int]]:
@@ -137,6 +198,11 @@ def cut(pcm: bytes, start_s: float, end_s: float) -> bytes:
 def words(text: str) -> str:
     """Lower case, no punctuation, one spelling of "mister"."""
     return " ".join(re.findall(r"[a-z']+", text.lower().replace("mister", "mr")))
+
+
+def characters(text: str) -> str:
+    """The Chinese ones."""
+    return "".join(re.findall(r"[\u3400-\u9fff]", text))
 
 
 if __name__ == "__main__":

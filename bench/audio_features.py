@@ -1,6 +1,6 @@
 """How fast speech becomes features: realtime factors of the whole, of the stream, and of pocketsphinx' own decoder.
 
-    OMP_NUM_THREADS=1 python -m bench.audio_features [recording]
+    OMP_NUM_THREADS=1 python -m bench.audio_features [recording [a Whisper model's folder]]
 
 Processor seconds per second of sound: on one thread that is the realtime factor, whatever else the machine does.
 The decoder with a senone log is the other way to the same scores: it writes them to a file, for whole utterances only.
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +20,10 @@ import numpy as np
 from pocketsphinx import Decoder, get_model_path
 from scipy.signal import resample_poly
 
-from portrait import audio, video
+from portrait.arrays import Samples
+from portrait.media import video
+from portrait.sound import audio
+from portrait.sound.encoder import BlockStream, Encoder
 from services.tts import espeak_ng
 
 RUNS = 5
@@ -27,7 +31,7 @@ PUSH = audio.SAMPLE_RATE // 25
 SENTENCE = "The quick brown fox jumps over the lazy dog, while many people bring warm bread from the village market."
 
 
-def recording() -> np.ndarray:
+def recording() -> Samples:
     """The sound of the given file, or half a minute of espeak-ng."""
     if len(sys.argv) > 1:
         return video.audio(Path(sys.argv[1]))
@@ -35,7 +39,7 @@ def recording() -> np.ndarray:
     return np.tile(spoken, -(-30 * audio.SAMPLE_RATE // len(spoken)))
 
 
-def streamed(samples: np.ndarray) -> None:
+def streamed(samples: Samples) -> None:
     """Features of pushes of 40 ms, a video frame each."""
     stream = audio.FeatureStream()
     for start in range(0, len(samples), PUSH):
@@ -43,7 +47,15 @@ def streamed(samples: np.ndarray) -> None:
     stream.flush()
 
 
-def decoded(samples: np.ndarray) -> None:
+def encoded(encoder: Encoder, samples: Samples) -> None:
+    """Tokens of an encoder, from pushes of 40 ms."""
+    stream = BlockStream(encoder)
+    for start in range(0, len(samples), PUSH):
+        stream.push(samples[start : start + PUSH])
+    stream.flush()
+
+
+def decoded(samples: Samples) -> None:
     """Scores from pocketsphinx' phone decoder by way of its senone log."""
     model = Path(get_model_path("en-us"))
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +70,7 @@ def decoded(samples: np.ndarray) -> None:
         np.frombuffer(log[log.index(b"endhdr\n") + 11 :], "<i2").reshape(-1, 5127)[:, 1:127].astype(np.float32)
 
 
-def realtime_factor(job: Callable[[np.ndarray], object], samples: np.ndarray) -> list[float]:
+def realtime_factor(job: Callable[[Samples], object], samples: Samples) -> list[float]:
     """Processor seconds per second of sound, run by run, after one run that is not counted."""
     factors = []
     for _ in range(RUNS + 1):
@@ -71,7 +83,13 @@ def realtime_factor(job: Callable[[np.ndarray], object], samples: np.ndarray) ->
 def main() -> None:
     samples = recording()
     print(f"{len(samples) / audio.SAMPLE_RATE:.1f} s of speech, {RUNS} runs: median (least to most) realtime factor")
-    jobs = {"features()": audio.features, "stream, 40 ms pushes": streamed, "pocketsphinx, senone log": decoded}
+    jobs: dict[str, Callable[[Samples], object]] = {
+        "features()": audio.features,
+        "stream, 40 ms pushes": streamed,
+        "pocketsphinx, senone log": decoded,
+    }
+    if len(sys.argv) > 2:
+        jobs["encoder, 40 ms pushes"] = partial(encoded, Encoder(Path(sys.argv[2])))
     for name, job in jobs.items():
         factors = realtime_factor(job, samples)
         print(f"{name:26}{median(factors):.4f}  ({min(factors):.4f} to {max(factors):.4f})")

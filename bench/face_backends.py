@@ -19,11 +19,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from portrait.network import FaceNet, fold_batch_norm
+from portrait.arrays import Floats
+from portrait.compute.device import channels_last
+from portrait.face.network import FaceNet, fold_batch_norm
 
 BATCHES, SIDES = (1, 4, 8), (128, 160, 192)
 Inputs = tuple[torch.Tensor, torch.Tensor]
-Way = Callable[[Inputs], np.ndarray]
+Way = Callable[[Inputs], Floats]
 
 
 def inputs(batch: int, side: int) -> Inputs:
@@ -34,22 +36,24 @@ def inputs(batch: int, side: int) -> Inputs:
 
 def eager(net: torch.nn.Module, kind: torch.dtype, memory: torch.memory_format) -> Way:
     """Torch as it is."""
-    net = copy.deepcopy(net).to(kind, memory_format=memory)
+    net = copy.deepcopy(net).to(kind)
+    if memory is torch.channels_last:
+        net = channels_last(net)
 
-    def run(given: Inputs) -> np.ndarray:
+    def run(given: Inputs) -> Floats:
         picture, lines = (each.to(kind).contiguous(memory_format=memory) for each in given)
-        return net(picture, lines).float().numpy()
+        return np.asarray(net(picture, lines).float())
 
     return run
 
 
 def compiled(net: torch.nn.Module, kind: torch.dtype) -> Way:
     """torch.compile: needs a C++ compiler where it runs."""
-    made = torch.compile(copy.deepcopy(net).to(kind, memory_format=torch.channels_last), dynamic=False)
+    made = torch.compile(channels_last(copy.deepcopy(net).to(kind)), dynamic=False)
 
-    def run(given: Inputs) -> np.ndarray:
+    def run(given: Inputs) -> Floats:
         picture, lines = (each.to(kind).contiguous(memory_format=torch.channels_last) for each in given)
-        return made(picture, lines).float().numpy()
+        return np.asarray(made(picture, lines).float())
 
     return run
 
@@ -75,11 +79,11 @@ def quantised(model: Path, given: Inputs) -> Path:
     """The ONNX network in eight bits, calibrated on the made-up input."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-    class Reader(CalibrationDataReader):
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # nothing is told of its types
         def __init__(self) -> None:
             self._left = [{"picture": given[0].numpy(), "lines": given[1].numpy()}] * 4
 
-        def get_next(self) -> dict[str, np.ndarray] | None:
+        def get_next(self) -> dict[str, Floats] | None:
             return self._left.pop() if self._left else None
 
     path = model.with_name("net-int8.onnx")

@@ -12,11 +12,11 @@ import time
 import numpy as np
 import torch
 
-from portrait.dataset import FaceData
-from portrait.device import bfloat16_is_quick
-from portrait.geometry import Canon
-from portrait.imaging import Budget, FaceTrainer
-from portrait.network import FaceNet
+from portrait.compute.device import bfloat16_is_quick, channels_last
+from portrait.face.dataset import FaceData
+from portrait.face.network import FaceNet
+from portrait.tracking.geometry import Canon
+from portrait.training.imaging import Budget, FaceTrainer
 
 SIDE, FRAMES, POINTS = 160, 64, 57
 ROUNDS, STEPS, BATCH = 5, 12, 16
@@ -57,7 +57,7 @@ def training_rate(device: torch.device) -> float:
 def drawing_rate(device: torch.device) -> float:
     """Frames per second of the network alone, in the precision that synthesis uses there."""
     kind = torch.bfloat16 if bfloat16_is_quick(device) else torch.float32
-    net = FaceNet().eval().to(device, kind, memory_format=torch.channels_last)
+    net = channels_last(FaceNet().eval().to(device, kind))
     masked = torch.rand(BATCH, 3, SIDE, SIDE, device=device, dtype=kind).to(memory_format=torch.channels_last)
     contours = torch.rand(BATCH, 3, SIDE // 2, SIDE // 2, device=device, dtype=kind)
     rates = []

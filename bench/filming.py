@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
-from services.render.engine import Performer
-from services.render.engines.portrait import Engine
-from services.render.film import Scene
+from services.render.engine import Performer, Pool
+from services.render.engines.portrait import Engine, Settings
+from services.render.film.making import Scene
 from services.render.settings import RenderSettings
 
 
@@ -16,7 +18,12 @@ def scene_of(avatar: Path, size: int, device: str, processes: int) -> Scene:
     return Scene(_opened, (str(avatar), size, device, threads), label_text="AI")
 
 
+def pool_of(processes: int) -> Callable[[Callable[[], object]], Pool]:
+    """What opens so many processes for a film."""
+    return functools.partial(Engine(Settings()).pool, processes)
+
+
 def _opened(folder: str, size: int, device: str, threads: int) -> Performer:
-    engine = Engine(RenderSettings(threads=threads))
+    engine = Engine(Settings(threads=threads))
     engine.load()
     return engine.open(Path(folder), size=size, device=device)

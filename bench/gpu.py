@@ -19,16 +19,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.filming import scene_of
+from bench.filming import pool_of, scene_of
 from portrait import TrainingParameters, train
-from portrait.avatar import Avatar
-from portrait.idle import write_picture
+from portrait.arrays import Samples
+from portrait.avatar.idle import write_picture
+from portrait.avatar.stored import Avatar
+from portrait.avatar.synthesis import Synthesizer
+from portrait.compute.workers import most_workers
+from portrait.media.video import SAMPLE_RATE, audio, frames
 from portrait.progress import Progress
-from portrait.synthesis import Synthesizer
-from portrait.video import SAMPLE_RATE, Samples, audio, frames
-from portrait.workers import most_workers
-from services.render.encoding import SOUND_RATE
-from services.render.film import Film
+from services.render.film.making import Film, worth
+from services.render.video.encoding import SOUND_RATE
 
 
 def main() -> None:
@@ -99,7 +100,8 @@ def _film(avatar: Path, size: int, device: str, speech: Samples, processes: int,
     began, first = time.perf_counter(), (0.0, 0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.mp4"
-        film = Film(path, scene, {}, rate=SOUND_RATE, duration_s=len(speech) / SOUND_RATE, processes=processes)
+        pool = pool_of(worth(processes, len(speech) / SOUND_RATE))
+        film = Film(path, scene, {}, rate=SOUND_RATE, pool=pool)
         try:
             for at in range(0, len(speech), SOUND_RATE):
                 film.push(speech[at : at + SOUND_RATE])

@@ -37,6 +37,7 @@ INTO_S = (0.5, 1.5, 2.5, 3.5)
 """So far into a reply it is interrupted, in turn."""
 
 
+PARTS = ("answer", "stop", "echo")
 Stop = tuple[float, float, float | None]
 
 
@@ -44,18 +45,26 @@ def main() -> None:
     """Print medians and 95th percentiles."""
     options = _options()
     recordings = [spoken(path) for path in options.recordings]
-    answers, stops, echoes = [], [], []
+    answers: list[float | None] = []
+    stages: list[dict[str, float]] = []
+    stops: list[Stop | None] = []
+    echoes: list[tuple[int, float] | None] = []
     for _, recording in itertools.product(range(options.rounds), recordings):
-        answers.append(_answer(options, recording))
-        stops.append(_stop(options, recording, INTO_S[len(stops) % len(INTO_S)]))
-        echoes.append(_echo(options, recording))
+        if "answer" in options.parts:
+            answers.append(_answer(options, recording, stages))
+        if "stop" in options.parts:
+            stops.append(_stop(options, recording, INTO_S[len(stops) % len(INTO_S)]))
+        if "echo" in options.parts:
+            echoes.append(_echo(options, recording))
     _tell("end of speech to first sound and picture, ms", answers)
+    _tell_stages(stages)
     names = ("speech onset to pause, ms", "speech onset to cancelled, ms", "speech onset to last call ended, ms")
     for index, name in enumerate(names if options.logs else names[:2]):
         _tell(name, [one and one[index] for one in stops])
     _tell("with echo: speech onset to pause, ms", [one and one[1] for one in echoes])
     came = [one[0] for one in echoes if one]
-    print(f"with echo: false pauses a minute: {sum(came) / len(came) * 60 / ALONE_S:.2f} ({sum(came)})")
+    if came:
+        print(f"with echo: false pauses a minute: {sum(came) / len(came) * 60 / ALONE_S:.2f} ({sum(came)})")
 
 
 def _options() -> argparse.Namespace:
@@ -65,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--avatar", default="Vera")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="what is measured")
     parser.add_argument("--logs", type=Path, help="of the services, DATA/logs: tells when their calls ended")
     return parser.parse_args()
 
@@ -76,17 +86,22 @@ def _user(options: argparse.Namespace, *, plays_at_once: bool = True) -> User:
     return user
 
 
-def _answer(options: argparse.Namespace, recording: np.ndarray) -> float | None:
+def _answer(options: argparse.Namespace, recording: np.ndarray, stages: list[dict[str, float]]) -> float | None:
     """Milliseconds from the true end of the speech to the first fragment, the recogniser's hangover included.
 
-    A recording with a long pause is answered twice; what counts is the answer to its last utterance.
+    A recording with a long pause is answered twice; what counts is the answer to its last utterance, whose stages are
+    added to `stages`.
     """
     with contextlib.closing(_user(options)) as user:
         begin, end = user.speak(recording)
         last_s = user.spoken_s(end) - LAST_S
         heard = user.wait(("transcript",), begin, WAIT_S, lambda event: event["end_s"] > last_s)
         came = heard and user.wait_for_piece(heard[0], WAIT_S)
-        return came and 1000 * (came - end)
+        if came is None:
+            return None
+        if done := user.wait(("done",), came, WAIT_S):
+            stages.append(done[1]["latency"])
+        return 1000 * (came - end)
 
 
 def _stop(options: argparse.Namespace, recording: np.ndarray, into_s: float) -> Stop | None:
@@ -142,8 +157,16 @@ def _heard_of(pieces: list[bytes], speech: np.ndarray) -> np.ndarray:
     return in_a_room(played, ECHO_DELAY_S, loudness(speech) * 10 ** (ECHO_DB / 20))
 
 
+def _tell_stages(latencies: list[dict[str, float]]) -> None:
+    """Where the time went, as the replies tell."""
+    for stage in latencies[0] if latencies else ():
+        _tell(f"  {stage}, ms", [1000 * one[stage] for one in latencies if stage in one])
+
+
 def _tell(name: str, values: list[float | None]) -> None:
     """What never came is counted, not left out in silence."""
+    if not values:  # not measured
+        return
     came = [value for value in values if value is not None]
     if not came:
         sys.exit(f"{name}: nothing came")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from websockets.exceptions import ConnectionClosed
 
-from client.live_socket import LiveSocket, Piece
+from client.remote.live_socket import LiveSocket, Piece
 
 RATE = 16_000
 TICK = RATE // 50
@@ -265,7 +265,8 @@ class _Playing:
 
     def __init__(self, reply: Played, began: float) -> None:
         self.reply, self._began = reply, began
-        self._paused_s, self._paused_at = 0.0, None
+        self._paused_s = 0.0
+        self._paused_at: float | None = None
 
     def pause(self, now: float) -> None:
         self._paused_at = self._paused_at or now

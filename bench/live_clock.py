@@ -33,20 +33,20 @@ def clocks(init: bytes, fragments: Sequence[bytes], fps: float) -> Clocks:
     apart, drift, last, end = 0.0, 0.0, 0.0, 0.0
     for data in fragments:
         ends = {"video": 0.0, "audio": 0.0}
-        with av.open(io.BytesIO(init + data)) as container:
+        with av.open(io.BytesIO(init + data), "r") as container:
             for packet in container.demux():
                 if packet.pts is None or packet.time_base is None or packet.duration is None:
                     continue
-                kind, at = packet.stream.type, float(packet.pts * packet.time_base)
-                if kind == "video":
+                stream, at = packet.stream, float(packet.pts * packet.time_base)
+                if not isinstance(stream, av.AudioStream):
                     drift = max(drift, abs(at - frames / fps))
                     frames += 1
                 else:
-                    rate = packet.stream.codec_context.sample_rate
+                    rate = stream.codec_context.sample_rate
                     begun = at if begun is None else begun
                     drift = max(drift, abs(at - begun - samples / rate))
                     samples += round(float(packet.duration * packet.time_base) * rate)
-                ends[kind] = max(ends[kind], at + float(packet.duration * packet.time_base))
+                ends[stream.type] = max(ends[stream.type], at + float(packet.duration * packet.time_base))
         last, end = ends["audio"] - ends["video"], ends["video"]
         apart = max(apart, abs(last))
     return Clocks(end, 1000 * apart, 1000 * last, 1000 * drift)

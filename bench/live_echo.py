@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.live_client import RATE, TICK
 from bench.live_sound import Samples, in_a_room, loudness, spoken
-from client.echo import EchoCanceller, Sound
+from client.talk.echo import EchoCanceller, Sound
 from services.asr.endpointing import Endpointer, SpeechStarted
 from services.tts import espeak_ng
 
@@ -36,12 +36,13 @@ def main() -> None:
     """Print a table: by echo and level of the user, milliseconds until they are heard, and who never is."""
     parser = argparse.ArgumentParser(prog="python -m bench.live_echo", description=__doc__.splitlines()[0])
     parser.add_argument("recordings", nargs="+", type=Path, help="who speaks over the replies")
-    recordings = [spoken(path).astype(np.float64) for path in parser.parse_args().recordings]
+    recordings: list[Samples] = [spoken(path).astype(np.float64) for path in parser.parse_args().recordings]
     replies = [_reply(voice) for voice in VOICES]
     print("| echo | false pauses | user | in the first second, p50 / p95 ms | later |\n|---|---|---|---|---|")
     for echo_db in ECHOES_DB:
         rooms = [_room(reply, delay, echo_db) for reply in replies for delay in DELAYS_S]
-        false = sum(len(list(_onsets(reply, room))) for reply, room in zip(np.repeat(replies, 3), rooms, strict=True))
+        each = [reply for reply in replies for _ in DELAYS_S]
+        false = sum(len(list(_onsets(reply, room))) for reply, room in zip(each, rooms, strict=True))
         for user_db in USERS_DB:
             columns = [_column(replies, echo_db, recordings, user_db, moments) for moments in (EARLY_S, LATER_S)]
             name = "none" if echo_db is None else f"{echo_db:g} dB"

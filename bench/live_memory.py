@@ -17,12 +17,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPResponse
 from typing import Any
 
 import numpy as np
 import psutil
 
-from client.live_socket import LiveSocket, Piece
+from client.remote.live_socket import LiveSocket, Piece
 from services.common.audio import decode, to_pcm
 
 ROOMS = ("asr", "llm", "tts", "render")
@@ -65,7 +66,8 @@ def _options() -> argparse.Namespace:
 
 def _programs(port: int) -> dict[str, psutil.Process]:
     """The programs of the stack whose gateway listens on `port`; of the gateway, the worker."""
-    listeners = [one.pid for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == port]
+    there = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr]
+    listeners = [one.pid for one in there if one.laddr and one.laddr.port == port]
     if not listeners:
         sys.exit(f"no gateway listens on port {port} of this machine: start one with `make run`")
     stack = next(one for one in psutil.Process(listeners[0]).parents() if "up" in one.cmdline())
@@ -85,10 +87,11 @@ def _spoken(url: str, words: str) -> bytes:
     return pcm + np.zeros(RATE, "<i2").tobytes()
 
 
-def _call(url: str, method: str, body: dict[str, object] | None = None) -> urllib.request.addinfourl:
+def _call(url: str, method: str, body: dict[str, object] | None = None) -> HTTPResponse:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    return urllib.request.urlopen(request)
+    answer: HTTPResponse = urllib.request.urlopen(request)
+    return answer
 
 
 @contextmanager

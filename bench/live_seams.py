@@ -22,7 +22,8 @@ import numpy as np
 from visavis.render.v1 import render_pb2
 
 from bench.served import Rendered, Stub, render, serving
-from portrait.video import FRAME_RATE, SAMPLE_RATE, Frame, Samples, audio
+from portrait.arrays import Floats, Frame, Samples
+from portrait.media.video import FRAME_RATE, SAMPLE_RATE, audio
 
 TILE = 32
 FADE = 5
@@ -42,7 +43,7 @@ def main() -> None:
     speech = audio(options.speech)
     idle, replies = asyncio.run(_film(options, speech))
     side = replies[0][1][0].shape[0]
-    idle = [cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA) for each in idle]
+    idle = [np.asarray(cv2.resize(each, (side, side), interpolation=cv2.INTER_AREA), np.uint8) for each in idle]
     for name, distance in (("whole picture", _whole), ("worst tile", _tile)):
         _tell(name, distance, idle, replies)
     if options.sheet:
@@ -70,12 +71,12 @@ async def _idle(stub: Stub, name: str) -> bytes:
 
 
 def _decoded(data: bytes) -> list[Frame]:
-    with av.open(io.BytesIO(data)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(io.BytesIO(data), "r") as container:
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
 
 
-def _difference(a: Frame, b: Frame) -> np.ndarray:
-    return cv2.absdiff(a, b).astype(np.float32).mean(axis=2)
+def _difference(a: Frame, b: Frame) -> Floats:
+    return np.asarray(cv2.absdiff(a, b).astype(np.float32).mean(axis=2))
 
 
 def _whole(a: Frame, b: Frame) -> float:
@@ -126,7 +127,7 @@ def _goes_on(told: Rendered, frame: int) -> int:
 
 def _fade(distance: Distance, shown: Frame, idle: Frame) -> float:
     shares = np.linspace(0, 1, FADE + 1)
-    mixed = [cv2.addWeighted(shown, 1 - share, idle, share, 0) for share in shares]
+    mixed = [np.asarray(cv2.addWeighted(shown, 1 - share, idle, share, 0), np.uint8) for share in shares]
     return max(distance(a, b) for a, b in zip(mixed, mixed[1:], strict=False))
 
 
@@ -139,8 +140,8 @@ def _save(folder: Path, idle: list[Frame], replies: Sequence[tuple[int, list[Fra
         _save_row(
             folder / f"end-{start}.png", [shown[-2], shown[-1], idle[after % len(idle)], idle[(after + 1) % len(idle)]]
         )
-    for number, (shown, following) in enumerate(_broken_off(idle, replies)):
-        _save_row(folder / f"broken-off-{number}.png", [shown, shown, following, following])
+    for number, (last, following) in enumerate(_broken_off(idle, replies)):
+        _save_row(folder / f"broken-off-{number}.png", [last, last, following, following])
 
 
 def _save_row(path: Path, pictures: list[Frame]) -> None:

@@ -137,8 +137,9 @@ def processes(port: int) -> dict[str, psutil.Process]:
     """The programs of the stack whose gateway listens on a port: gateway and services, as `visavis up` started them."""
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if _module(one) == "gateway" and any(c.laddr.port == port for c in one.net_connections("tcp")):
-                supervised = {_module(child): child for child in one.parent().children()}
+            if _module(one) == "gateway" and any(c.laddr and c.laddr.port == port for c in one.net_connections("tcp")):
+                supervisor = one.parent()
+                supervised = {_module(child): child for child in supervisor.children()} if supervisor else {}
                 return {name: child for name, child in supervised.items() if name}
     return {}
 

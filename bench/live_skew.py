@@ -21,7 +21,8 @@ import numpy as np
 
 from bench.live_clock import Clocks, clocks
 from bench.served import Rendered, Stub, render, serving
-from portrait.video import FRAME_RATE, SAMPLE_RATE, Samples, audio
+from portrait.arrays import Samples
+from portrait.media.video import FRAME_RATE, SAMPLE_RATE, audio
 
 REPLIES_S, PAUSES_S = (3.0, 40.0), (0.5, 30.0)
 LOOK_S, SEARCH_S = 10.0, 0.25
@@ -75,12 +76,14 @@ def _clocks(reply: Rendered) -> Clocks:
 
 def _moved(reply: Rendered, sent: Samples) -> tuple[float, float]:
     """By how many ms the decoded sound comes later than what was sent, in the first and in the last seconds."""
-    with av.open(io.BytesIO(reply.data)) as container:
+    with av.open(io.BytesIO(reply.data), "r") as container:
         resample = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-        frames = [each for frame in container.decode(audio=0) if frame.time >= 0 for each in resample.resample(frame)]
+        shown = [frame for frame in container.decode(audio=0) if frame.time is not None and frame.time >= 0]
+        frames = [each for frame in shown for each in resample.resample(frame)]
     heard = np.concatenate([frame.to_ndarray()[0] for frame in frames])
     span, last = round(LOOK_S * SAMPLE_RATE), min(len(heard), len(sent)) - round((LOOK_S + 1) * SAMPLE_RATE)
-    return tuple(_delay_ms(heard[at : at + span], sent[at : at + span]) for at in (SAMPLE_RATE, last))
+    first, end = (_delay_ms(heard[at : at + span], sent[at : at + span]) for at in (SAMPLE_RATE, last))
+    return first, end
 
 
 def _delay_ms(heard: Samples, sent: Samples) -> float:

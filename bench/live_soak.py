@@ -131,9 +131,9 @@ class _Session:
     def _reply(self, asked: float, since: float) -> int | None:
         """The number of the reply to what was asked, if one comes; whether it does is written down."""
         began = self._user.wait(("media", "error"), since, WAIT_S)
-        event = began[1] if began else {"type": "nothing"}
-        self._journal.asked.append((asked, event["type"] == "media"))
-        return event["reply"] if event["type"] == "media" else None
+        has_come = began is not None and began[1]["type"] == "media"
+        self._journal.asked.append((asked, has_come))
+        return int(began[1]["reply"]) if began and has_come else None
 
     def _interrupt(self, reply: int) -> None:
         how = self._chance.choice((VOICE, STOP, TEXT))
@@ -203,7 +203,8 @@ def _tell_memory(journal: Journal, began: float, minutes: float) -> None:
     for name, seen in sorted(journal.memory.items()):
         early = next((mb for at, mb in seen if at - seen[0][0] >= 6 * minutes), seen[-1][1])
         half = [(at / 60, mb) for at, mb in seen if at >= (seen[0][0] + seen[-1][0]) / 2]
-        slope = np.polyfit(*np.array(half).T, 1)[0] if len(half) > 2 else 0.0
+        minute, size = np.array(half).T
+        slope = np.polyfit(minute, size, 1)[0] if len(half) > 2 else 0.0
         print(f"| {name} | {early:.0f} | {seen[-1][1]:.0f} | {max(mb for _, mb in seen):.0f} | {slope:+.2f} |")
 
 

@@ -29,7 +29,7 @@ def spoken(path: Path) -> np.ndarray:
 def levels(sound: np.ndarray) -> Samples:
     """Root mean square, tick by tick."""
     ticks = sound[: len(sound) // TICK * TICK].reshape(-1, TICK).astype(np.float64)
-    return np.sqrt((ticks**2).mean(axis=1))
+    return np.asarray(np.sqrt((ticks**2).mean(axis=1)))
 
 
 def loudness(sound: np.ndarray) -> float:

@@ -11,19 +11,20 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from bench.heads import closure, cross, tables
 from portrait import Avatar, RecordingError, Split, TrainingParameters, train
-from portrait.avatar import BASE
-from portrait.comparison import follow
-from portrait.evaluation import HeldOut
-from portrait.metrics import aperture
-from portrait.training import listen
+from portrait.arrays import Floats
+from portrait.avatar.stored import BASE
+from portrait.measuring.comparison import follow
+from portrait.measuring.metrics import aperture
+from portrait.parameters import Quality
+from portrait.training.evaluation import HeldOut
+from portrait.training.split import Fold
+from portrait.training.stages import listen
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Run:
 
     clip: str
     seconds: float
-    quality: str
-    fold: str
+    quality: Quality | Literal["motion only"]
+    fold: Fold
     seed: int
 
     def __str__(self) -> str:
@@ -79,6 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--voice", nargs="+", type=Path, default=[], help="recordings to clone voices from, for --phones"
     )
+    parser.add_argument("--encoder", type=Path, help="a Whisper model's folder: hear by its encoder, too")
     parser.add_argument("--avatar", type=Path, help="only measure an avatar that is there, with --phones")
     parser.add_argument("--work", type=Path, help="keep working files here, and continue from them")
     parser.add_argument("--out", type=Path, help="keep the avatars here")
@@ -89,7 +91,7 @@ def _options() -> argparse.Namespace:
 def _parameter(text: str) -> tuple[str, Any]:
     """A training parameter from `name=value`, of the type that its default has."""
     name, _, value = text.partition("=")
-    kinds = {field.name: type(field.default) for field in fields(TrainingParameters)}
+    kinds = {name: type(default) for name, default in asdict(TrainingParameters()).items()}
     if name not in kinds or not value:
         raise SystemExit(f"--param {text}: give one of {', '.join(kinds)} as name=value")
     return name, kinds[name](value)
@@ -142,16 +144,18 @@ class Bench:
 
     def _trained(self, run: Run, result: dict[str, Any]) -> tuple[HeldOut, Avatar | None]:
         motion_only = self._options.motion_only
-        quality = "draft" if motion_only else run.quality
-        others = dict(_parameter(each) for each in self._options.param)
-        parameters = TrainingParameters(**{"quality": quality, "seed": run.seed, "seconds": run.seconds} | others)
+        quality: Quality = "draft" if run.quality == "motion only" else run.quality
+        told: dict[str, Any] = {"quality": quality, "seed": run.seed, "seconds": run.seconds}
+        told |= dict(_parameter(each) for each in self._options.param)
+        parameters = TrainingParameters(**told)
         work, out, split = self._work / run.name, self._out / run.name, Split(run.fold)
+        encoder = self._options.encoder
         rows: dict[str, dict[str, float]] = {}
         if not motion_only:
-            report = train(Path(run.clip), work, out, parameters, split=split)
+            report = train(Path(run.clip), work, out, parameters, split=split, encoder=encoder)
             rows |= {"driven by sound": report.metrics, **report.baselines}
             result |= {"frames": report.frames, "offset_ms": report.offset_ms, "seconds": report.seconds}
-        held_out = listen(Path(run.clip), work, parameters, split=split)
+        held_out = listen(Path(run.clip), work, parameters, split=split, encoder=encoder)
         result["heard"] = held_out.heard()
         if rows:
             rows["coded truth"] = held_out.coded_truth()
@@ -163,26 +167,25 @@ class Bench:
 
     def _driven(self, who: cross.Speaker, held_out: HeldOut, avatar: Avatar | None) -> dict[str, float]:
         found = cross.heard(who, held_out)
-        return found | (cross.rendered(who, avatar, self._work / "driven.mp4") if avatar else {})
+        encoder = self._options.encoder
+        return found | (cross.rendered(who, avatar, self._work / "driven.mp4", encoder) if avatar else {})
 
     def _closures(self, held_out: HeldOut, avatar: Avatar | None) -> dict[str, dict[str, float]]:
-        from portrait.audio import features
-
         rows: dict[str, dict[str, float]] = {}
         as_shape, as_seen = held_out.own_openings()
         for recital in self._recitals:
-            count = len(recital.samples) // 640
-            heard = held_out.openings(features(recital.samples), count)
+            heard = held_out.openings(recital.samples)
             rows[f"{recital.voice}, shape"] = closure.shares(recital, heard, as_shape)
             if avatar:
                 rows |= self._drawn_closures(recital, avatar, as_seen)
         return rows
 
-    def _drawn_closures(self, recital: closure.Recital, avatar: Avatar, own: np.ndarray) -> dict[str, dict[str, float]]:
+    def _drawn_closures(self, recital: closure.Recital, avatar: Avatar, own: Floats) -> dict[str, dict[str, float]]:
         """By ear alone, and told by who speaks as it is when our own synthesis does."""
         rows = {}
         for how, closures in (("heard", ()), ("told", recital.closures)):
-            track = cross.perform(avatar, recital.samples, self._work / f"recital-{how}.mp4", closures)
+            film, encoder = self._work / f"recital-{how}.mp4", self._options.encoder
+            track = cross.perform(avatar, recital.samples, film, closures, encoder)
             rows[f"{recital.voice}, drawn, {how}"] = closure.shares(recital, aperture(track.points), own)
         return rows
 

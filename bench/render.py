@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from portrait import SAMPLE_RATE, Avatar, Synthesizer
-from portrait.video import SAMPLES_PER_FRAME, Samples, audio
-from services.render.encoding import SOUND_RATE, Format, MovieFile
+from portrait.arrays import Samples
+from portrait.media.video import SAMPLES_PER_FRAME, audio
+from services.render.video.encoding import SOUND_RATE, Format, MovieFile
 
 
 def main() -> None:
@@ -28,10 +29,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--preset", default="veryfast")
+    parser.add_argument("--encoder", type=Path, help="a Whisper model's folder: hear by its encoder, too")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     speech = audio(options.speech)[: round(options.seconds * SAMPLE_RATE)]
-    synthesizer = Synthesizer(Avatar.load(options.avatar), size=options.size)
+    synthesizer = Synthesizer(Avatar.load(options.avatar), size=options.size, encoder=options.encoder)
     list(synthesizer.idle(16))
     with tempfile.TemporaryDirectory() as scratch:
         target = options.out or Path(scratch) / "speech.mp4"

@@ -4,7 +4,8 @@
     python -m bench.render_limits AVATAR speech.wav together     # frames a second of three renders at 256 px
     python -m bench.render_limits AVATAR speech.wav memory --minutes 60   # peak memory against that for one minute
 
-`first` is measured in the library (frames of the first 200 ms, encoded) and through the service's StreamingRender.
+`first` is measured in the library (frames of the first 200 ms, encoded) and through the service's StreamingRender,
+with the encoder that RENDER_PORTRAIT_ENCODER names, if the avatar has learned with it.
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ import numpy as np
 import psutil
 from visavis.render.v1 import render_pb2
 
-from bench.filming import scene_of
+from bench.filming import pool_of, scene_of
 from bench.served import Stub, serving
-from portrait.avatar import Avatar
-from portrait.device import choose
-from portrait.synthesis import Synthesizer
-from portrait.video import SAMPLE_RATE, Samples, audio
-from portrait.workers import most_workers
+from portrait.arrays import Samples
+from portrait.avatar.stored import Avatar
+from portrait.avatar.synthesis import Synthesizer
+from portrait.compute.device import choose
+from portrait.compute.workers import most_workers
+from portrait.media.video import SAMPLE_RATE, audio
+from services.common import lips
 from services.common.audio import to_pcm
-from services.render.encoding import SOUND_RATE, Format, LiveMovie, MovieFile
-from services.render.film import Film
+from services.render.engines.portrait import Settings
+from services.render.film.making import Film
+from services.render.video.encoding import SOUND_RATE, Format, LiveMovie, MovieFile
 
 FIRST_S, RUNS, AT_ONCE, SMALL = 0.2, 9, 3, 256
 
@@ -53,7 +57,7 @@ def main() -> None:
 def first(options: argparse.Namespace) -> None:
     """Print medians of the time to the first fragment."""
     speech = audio(options.speech)[: 2 * SAMPLE_RATE]
-    synthesizer = Synthesizer(Avatar.load(options.avatar))
+    synthesizer = Synthesizer(Avatar.load(options.avatar), encoder=lips.encoder(Settings().encoder))
     own = [_first_here(synthesizer, speech) for _ in range(RUNS)]
     remote = asyncio.run(_first_remote(options.avatar, speech))
     for name, times in (("library", own), ("StreamingRender", remote)):
@@ -147,7 +151,7 @@ def peak(options: argparse.Namespace) -> None:
     count, most = round(options.minutes * 60 * SOUND_RATE), 0
     with tempfile.TemporaryDirectory() as folder:
         film = Film(Path(folder) / "long.mp4", scene_of(options.avatar, 0, "", processes), {}, rate=SOUND_RATE,
-                    duration_s=60, processes=processes)  # fmt: skip
+                    pool=pool_of(processes))  # fmt: skip
         for at in range(0, count, SOUND_RATE):
             film.push(np.take(speech, range(at, min(at + SOUND_RATE, count)), mode="wrap"))
             most = max(most, _held())

@@ -8,22 +8,25 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import grpc
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 
-from portrait.video import SAMPLE_RATE, Samples
+from portrait.arrays import Samples
+from portrait.media.video import SAMPLE_RATE
 from services.common.audio import to_pcm
 from services.common.server import Server
 from services.render.servicer import RenderServicer
 from services.render.settings import RenderSettings
 
-Stub = render_pb2_grpc.RenderServiceStub
+Stub: TypeAlias = "render_pb2_grpc.RenderServiceAsyncStub"
+
 PIECE_S = 0.2
 
 
 @contextlib.asynccontextmanager
-async def serving(avatar: Path, **changes: object) -> AsyncIterator[Stub]:
+async def serving(avatar: Path, **changes: Any) -> AsyncIterator[Stub]:
     """A stub of a real server, for as long as the block lasts; `changes` are settings."""
     with tempfile.TemporaryDirectory() as folder:
         storage = Path(folder) / "storage"
@@ -37,7 +40,7 @@ async def serving(avatar: Path, **changes: object) -> AsyncIterator[Stub]:
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-                yield Stub(channel)
+                yield render_pb2_grpc.RenderServiceStub(channel)
         finally:
             await server.stop()
 

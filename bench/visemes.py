@@ -1,6 +1,6 @@
 """Fit the viseme table of photo avatars, and measure it on people it has not seen.
 
-python -m bench.visemes fit GRID.mp4 … --out portrait/visemes.safetensors
+python -m bench.visemes fit GRID.mp4 … --out portrait/mouth/visemes.safetensors
 python -m bench.visemes measure CLIP.mp4 … [--photo FACE.jpg]
 
 With a photo, its avatar also speaks each clip's sound, and its lips are tracked in the decoded video.
@@ -23,17 +23,20 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from portrait import Avatar, Synthesizer, audio, from_photo, video
-from portrait.audio import PHONES, POSTERIOR, SILENCE
-from portrait.framing import survey
-from portrait.geometry import Floats, make_canon
-from portrait.metrics import aperture, correlation
-from portrait.motion import window
-from portrait.segments import cuts, glimpse
-from portrait.shape import Shape, mouths_of, pose_base
-from portrait.tracking import Tracker, fill
-from portrait.video import Movie
-from portrait.visemes import LEAD, REACH, Table, Visemes, smoothed, table
+from portrait import Avatar, Synthesizer, from_photo
+from portrait.arrays import Arrays, Floats
+from portrait.measuring.metrics import aperture, correlation
+from portrait.media import video
+from portrait.media.video import Movie
+from portrait.mouth.motion import window
+from portrait.mouth.shape import Shape, mouths_of, pose_base
+from portrait.mouth.visemes import LEAD, REACH, Table, Visemes, smoothed, table
+from portrait.sound import audio
+from portrait.sound.audio import PHONES, POSTERIOR, SILENCE
+from portrait.tracking.faces import Tracker, fill
+from portrait.tracking.framing import survey
+from portrait.tracking.geometry import make_canon
+from portrait.tracking.segments import cuts, glimpse
 
 COMPONENTS = 6
 RIDGE = 0.3
@@ -66,7 +69,7 @@ class Clip:
     usable: NDArray[np.bool_]
 
 
-def watch(path: Path, cache: Path | None) -> dict[str, NDArray]:
+def watch(path: Path, cache: Path | None) -> Arrays:
     """Landmarks, glimpses and features of a recording, kept in `cache`."""
     kept = cache / f"{path.stem}.safetensors" if cache else None
     if kept and kept.exists():
@@ -80,7 +83,7 @@ def watch(path: Path, cache: Path | None) -> dict[str, NDArray]:
             seen.append(tracker.landmarks(square))
             glimpses.append(glimpse(square))
     track = fill(seen)
-    arrays = {"points": track.points, "found": track.found.astype(np.uint8), "glimpses": np.stack(glimpses),
+    arrays: Arrays = {"points": track.points, "found": track.found.astype(np.uint8), "glimpses": np.stack(glimpses),
               "features": audio.features(video.audio(path))}  # fmt: skip
     if kept:
         save_file(arrays, kept)
@@ -137,7 +140,8 @@ def _regress(clips: list[Clip], lags: list[int]) -> Floats:
     for each, lag in zip(clips, lags, strict=True):
         rows, mouths = heard(each, lag)[each.usable], each.mouths[each.usable]
         weight = 1 - SILENT * rows[:, SILENCE]
-        rows, mouths = (x - np.average(x, axis=0, weights=weight) for x in (rows, mouths))
+        rows = rows - np.average(rows, axis=0, weights=weight).astype(np.float32)
+        mouths = mouths - np.average(mouths, axis=0, weights=weight).astype(np.float32)
         size = float(np.sqrt(np.square(mouths).mean()))
         weight *= np.sqrt(min(len(rows), MOST)) / weight.sum()
         gram += (rows * weight[:, None]).T @ rows

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -15,9 +15,10 @@ from cli.engines import engine_option
 from cli.generate import HEAD_HELP, MOUTH_HELP, PITCH_HELP, RATE_HELP, VOICE_HELP
 from cli.screen import connect, console, explain
 from cli.videos import next_video
-from client import cast, library
-from client.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType
-from client.errors import CallError
+from client import library
+from client.talk import cast
+from client.talk.conversation import Apology, Conversation, Delta, Done, Event, Media, MediaType
+from client.wire.errors import CallError
 
 _MARKS = {
     "llm_first_token": "first word",
@@ -50,8 +51,8 @@ _MARKS = {
 def chat(audio: Path | None, output: Path | None, pitch: float, **wanted: Any) -> None:
     """Talk with an avatar: type a line, read and save its reply. Ctrl-C cuts a reply short, Ctrl-D leaves."""
     services, screen = connect(), console()
-    wanted["avatar"] = wanted["avatar"] or only([one for one in library.avatars(services) if not one["error"]])["name"]
-    chosen = cast.known(services, {name: wanted.pop(name) for name in cast.NAMES})
+    wanted["avatar"] = wanted["avatar"] or only([one.name for one in library.avatars(services) if not one.error])
+    chosen = cast.known(services, cast.chosen_of({name: wanted.pop(name) for name in cast.NAMES}))
     conversation = Conversation(services, **chosen, pitch_semitones=pitch, **wanted)
     shown = _Replies(screen, output)
     if audio:
@@ -68,13 +69,12 @@ def chat(audio: Path | None, output: Path | None, pitch: float, **wanted: Any) -
             screen.print(explain(error.message, error.field), style="red", markup=False)
 
 
-def only(found: list[dict]) -> dict:
-    """The avatar, if there is only one."""
+def only(found: list[str]) -> str:
+    """The avatar's name, if there is only one."""
     if not found:
         raise click.ClickException("There is no avatar yet. Train one: visavis train VIDEO --name … --consent-by …")
     if len(found) > 1:
-        names = ", ".join(one["name"] for one in found)
-        raise click.UsageError(f"Choose one with --avatar: {names}")
+        raise click.UsageError(f"Choose one with --avatar: {', '.join(found)}")
     return found[0]
 
 
@@ -110,12 +110,12 @@ class _Replies:
         if video:
             self.screen.print(f"Saved {video.name}", style="dim", soft_wrap=True)
 
-    def _video(self, stack: contextlib.ExitStack, avatar: str) -> BinaryIO | None:
+    def _video(self, stack: contextlib.ExitStack, avatar: str) -> IO[bytes] | None:
         if not self.folder:
             return None
         return stack.enter_context(next_video(self.folder, avatar).open("wb"))
 
-    def _take(self, event: Event, video: BinaryIO | None) -> None:
+    def _take(self, event: Event, video: IO[bytes] | None) -> None:
         if isinstance(event, Delta):
             self.screen.print(event.text, end="", markup=False, soft_wrap=True)
         elif isinstance(event, Apology):

@@ -10,7 +10,7 @@ import click
 
 from cli.report import report_card
 from cli.screen import connect, console
-from client import evaluation
+from client.work import evaluation
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cli import progress
-from cli.engines import engine_option
+from cli.engines import engine_option, parameter_option
 from cli.screen import connect, console
-from client import background, files, generation, jobs
-from client.jobs import Job
-from client.services import Services
-from client.speech import STANDARD_VOICE
+from client.talk.speech import STANDARD_VOICE
+from client.wire.services import Services
+from client.work import generation, jobs
+from client.work.jobs import GenerationResult
 
 MOUTH_HELP = "How far the mouth moves, 0.5 to 1.5."
 VOICE_HELP = f"A registered voice; the avatar's own unless given, {STANDARD_VOICE} for the engine's."
@@ -37,17 +39,18 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--head-motion", type=float, default=1.0, show_default=True, help=HEAD_HELP)
 @engine_option("--asr-engine", "hears a recording for its subtitles")
 @engine_option("--tts-engine", "speaks a text")
+@parameter_option("the avatar's engine")
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
     help="The MP4; subtitles get its name and .vtt.",
 )  # fmt: skip
-def generate(avatar: str, audio: Path | None, text: str | None, output: Path, **how: object) -> None:
+def generate(avatar: str, audio: Path | None, text: str | None, output: Path, **how: Any) -> None:
     """Make a video of an avatar saying a recording or a text."""
     if (audio is None) == (text is None):
         raise click.UsageError("Give either --audio or --text.")
     if text == "-":
-        text = click.get_text_stream("stdin").read()
+        text = sys.stdin.read()
     services = connect()
     if text is not None:
         how["voice"] = how["voice"] or _own_voice(services, avatar)
@@ -57,33 +60,31 @@ def generate(avatar: str, audio: Path | None, text: str | None, output: Path, **
         job = generation.generate(
             services, avatar=avatar, audio=file, file_name=audio.name if audio else "", text=text or "", **how
         )
-    try:
-        job = progress.follow(services, job)
-    finally:
-        background.finish()  # a job that goes on without us still needs its speech
-    fetch(services, job, output)
+    job = progress.follow(services, job)
+    assert isinstance(job.result, GenerationResult)  # it has succeeded
+    fetch(services, job.id, job.result, output)
 
 
 def _own_voice(services: Services, avatar: str) -> str:
     from client import library
 
-    return library.avatar(services, avatar)["voice"] or ""
+    return library.avatar(services, avatar).voice or ""
 
 
-def fetch(services: Services, job: Job, output: Path) -> None:
+def fetch(services: Services, job_id: str, made: GenerationResult, output: Path) -> None:
     """Save a generation's files."""
-    progress.save(files.generation_file(services, job.id, "video"), output)
+    progress.save(jobs.read_file(services, job_id, "video"), output)
     told = str(output)
-    if job.result["subtitles_url"]:
+    if made.has_subtitles:
         subtitles = output.with_suffix(".vtt")
-        progress.save(files.generation_file(services, job.id, "subtitles"), subtitles)
+        progress.save(jobs.read_file(services, job_id, "subtitles"), subtitles)
         told += f" and {subtitles}"
-    console().print(f"Saved {told} ({job.result['duration_s']:.1f} s)", soft_wrap=True)
+    console().print(f"Saved {told} ({made.duration_s:.1f} s)", soft_wrap=True)
 
 
 def fetch_by_id(services: Services, job_id: str, output: Path) -> None:
     """Save the files of a generation that has ended."""
     job = jobs.get(services, job_id)
-    if job.kind != "generation" or job.state != "succeeded":
+    if not isinstance(job.result, GenerationResult):
         raise click.ClickException(f"{job_id} has no video: it is a {job.kind}, {job.state}.")
-    fetch(services, job, output)
+    fetch(services, job_id, job.result, output)

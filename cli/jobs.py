@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
 from cli import progress
 from cli.generate import fetch_by_id
-from cli.screen import Commands, connect, console
-from client import jobs as client_jobs
-from client.jobs import Job
+from cli.screen import Commands, connect, console, in_json
+from client.work import jobs as client_jobs
+from client.work.jobs import GenerationResult, Job
+
+_INNER = ("created_ns", "preview", "page_token")
+_RARE = ("warnings", "preview_url")
+"""Of a job, what other programs are not told, and what only if there is some."""
 
 
 @click.group(cls=Commands, invoke_without_command=True)
@@ -34,21 +38,43 @@ def list_jobs(limit: int = 20, as_json: bool = False) -> None:
     for name in listing.missing:
         click.echo(f"The jobs of {name} are missing: it cannot be reached.", err=True)
     if as_json:
-        click.echo(json.dumps([job.as_dict() for job in found], ensure_ascii=False, indent=2))
+        click.echo(in_json([_told(job) for job in found]))
         return
     if not found:
         click.echo("None yet.")
         return
-    table = Table("job", "avatar", "state", "", "asked for", box=None, pad_edge=False, header_style="dim")
+    table = Table("job", "avatar or model", "state", "", "asked for", box=None, pad_edge=False, header_style="dim")
     for job in found:
         when = datetime.fromtimestamp(job.created_s).strftime("%Y-%m-%d %H:%M")
         table.add_row(job.id, job.subject, job.state, _standing(job), when)
     console().print(table)
 
 
+def _told(job: Job) -> dict[str, Any]:
+    """A job for other programs, which get the paths at which the gateway has its files."""
+    told = vars(job) | {
+        "progress": round(job.progress, 4),
+        "created_at": job.created_s,
+        "result": _result(job),
+        "preview_url": f"/api/v1/jobs/{job.id}/preview?{job.preview}" if job.preview else None,
+    }
+    return {name: value for name, value in told.items() if name not in _INNER and (value or name not in _RARE)}
+
+
+def _result(job: Job) -> dict[str, Any] | None:
+    if not isinstance(job.result, GenerationResult):
+        return vars(job.result) if job.result else None
+    paths = {file: f"/api/v1/jobs/{job.id}/{file}" for file in ("video", "subtitles")}
+    return {
+        "video_url": paths["video"],
+        "subtitles_url": paths["subtitles"] if job.result.has_subtitles else None,
+        "duration_s": job.result.duration_s,
+    }
+
+
 def _standing(job: Job) -> str:
     if job.error:
-        return job.error["message"]
+        return job.error.message
     return "" if job.is_final else f"{job.progress:.0%} {job.stage} {progress.remaining(job.eta_s)}".rstrip()
 
 

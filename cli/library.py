@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.table import Table
 
 from cli.engines import engine_option
 from cli.report import PHOTO, report_card
-from cli.screen import Commands, connect, console
+from cli.screen import Commands, connect, console, in_json
 from client import library
+from client.library import Avatar, Voice
 
 DAMAGED = ("damaged: delete it", "", "")
 """In place of what cannot be told of an avatar or a voice."""
@@ -34,10 +34,10 @@ def avatars(context: click.Context) -> None:
 def list_avatars(as_json: bool = False) -> None:
     """List the avatars."""
     found = library.avatars(connect())
-    rows = [
-        (one["name"], *DAMAGED, "", "")
-        if one["error"]
-        else (one["name"], one["kind"], one["engine"], f"{one['width']}×{one['height']}", one["voice"] or "", _day(one))
+    rows: list[tuple[str, ...]] = [
+        (one.name, *DAMAGED, "", "")
+        if one.error
+        else (one.name, one.kind, one.engine, f"{one.width}×{one.height}", one.voice or "", _day(one))
         for one in found
     ]
     _show(found, ("avatar", "made from", "engine", "size", "voice", "made"), rows, as_json)
@@ -50,14 +50,14 @@ def show_avatar(name: str, as_json: bool) -> None:
     """An avatar and its report card."""
     one = library.avatar(connect(), name)
     if as_json:
-        click.echo(json.dumps(one, ensure_ascii=False, indent=2))
+        click.echo(in_json(one))
         return
-    if one["error"]:
-        raise click.ClickException(one["error"]["message"])
+    if one.error:
+        raise click.ClickException(one.error.message)
     screen = console()
-    screen.print(f"{one['name']}: {one['engine']}, {one['width']}×{one['height']} at {one['fps']:g} fps, {_day(one)}")
-    screen.print(f"Voice: {one['voice'] or 'none'}. Allowed by: {one['consent']['given_by']}.")
-    screen.print(PHOTO if one["kind"] == "photo" else report_card(one["report"]))
+    screen.print(f"{one.name}: {one.engine}, {one.width}×{one.height} at {one.fps:g} fps, {_day(one)}")
+    screen.print(f"Voice: {one.voice or 'none'}. Allowed by: {one.consent.given_by}.")
+    screen.print(PHOTO if one.kind == "photo" else report_card(one.report))
 
 
 @avatars.command("delete")
@@ -67,8 +67,8 @@ def show_avatar(name: str, as_json: bool) -> None:
 def delete_avatar(name: str, with_voice: bool, yes: bool) -> None:
     """Forget an avatar. Its voice stays unless --voice is given."""
     services = connect()
-    voice = library.avatar(services, name)["voice"]
-    is_there = voice in [one["name"] for one in library.voices(services)]
+    voice = library.avatar(services, name).voice or ""
+    is_there = voice in [one.name for one in library.voices(services)]
     _confirm(f"Delete avatar '{name}'{' and its voice' if with_voice else ''} for good?", yes)
     library.delete_avatar(services, name)
     click.echo(f"Deleted avatar '{name}'.")
@@ -92,10 +92,10 @@ def voices(context: click.Context) -> None:
 def list_voices(as_json: bool = False) -> None:
     """List the voices."""
     found = library.voices(connect())
-    rows = [
-        (one["name"], *DAMAGED, "")
-        if one["error"]
-        else (one["name"], one["engine"], f"{one['duration_s']:.0f} s", one["consent"]["given_by"], _day(one))
+    rows: list[tuple[str, ...]] = [
+        (one.name, *DAMAGED, "")
+        if one.error
+        else (one.name, one.engine, f"{one.duration_s:.0f} s", one.consent.given_by, _day(one))
         for one in found
     ]
     _show(found, ("voice", "engine", "recording", "allowed by", "made"), rows, as_json)
@@ -111,7 +111,7 @@ def add_voice(recording: Path, name: str, consent_by: str, transcript: str, engi
     """Register a voice from RECORDING. Any engine that clones can speak in it."""
     with recording.open("rb") as file:
         voice = library.create_voice(connect(), file, name, transcript, consent_by, engine)
-    click.echo(f"Registered voice '{voice['name']}' from {voice['duration_s']:.0f} s of sound.")
+    click.echo(f"Registered voice '{voice.name}' from {voice.duration_s:.0f} s of sound.")
 
 
 @voices.command("delete")
@@ -129,13 +129,15 @@ def _confirm(question: str, yes: bool) -> None:
         click.confirm(question, abort=True)
 
 
-def _day(thing: dict[str, Any]) -> str:
-    return datetime.fromtimestamp(thing["created_at"]).strftime("%Y-%m-%d %H:%M")
+def _day(thing: Avatar | Voice) -> str:
+    return datetime.fromtimestamp(thing.created_at).strftime("%Y-%m-%d %H:%M")
 
 
-def _show(found: list[dict[str, Any]], titles: tuple[str, ...], rows: list[tuple[str, ...]], as_json: bool) -> None:
+def _show(
+    found: Sequence[Avatar | Voice], titles: tuple[str, ...], rows: Sequence[tuple[str, ...]], as_json: bool
+) -> None:
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        click.echo(in_json(found))
         return
     if not rows:
         click.echo("None yet.")

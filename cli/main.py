@@ -13,6 +13,7 @@ from cli.evaluate import evaluate
 from cli.generate import generate
 from cli.jobs import jobs
 from cli.library import avatars, voices
+from cli.models import models
 from cli.screen import Commands
 from cli.speech import say, transcribe
 from cli.talk import talk
@@ -27,7 +28,22 @@ def cli() -> None:
     logging.basicConfig(level=logging.ERROR)  # what matters to a person is on the screen
 
 
-for command in (up, train, generate, chat, talk, say, transcribe, evaluate, avatars, voices, engines, jobs, doctor):
+for command in (
+    up,
+    train,
+    generate,
+    chat,
+    talk,
+    say,
+    transcribe,
+    evaluate,
+    avatars,
+    voices,
+    engines,
+    models,
+    jobs,
+    doctor,
+):
     cli.add_command(command)
 
 

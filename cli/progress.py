@@ -10,12 +10,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+from basics.problem import Problem
 from cli.screen import console, explain
-from client import jobs
-from client.errors import CallError
-from client.files import Download
-from client.jobs import Job
-from client.services import Services
+from client.wire.errors import CallError
+from client.wire.files import Download
+from client.wire.services import Services
+from client.work import jobs
+from client.work.jobs import Job
 
 QUIET_STEP = 0.1  # without a terminal a line is printed at each such share of the whole
 
@@ -51,7 +52,7 @@ def _watch(services: Services, job: Job, show: Callable[[Job], None], preview: P
 
 def _save_preview(services: Services, job_id: str, path: Path) -> None:
     with contextlib.suppress(CallError):  # the next one will do
-        save(jobs.read_preview(services, job_id), path)
+        save(jobs.read_file(services, job_id, "preview"), path)
 
 
 def save(download: Download, path: Path) -> None:
@@ -67,12 +68,14 @@ def save(download: Download, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+class _Failed(click.ClickException):
+    exit_code = 2
+
+
 def _outcome(job: Job) -> Job:
     if job.state == "failed":
-        error = job.error or {"message": "The job failed; the service's log says why.", "field": None}
-        failure = click.ClickException(explain(error["message"], error["field"]))
-        failure.exit_code = 2
-        raise failure
+        error = job.error or Problem("INTERNAL", "The job failed; the service's log says why.")
+        raise _Failed(explain(error.message, error.field))
     if job.state == "cancelled":
         raise click.ClickException("The job was cancelled.")
     return job

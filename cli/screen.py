@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
 from rich.console import Console
 
-from client.errors import CallError
-from client.services import Services
-from client.settings import ClientSettings
+from basics.problem import Problem
+from client.wire.errors import CallError
+from client.wire.services import Services
+from client.wire.settings import ClientSettings
 
 REFUSED = 2
 
@@ -34,6 +36,17 @@ def console() -> Console:
 def connect() -> Services:
     """The five services, where the settings say they are."""
     return Services(ClientSettings())
+
+
+def in_json(found: Any) -> str:
+    """What was found, for other programs."""
+    return json.dumps(found, ensure_ascii=False, indent=2, default=_plain)
+
+
+def _plain(found: Any) -> dict[str, Any]:
+    if isinstance(found, Problem):
+        return {"code": found.reason, "message": found.message, "field": found.field or None, "values": found.values}
+    return dict(vars(found))
 
 
 class Refusal(click.ClickException):

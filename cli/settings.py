@@ -29,6 +29,9 @@ class LocalSettings(BaseSettings):
     database_url: str = Field("", validation_alias="VISAVIS_DATABASE_URL")
     """The job table; empty for a file in the data folder."""
 
+    models_folder: str = Field("", validation_alias="VISAVIS_MODELS_FOLDER")
+    """Where models lie; empty for a folder in the data folder."""
+
     log_bytes: int = Field(5_000_000, validation_alias="VISAVIS_LOG_BYTES", ge=10_000)
     """Size at which a log begins anew; the one before it is kept."""
 
@@ -38,6 +41,7 @@ class LocalSettings(BaseSettings):
             "VISAVIS_STORAGE_URL": self.storage_url or data.as_uri(),
             "VISAVIS_DATABASE_URL": self.database_url or f"sqlite:///{data / 'jobs.sqlite'}",
             "VISAVIS_WORK_FOLDER": str(data / "work"),
+            "VISAVIS_MODELS_FOLDER": self.models_folder or str(data / "models"),
             "GATEWAY_DATA_FOLDER": str(data / "gateway"),
         }
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.engines import engine_option
-from cli.screen import connect, console
-from client import speech
+from cli.screen import connect, console, in_json
+from client.talk import speech
 
 _FORMATS = ("text", "vtt", "srt", "json")
 
@@ -26,7 +26,7 @@ _FORMATS = ("text", "vtt", "srt", "json")
 def say(text: str, output: Path, pitch: float, **how: Any) -> None:
     """Speak TEXT into a WAV file; '-' reads it from standard input."""
     if text == "-":
-        text = click.get_text_stream("stdin").read()
+        text = sys.stdin.read()
     wav = speech.speech_wav(connect(), text, pitch_semitones=pitch, **how)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(wav)
@@ -37,14 +37,24 @@ def say(text: str, output: Path, pitch: float, **how: Any) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--language", default="", help="Language spoken, e.g. en.")
 @engine_option("--engine", "recognises")
+@click.option("--hotword", "hotwords", multiple=True, help="A name or rare word that may be said; repeatable.")
+@click.option("--spoken", "spoken_form", is_flag=True, help="Leave numbers in words.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here, not on the screen.")
-def transcribe(file: Path, language: str, engine: str, form: str, output: Path | None) -> None:
+def transcribe(
+    file: Path,
+    language: str,
+    engine: str,
+    hotwords: tuple[str, ...],
+    spoken_form: bool,
+    form: str,
+    output: Path | None,
+) -> None:
     """Write down what is said in FILE, a recording or a video."""
     with file.open("rb") as audio:
-        heard = speech.transcribe(connect(), audio, language, engine)
+        heard = speech.transcribe(connect(), audio, language, engine, hotwords, spoken_form=spoken_form)
     fields = {"text": "text", "vtt": "webvtt", "srt": "srt"}
-    words = json.dumps(heard, ensure_ascii=False, indent=2) if form == "json" else heard[fields[form]]
+    words = in_json(heard) if form == "json" else getattr(heard, fields[form])
     if output:
         output.write_text(words.rstrip("\n") + "\n", encoding="utf-8")
     else:

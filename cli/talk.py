@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -21,11 +21,11 @@ from cli.local.programs import reachable
 from cli.screen import console
 from cli.settings import LocalSettings
 from cli.videos import next_video
-from client.errors import CallError
-from client.gateway import Gateway
-from client.live_socket import LiveSocket, Piece
-from client.microphone import RATE
-from client.playing import Playing
+from client.remote.gateway import Gateway
+from client.remote.live_socket import LiveSocket, Piece
+from client.talk.microphone import RATE
+from client.talk.playing import Playing
+from client.wire.errors import CallError
 
 PIECE_S = 0.02
 REPORT_S = 0.2
@@ -34,11 +34,6 @@ QUIET_S = 3.0
 """After a recording, nothing more is expected when nothing has happened for so long …"""
 UNDECIDED_S = 30.0
 """… or for so long, if the last that happened was that the avatar heard somebody."""
-ONLY_RECORDINGS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": "wav,w64,aiff,caf,au,flac,mp3,aac,ac3,amr,ogg,mov,matroska,avi,asf,flv,mpeg,mpegts",
-}
-"""What FFmpeg may open: no addresses, no playlists that name other files."""
 
 
 @click.command()
@@ -69,7 +64,7 @@ def talk(gateway: str | None, avatar: str, audio: Path | None, output: Path | No
     sound = _pcm(audio) if audio else b""
     url = gateway or f"http://{reachable(settings.gateway_host)}:{settings.gateway_port}"
     door = Gateway(url, settings.gateway_token.get_secret_value())
-    avatar = avatar or only([one for one in door.avatars() if not one["error"]])["name"]
+    avatar = avatar or only([one["name"] for one in door.avatars() if not one["error"]])
     chat = door.create_chat(avatar=avatar, pitch_semitones=wanted.pop("pitch"), **wanted)
     try:
         with contextlib.closing(_connect(door, chat)) as socket:
@@ -94,8 +89,10 @@ def _pcm(path: Path) -> bytes:
     """A recording in any container as signed 16-bit mono PCM at the microphone's rate."""
     import av  # takes a moment, and only recordings need it
 
+    from basics.media import open_media
+
     try:
-        with av.open(str(path), options=ONLY_RECORDINGS) as file:
+        with open_media(path) as file:
             resampler = av.AudioResampler("s16", "mono", RATE)
             frames = itertools.chain(file.decode(audio=0), [None])
             pieces = [bytes(one.planes[0])[: 2 * one.samples] for frame in frames for one in resampler.resample(frame)]
@@ -142,7 +139,7 @@ class _Talk:
         self._latest = time.monotonic()
         self._reply, self._playing = 0, Playing()  # the latest
         self._fps, self._came_s = 25.0, 0.0
-        self._video: BinaryIO | None = None
+        self._video: IO[bytes] | None = None
         threading.Thread(target=self._follow, daemon=True).start()
         threading.Thread(target=self._report, daemon=True).start()
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from basics.problem import Problem
 from cli import progress
-from cli.engines import engine_option
+from cli.engines import engine_option, parameter_option
 from cli.report import PHOTO, report_card
 from cli.screen import connect, console
-from client import background, library, training
+from client import library
+from client.work import training
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    for value in values:
-        if "=" not in value:
-            raise click.BadParameter(f"'{value}' is not of the form name=value.")
-    return dict(value.split("=", 1) for value in values)
 
 
 @click.command()
@@ -32,7 +28,7 @@ def _pairs(_context: click.Context, _parameter: click.Parameter, values: tuple[s
 @engine_option("--engine", "trains")
 @engine_option("--tts-engine", "learns the voice first")
 @engine_option("--asr-engine", "hears the recording for its subtitles")
-@click.option("--param", "parameters", multiple=True, callback=_pairs, metavar="K=V", help="A parameter of the engine.")
+@parameter_option("the engine")
 @click.option("--device", default="", help='"cpu" or "cuda:0"; what is free unless given.')
 @click.option("--language", default="", help="Language spoken in the video, e.g. en; its subtitles need it.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Stay until the avatar is ready.")
@@ -49,22 +45,24 @@ def train(video: Path, wait: bool, preview: Path | None, **how: Any) -> None:
     services, screen = connect(), console()
     with video.open("rb") as file, screen.status("Bringing the recording and checking it…"):
         job = training.train(services, file, file_name=video.name, **how)
-    for warning in job.warnings:
-        screen.print(f"Could be better: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
+    _warn(screen, job.warnings)
     screen.print(f"Job {job.id}", soft_wrap=True)
-    try:
-        if wait:
-            job = progress.follow(services, job, preview)
-            _show(screen, library.avatar(services, job.subject))
-    finally:
-        background.finish()  # the recording's subtitles
+    if wait:
+        ended = progress.follow(services, job, preview)
+        _warn(screen, (one for one in ended.warnings if one not in job.warnings))
+        _show(screen, library.avatar(services, job.subject))
 
 
-def _show(screen: Console, avatar: dict[str, Any]) -> None:
+def _warn(screen: Console, warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        screen.print(f"Could be better: {warning.message}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _show(screen: Console, avatar: library.Avatar) -> None:
     """What came out, and what to do with it."""
-    is_photo = avatar["kind"] == "photo"
-    screen.print(PHOTO if is_photo else report_card(avatar["report"]), soft_wrap=True)
-    if is_photo and not avatar["voice"]:
+    is_photo = avatar.kind == "photo"
+    screen.print(PHOTO if is_photo else report_card(avatar.report), soft_wrap=True)
+    if is_photo and not avatar.voice:
         screen.print("It speaks with a built-in voice unless you choose one: --voice NAME, see visavis voices.")
-    name = avatar["name"]
+    name = avatar.name
     screen.print(f"Avatar '{name}' is ready. Talk to it: visavis chat --avatar '{name}'", soft_wrap=True)

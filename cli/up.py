@@ -11,14 +11,16 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from basics import private
 from cli.local import ports
 from cli.local.display import Display
 from cli.local.programs import Program, programs, reachable
 from cli.local.supervisor import State, Supervisor
+from cli.offer import ASK, NONE, offer
 from cli.screen import REFUSED, console
 from cli.settings import LocalSettings
-from client import private
-from client.settings import ClientSettings
+from client.wire.settings import ClientSettings
+from models.folder import ModelFolder
 
 STEP_S = 0.2
 AGAIN_S = 1.0  # signals closer than this are one: `make` and `timeout` send theirs to us as well as to our group
@@ -32,8 +34,12 @@ AGAIN_S = 1.0  # signals closer than this are one: `make` and `timeout` send the
     "--data", type=click.Path(file_okay=False, path_type=Path), default=Path("data"), show_default=True,
     help="Folder for avatars, voices, jobs and logs.",
 )  # fmt: skip
+@click.option(
+    "--models", default=NONE, show_default=True, metavar="CHOICE",
+    help="Models to get first: none, all, names with commas between, or `ask` for the recommended ones.",
+)  # fmt: skip
 @click.option("--no-gateway", is_flag=True, help="Only the five services, no page.")
-def up(port: int | None, data: Path, no_gateway: bool) -> None:
+def up(port: int | None, data: Path, models: str, no_gateway: bool) -> None:
     """Start the five services and the page on this machine; Ctrl-C stops them.
 
     Each service reads its own settings from the environment (ASR_ENGINE, LLM_ENGINE, …) and is started where
@@ -45,6 +51,7 @@ def up(port: int | None, data: Path, no_gateway: bool) -> None:
     _refuse_taken_ports(wanted)
     private.from_now_on()
     private.make_folder(data)
+    offer(models or ASK, ModelFolder(Path(local.places(data)["VISAVIS_MODELS_FOLDER"])), screen)
     supervisor = Supervisor(
         wanted,
         data / "logs",

@@ -1,9 +1,10 @@
-"""Avatars, voices, engines and machines, as plain dictionaries."""
+"""Avatars, voices, engines, personas and machines."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import IO, Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
@@ -14,12 +15,12 @@ from visavis.render.v1 import render_pb2
 from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
-from client import jobs
-from client.errors import CallError, translate
-from client.files import AVATAR_FILE_NAMES, size_of, upload
-from client.pages import Page, walk
-from client.patience import RESTART_PAUSES_S, through_restarts
-from client.services import NAMES, Services
+from basics.problem import Problem
+from client.wire.deadline import RESTART_PAUSES_S, through_restarts
+from client.wire.errors import CallError, problem_of, translate
+from client.wire.files import AVATAR_FILE_NAMES, size_of, upload
+from client.wire.pages import Page, walk
+from client.wire.services import NAMES, Services
 
 TIMEOUT_S = 10
 UPLOAD_TIMEOUT_S = 900
@@ -44,14 +45,158 @@ _TYPES = {
 }
 
 
-def get_info(services: Services, name: str) -> Any:
+@dataclass(frozen=True)
+class Consent:
+    """Who allowed it, and when, in seconds since 1970."""
+
+    given_by: str
+    time: float
+
+    @classmethod
+    def of(cls, message: media_pb2.Consent) -> Consent:
+        """What a message says."""
+        return cls(message.given_by, message.time.ToMilliseconds() / 1000)
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """Who can speak. One with an `error` is damaged: it can be deleted, and nothing else."""
+
+    name: str
+    kind: str
+    """`video` or `photo`: what it was made from."""
+    engine: str
+    width: int
+    height: int
+    fps: float
+    voice: str | None
+    consent: Consent
+    created_at: float
+    """Seconds since 1970."""
+    report: dict[str, Any]
+    files: tuple[str, ...]
+    error: Problem | None
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A registered voice. One with an `error` is damaged: it can be deleted, and nothing else."""
+
+    name: str
+    engine: str
+    duration_s: float
+    transcript: str
+    consent: Consent
+    created_at: float
+    """Seconds since 1970."""
+    error: Problem | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Something that an engine can be told, by name."""
+
+    name: str
+    type: str
+    """`integer`, `number`, `boolean` or `text`."""
+    default: int | float | bool | str | None
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    help: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What can do a service's work."""
+
+    name: str
+    is_default: bool
+    state: str
+    """`ready`, `loads on first use` or `missing`."""
+    lack: Problem | None
+    """Why it is missing, or what it would be better with …"""
+    remedy: str
+    """… and what mends or gets that."""
+    version: str
+    languages: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    licence: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it cannot be used."""
+        return self.state == _STATES[info_pb2.ENGINE_STATE_MISSING]
+
+    def check_usable(self, field: str) -> None:
+        """Raises:
+        CallError: it is missing; the message says what it lacks and how to mend that.
+        """
+        if self.is_missing and (lack := self.lack):
+            message = " ".join(filter(None, (lack.message, self.remedy)))
+            raise CallError(grpc.StatusCode.UNAVAILABLE, lack.reason, message, field, lack.values)
+
+
+@dataclass(frozen=True)
+class Persona:
+    """Who an avatar can be, and its first words by language."""
+
+    name: str
+    title: str
+    greetings: dict[str, str]
+    hotwords: tuple[str, ...]
+    """Names and rare words that may well be said to them."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A graphics processor."""
+
+    device: str
+    name: str
+    memory_total_bytes: int
+    memory_free_bytes: int
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machine that a service runs on."""
+
+    host_name: str
+    cpu_count: int
+    cpu_percent: float
+    memory_total_bytes: int
+    memory_available_bytes: int
+    gpus: tuple[Gpu, ...]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What a service that answers is, and where it runs."""
+
+    version: str
+    engine: str
+    devices: tuple[str, ...]
+    hardware: Hardware
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a service is doing: "serving", "loading" or "down". One that does not answer tells no more."""
+
+    state: str
+    installation: Installation | None
+
+
+def get_info(services: Services, name: str, timeout_s: float = TIMEOUT_S) -> Any:
     """A service's GetInfo answer."""
     with translate():
-        return getattr(services, name).GetInfo(_INFO_REQUESTS[name](), timeout=TIMEOUT_S)
+        return getattr(services, name).GetInfo(_INFO_REQUESTS[name](), timeout=timeout_s)
 
 
-def avatars(services: Services) -> list[dict[str, Any]]:
-    """Every avatar, by name. One with an `error` is damaged: it can be deleted, and nothing else."""
+def avatars(services: Services) -> list[Avatar]:
+    """Every avatar, by name."""
     return [*walk(lambda token: avatar_page(services, 0, token))]
 
 
@@ -63,32 +208,29 @@ def avatar_page(services: Services, size: int, token: str) -> Page:
     return Page([_avatar(avatar) for avatar in listed.avatars], listed.next_page_token)
 
 
-def avatar(services: Services, name: str) -> dict[str, Any]:
+def avatar(services: Services, name: str) -> Avatar:
     """One avatar."""
     with translate():
         reply = services.render.GetAvatar(render_pb2.GetAvatarRequest(name=name), timeout=TIMEOUT_S)
     return _avatar(reply.avatar)
 
 
-def _avatar(avatar: render_pb2.Avatar) -> dict[str, Any]:
-    return {
-        "name": avatar.name,
-        "kind": MessageToDict(avatar.report).get("kind", "video"),
-        "engine": avatar.engine,
-        "width": avatar.width,
-        "height": avatar.height,
-        "fps": avatar.fps,
-        "voice": avatar.voice or None,
-        "consent": _consent(avatar.consent),
-        "created_at": avatar.create_time.ToMilliseconds() / 1000,
-        "report": MessageToDict(avatar.report),
-        "files": [AVATAR_FILE_NAMES[file] for file in avatar.files],
-        "error": jobs.problem(avatar.error) if avatar.HasField("error") else None,
-    }
-
-
-def _consent(consent: media_pb2.Consent) -> dict[str, Any]:
-    return {"given_by": consent.given_by, "time": consent.time.ToMilliseconds() / 1000}
+def _avatar(message: render_pb2.Avatar) -> Avatar:
+    report = MessageToDict(message.report)
+    return Avatar(
+        name=message.name,
+        kind=report.get("kind", "video"),
+        engine=message.engine,
+        width=message.width,
+        height=message.height,
+        fps=message.fps,
+        voice=message.voice or None,
+        consent=Consent.of(message.consent),
+        created_at=message.create_time.ToMilliseconds() / 1000,
+        report=report,
+        files=tuple(AVATAR_FILE_NAMES[file] for file in message.files),
+        error=problem_of(message.error) if message.HasField("error") else None,
+    )
 
 
 def delete_avatar(services: Services, name: str) -> None:
@@ -97,8 +239,8 @@ def delete_avatar(services: Services, name: str) -> None:
         services.render.DeleteAvatar(render_pb2.DeleteAvatarRequest(name=name), timeout=TIMEOUT_S)
 
 
-def voices(services: Services) -> list[dict[str, Any]]:
-    """Every registered voice, by name. One with an `error` is damaged: it can be deleted, and nothing else."""
+def voices(services: Services) -> list[Voice]:
+    """Every registered voice, by name."""
     return [*walk(lambda token: voice_page(services, 0, token))]
 
 
@@ -110,26 +252,26 @@ def voice_page(services: Services, size: int, token: str) -> Page:
     return Page([_voice(voice) for voice in listed.voices], listed.next_page_token)
 
 
-def _voice(voice: tts_pb2.Voice) -> dict[str, Any]:
-    return {
-        "name": voice.name,
-        "engine": voice.engine,
-        "duration_s": voice.duration.ToTimedelta().total_seconds(),
-        "transcript": voice.transcript,
-        "consent": _consent(voice.consent),
-        "created_at": voice.create_time.ToMilliseconds() / 1000,
-        "error": jobs.problem(voice.error) if voice.HasField("error") else None,
-    }
+def _voice(message: tts_pb2.Voice) -> Voice:
+    return Voice(
+        name=message.name,
+        engine=message.engine,
+        duration_s=message.duration.ToTimedelta().total_seconds(),
+        transcript=message.transcript,
+        consent=Consent.of(message.consent),
+        created_at=message.create_time.ToMilliseconds() / 1000,
+        error=problem_of(message.error) if message.HasField("error") else None,
+    )
 
 
 def create_voice(
-    services: Services, audio: BinaryIO, name: str, transcript: str, consent_by: str, engine: str = ""
-) -> dict[str, Any]:
+    services: Services, audio: IO[bytes], name: str, transcript: str, consent_by: str, engine: str = ""
+) -> Voice:
     """Register a voice from a recording in any container, read from its beginning."""
     consent = media_pb2.Consent(given_by=consent_by)
     config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent, engine=engine)
 
-    def attempt() -> dict[str, Any]:
+    def attempt() -> Voice:
         config.size_bytes = size_of(audio)
         with translate():
             requests = upload(config, tts_pb2.CreateVoiceRequest, audio)
@@ -145,17 +287,17 @@ def delete_voice(services: Services, name: str) -> None:
         services.tts.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=name), timeout=TIMEOUT_S)
 
 
-def engines(services: Services) -> dict[str, list[dict[str, Any]]]:
+def engines(services: Services) -> dict[str, list[Engine]]:
     """Per service: its engines, the default one first, and what they need to know. Down services are left out."""
     return {name: described(info) for name, info in _all_info(services).items()}
 
 
-def described(info: info_pb2.ServiceInfo) -> list[dict[str, Any]]:
+def described(info: info_pb2.ServiceInfo) -> list[Engine]:
     """A service's engines, the default one first."""
     return [_engine(one, info) for one in info.engines]
 
 
-def service_engines(services: Services, service: str) -> list[dict[str, Any]]:
+def service_engines(services: Services, service: str) -> list[Engine]:
     """The engines of one service, the default one first.
 
     Raises:
@@ -164,16 +306,7 @@ def service_engines(services: Services, service: str) -> list[dict[str, Any]]:
     return described(get_info(services, service).info)
 
 
-def check_usable(engine: dict[str, Any], field: str) -> None:
-    """Raises:
-    CallError: the engine is missing; the message says what it lacks and how to mend that.
-    """
-    if lack := engine["lack"]:
-        message = " ".join(filter(None, (lack["message"], engine["remedy"])))
-        raise CallError(grpc.StatusCode.UNAVAILABLE, lack["code"], message, field, lack["values"])
-
-
-def engine(services: Services, service: str, name: str = "", field: str = "engine") -> dict[str, Any]:
+def engine(services: Services, service: str, name: str = "", field: str = "engine") -> Engine:
     """One engine of a service; empty for the default.
 
     Raises:
@@ -188,27 +321,27 @@ def engine(services: Services, service: str, name: str = "", field: str = "engin
     raise CallError(grpc.StatusCode.INVALID_ARGUMENT, "NO_ENGINE", message, field, {"engines": names})
 
 
-def personas(services: Services) -> list[dict[str, Any]]:
-    """Who an avatar can be."""
-    return [_persona(persona) for persona in get_info(services, "llm").personas]
+def personas(services: Services, timeout_s: float = TIMEOUT_S) -> list[Persona]:
+    """Who an avatar can be, the default one first."""
+    told = get_info(services, "llm", timeout_s).personas
+    return [Persona(one.name, one.title, dict(one.greetings), tuple(one.hotwords)) for one in told]
 
 
-def system(services: Services) -> dict[str, Any]:
-    """Per service: its state and its machine."""
+def persona(services: Services, name: str, timeout_s: float = TIMEOUT_S) -> Persona | None:
+    """The one of that name, or else the default one, if there is any."""
+    known = personas(services, timeout_s)
+    return next((one for one in known if one.name == name), known[0] if known else None)
+
+
+def system(services: Services) -> dict[str, Standing]:
+    """How each service is doing."""
     info = _all_info(services)
     states = services.health()
-    return {name: {"state": states[name], **_system(info.get(name))} for name in NAMES}
+    return {name: Standing(states[name], _installation(info[name]) if name in info else None) for name in NAMES}
 
 
-def _system(info: info_pb2.ServiceInfo | None) -> dict[str, Any]:
-    if info is None:
-        return {}
-    return {
-        "version": info.version,
-        "engine": info.default_engine,
-        "devices": list(info.devices),
-        "hardware": _hardware(info.hardware),
-    }
+def _installation(info: info_pb2.ServiceInfo) -> Installation:
+    return Installation(info.version, info.default_engine, tuple(info.devices), _hardware(info.hardware))
 
 
 def _all_info(services: Services) -> dict[str, info_pb2.ServiceInfo]:
@@ -219,62 +352,51 @@ def _all_info(services: Services) -> dict[str, info_pb2.ServiceInfo]:
 
 def _info_or_none(services: Services, name: str) -> info_pb2.ServiceInfo | None:
     try:
-        return get_info(services, name).info
+        info: info_pb2.ServiceInfo = get_info(services, name).info
+        return info
     except CallError:
         return None
 
 
-def _hardware(hardware: info_pb2.Hardware) -> dict[str, Any]:
-    # Not MessageToDict: it writes 64-bit numbers as text and leaves zeros out.
-    return {
-        "host_name": hardware.host_name,
-        "cpu_count": hardware.cpu_count,
-        "cpu_percent": hardware.cpu_percent,
-        "memory_total_bytes": hardware.memory_total_bytes,
-        "memory_available_bytes": hardware.memory_available_bytes,
-        "gpus": [
-            {
-                "device": gpu.device,
-                "name": gpu.name,
-                "memory_total_bytes": gpu.memory_total_bytes,
-                "memory_free_bytes": gpu.memory_free_bytes,
-            }
-            for gpu in hardware.gpus
-        ],
-    }
+def _hardware(message: info_pb2.Hardware) -> Hardware:
+    return Hardware(
+        host_name=message.host_name,
+        cpu_count=message.cpu_count,
+        cpu_percent=message.cpu_percent,
+        memory_total_bytes=message.memory_total_bytes,
+        memory_available_bytes=message.memory_available_bytes,
+        gpus=tuple(Gpu(gpu.device, gpu.name, gpu.memory_total_bytes, gpu.memory_free_bytes) for gpu in message.gpus),
+    )
 
 
-def _engine(engine: info_pb2.EngineInfo, info: info_pb2.ServiceInfo) -> dict[str, Any]:
-    return {
-        "name": engine.name,
-        "is_default": engine.name == info.default_engine,
-        "state": _STATES.get(engine.state, "missing"),
-        "lack": jobs.problem(engine.lack) if engine.HasField("lack") else None,
-        "remedy": engine.remedy,
-        "version": engine.version,
-        "languages": list(engine.languages),
-        "capabilities": [_lower(info_pb2.Capability.Name(one), "CAPABILITY_") for one in engine.capabilities],
-        "licence": engine.licence,
-        "parameters": [_parameter(parameter) for parameter in engine.parameters],
-    }
+def _engine(message: info_pb2.EngineInfo, info: info_pb2.ServiceInfo) -> Engine:
+    return Engine(
+        name=message.name,
+        is_default=message.name == info.default_engine,
+        state=_STATES.get(message.state, "missing"),
+        lack=problem_of(message.lack) if message.HasField("lack") else None,
+        remedy=message.remedy,
+        version=message.version,
+        languages=tuple(message.languages),
+        capabilities=tuple(_lower(info_pb2.Capability.Name(one), "CAPABILITY_") for one in message.capabilities),
+        licence=message.licence,
+        parameters=tuple(map(_parameter, message.parameters)),
+    )
 
 
 def _lower(name: str, prefix: str) -> str:
     return name.removeprefix(prefix).lower()
 
 
-def _persona(persona: llm_pb2.Persona) -> dict[str, Any]:
-    return {"name": persona.name, "title": persona.title, "greetings": dict(persona.greetings)}
-
-
-def _parameter(parameter: info_pb2.Parameter) -> dict[str, Any]:
-    default = parameter.default_value
-    return {
-        "name": parameter.name,
-        "type": _TYPES.get(parameter.type, "text"),
-        "default": getattr(default, default.WhichOneof("value")) if default.WhichOneof("value") else None,
-        "minimum": parameter.minimum if parameter.HasField("minimum") else None,
-        "maximum": parameter.maximum if parameter.HasField("maximum") else None,
-        "choices": list(parameter.choices),
-        "help": parameter.help,
-    }
+def _parameter(message: info_pb2.Parameter) -> Parameter:
+    default = message.default_value
+    kind = default.WhichOneof("value")
+    return Parameter(
+        name=message.name,
+        type=_TYPES.get(message.type, "text"),
+        default=getattr(default, kind) if kind else None,
+        minimum=message.minimum if message.HasField("minimum") else None,
+        maximum=message.maximum if message.HasField("maximum") else None,
+        choices=tuple(message.choices),
+        help=message.help,
+    )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from portrait.parameters import Quality
+
 NAME = "Vera"
 TARGET = Path(__file__).parent / "avatar"
 MAX_BYTES = 10 * 2**20
@@ -25,11 +27,11 @@ ABOUT = {
 }
 
 
-def build(target: Path, recording: Path | None, seconds: float, quality: str, work: Path | None = None) -> None:
+def build(target: Path, recording: Path | None, seconds: float, quality: Quality, work: Path | None = None) -> None:
     """Draw the clip (unless there is one), train, and leave the avatar in `target`; `work` lets a killed run go on."""
     import portrait
     from demo import clip
-    from portrait.training import REPORT_CARD
+    from portrait.training.stages import REPORT_CARD
 
     console = Console()
     with tempfile.TemporaryDirectory() as folder:

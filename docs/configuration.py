@@ -10,8 +10,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from client.settings import ClientSettings
+from client.wire.settings import ClientSettings
 from gateway.settings import GatewaySettings
+from models.settings import ModelSettings
 from services.asr.settings import AsrSettings
 from services.common.engine import add_folder, available, import_engine
 from services.common.settings import ServiceSettings
@@ -28,6 +29,7 @@ ROOMS: list[tuple[str, type[BaseSettings]]] = [
     ("Speech (tts)", TtsSettings),
     ("Rendering (render)", RenderSettings),
     ("Training (train)", TrainSettings),
+    ("Models", ModelSettings),
     ("Web gateway", GatewaySettings),
     ("How the gateway and the command line reach the services", ClientSettings),
 ]

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask
-from gunicorn.app.base import BaseApplication
 
-from client import private
-from client.services import Services
-from client.settings import ClientSettings
-from gateway import logs
+from basics import logs, private, startup
+from client.wire.services import Services
+from client.wire.settings import ClientSettings
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
-from gateway.worker import BUSY, MOST_IDLE, Worker
+from gateway.worker import BUSY, MOST_IDLE, Application, Worker
 
 
-class Server(BaseApplication):
+class Server(Application):
     """Gunicorn with one process, because chats live in its memory, and a thread per request."""
 
     def __init__(self, settings: GatewaySettings) -> None:
@@ -42,16 +40,16 @@ class Server(BaseApplication):
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Flask:  # type: ignore[override]  # a WSGI application, whatever typeshed calls its environment
         """Runs in the worker, after the fork: gRPC channels must not cross one."""
-        logs.configure(self.settings.log_level)
+        logs.configure("gateway", self.settings.log_level)
         return create_app(self.settings, Services(ClientSettings()))
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     private.from_now_on()
-    Server(GatewaySettings()).run()
+    Server(startup.settings(GatewaySettings)).run()
 
 
 if __name__ == "__main__":

@@ -11,24 +11,25 @@ from typing import IO, Any
 
 from flask import Flask, Request
 
-from client import private
-from client.services import Services
-from gateway import auth, errors, i18n, logs
-from gateway.archive import Archive
-from gateway.chats import Chats
+from basics import private
+from client.wire.services import Services
+from gateway import i18n, logs
+from gateway.chats.archive import Archive
+from gateway.chats.registry import Chats
 from gateway.context import KEY, Context
-from gateway.flows import chat, docs, generate, home, jobs, live, metrics, older, session, speech, train, voices
-from gateway.guesses import Guesses
-from gateway.live import MAX_MESSAGE_BYTES
+from gateway.door.guesses import Guesses
+from gateway.door.proxies import TrustedProxies
+from gateway.door.sign_ins import SignIns
+from gateway.flows import chat, docs, generate, home, jobs, live, metrics, models, older, session, speech, train, voices
 from gateway.metrics import Metrics
-from gateway.proxies import TrustedProxies
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
-from gateway.sign_ins import SignIns
 from gateway.sweeping import delete_older_than, sweep_forever
 from gateway.watches import Watches
+from gateway.web import auth, errors
+from gateway.web.live import MAX_MESSAGE_BYTES
 
-FLOWS = (home, chat, generate, train, voices, speech, jobs, live, older, session, docs, metrics)
+FLOWS = (home, chat, generate, train, voices, models, speech, jobs, live, older, session, docs, metrics)
 """The pages in the order of the navigation, then what has no page."""
 
 SPOOL_BYTES = 2**20
@@ -41,7 +42,7 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     app = Flask(__name__)
     folder = settings.data_folder.resolve()
     private.make_folder(folder)
-    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]  # Flask's own way
     app.request_class = _request_spooling_to(folder / "uploads")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes
     app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": PING_S, "max_message_size": MAX_MESSAGE_BYTES}
@@ -49,8 +50,9 @@ def create_app(settings: GatewaySettings, services: Services) -> Flask:
     chats = Chats(settings, folder / "chats", archive, services)
     recordings = Recordings(folder / "audios", settings.keep_hours)
     sign_ins = SignIns(folder / "sign_ins.json", settings.token.get_secret_value(), settings.sign_in_days)
+    figures = Metrics(lambda: chats.open_count, lambda: chats.talk_count)
     app.extensions[KEY] = Context(
-        settings, services, chats, Watches(services), recordings, Metrics(chats), sign_ins, Guesses()
+        settings, services, chats, Watches(services), recordings, figures, sign_ins, Guesses()
     )
     sweep_forever(chats.sweep, recordings.sweep, partial(delete_older_than, folder / older.VIDEOS, settings.keep_hours))
     logs.log_requests(app)
@@ -74,7 +76,7 @@ def _request_spooling_to(folder: Path) -> type[Request]:
             filename: str | None = None,
             content_length: int | None = None,
         ) -> IO[bytes]:
-            return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES, dir=folder)  # type: ignore[return-value]
+            return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES, dir=str(folder))
 
     return SpoolingRequest
 

@@ -7,13 +7,13 @@ from typing import cast
 
 from flask import current_app
 
-from client.services import Services
-from gateway.chats import Chats
-from gateway.guesses import Guesses
+from client.wire.services import Services
+from gateway.chats.registry import Chats
+from gateway.door.guesses import Guesses
+from gateway.door.sign_ins import SignIns
 from gateway.metrics import Metrics
 from gateway.recordings import Recordings
 from gateway.settings import GatewaySettings
-from gateway.sign_ins import SignIns
 from gateway.watches import Watches
 
 KEY = "visavis"

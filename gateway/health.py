@@ -15,7 +15,7 @@ def is_answering(port: int) -> bool:
     """Whether the gateway on this machine answers on `port`."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=TIMEOUT_S) as reply:
-            return reply.status == 200
+            return bool(reply.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 

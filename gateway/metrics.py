@@ -5,19 +5,20 @@ They live in this process's memory, like the chats: the gateway is one process. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from client.conversation import Reply
-from gateway.chats import Chats
+from client.talk.conversation import Reply
 
 OUTCOMES = ("done", "interrupted", "failed", "timed_out")
 BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 class Metrics:
-    """The figures of one gateway, since it started."""
+    """The figures of one gateway, since it started. `chats_open` and `live_talks` count those of now."""
 
-    def __init__(self, chats: Chats) -> None:
+    def __init__(self, chats_open: Callable[[], float], live_talks: Callable[[], float]) -> None:
         self._registry = registry = CollectorRegistry()
         self._replies = Counter("visavis_replies", "Replies by how they ended.", ["outcome"], registry=registry)
         for outcome in OUTCOMES:
@@ -36,8 +37,8 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=registry,
         )
-        Gauge("visavis_chats_open", "Chats in memory.", registry=registry).set_function(lambda: chats.open_count)
-        Gauge("visavis_live_talks", "Live talks going on.", registry=registry).set_function(lambda: chats.talk_count)
+        Gauge("visavis_chats_open", "Chats in memory.", registry=registry).set_function(chats_open)
+        Gauge("visavis_live_talks", "Live talks going on.", registry=registry).set_function(live_talks)
         ProcessCollector(registry=registry)
 
     def reply_over(self, reply: Reply) -> None:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from gateway.refusal import Refusal
 from gateway.sweeping import delete_older_than
@@ -28,7 +28,7 @@ class Recordings:
         self.latest_of_scripts = ""
         folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, source: BinaryIO, *, by_script: bool) -> str:
+    def save(self, source: IO[bytes], *, by_script: bool) -> str:
         """Keep a recording; returns its id."""
         audio_id = secrets.token_urlsafe(24)
         with self._path(audio_id).open("wb") as file:

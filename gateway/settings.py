@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gateway import addresses
-from gateway.proxies import Network, networks
+from gateway.door import addresses
+from gateway.door.proxies import Network, networks
 
 LEAST_TOKEN = 16
 MAKE_ONE = 'This makes one: python -c "import secrets; print(secrets.token_urlsafe(32))"'

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from client import jobs
-from client.errors import CallError
-from client.jobs import Job
-from client.services import Services
+from client.wire.errors import CallError
+from client.wire.services import Services
+from client.work import jobs
+from client.work.jobs import Job
 from gateway.sse import HEARTBEAT_S
 
 

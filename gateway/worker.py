@@ -19,13 +19,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from flask import Flask
 from gunicorn import util
+from gunicorn.app.base import BaseApplication
+from gunicorn.http import RequestParser
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from gateway.context import KEY
+from gateway.settings import GatewaySettings
 
 SMALL_BODY_BYTES = 4096
 MAX_HEAD_BYTES = 64 * 1024
@@ -46,18 +52,37 @@ HEAD_END = b"\r\n\r\n"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*(?:\r\n|$)", re.IGNORECASE)
 
 
+class Application(BaseApplication):
+    """What a `Worker` serves."""
+
+    settings: GatewaySettings
+
+
 class Worker(ThreadWorker):
-    """Serves `app.settings`' gateway. Relies on how gunicorn's own worker is made: its version is pinned.
+    """Serves an `Application`. Relies on how gunicorn's own worker is made: its version is pinned.
 
     All live in one loop, so nothing that goes wrong with a connection may leave it: see `_risk`.
     """
 
-    def handle_exit(self, sig: int, frame: object) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._needed: WeakKeyDictionary[TConn, int] = WeakKeyDictionary()
+        """Bytes of the request that is awaited, once its head is known."""
+        self._unwanted: WeakKeyDictionary[TConn, int] = WeakKeyDictionary()
+        """Bytes that came after our last word."""
+
+    @property
+    def _settings(self) -> GatewaySettings:
+        assert isinstance(self.app, Application)
+        return self.app.settings
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: say goodbye to those who talk live, so that they come again instead of waiting.
 
         Not much may be done in a signal handler, so a thread does it.
         """
         if self.alive and self.booted:
+            assert isinstance(self.wsgi, Flask)
             threading.Thread(target=self.wsgi.extensions[KEY].chats.close).start()
         super().handle_exit(sig, frame)
 
@@ -93,11 +118,11 @@ class Worker(ThreadWorker):
 
     def _await_request(self, conn: TConn) -> None:
         if not conn.initialized:
-            _limit(conn.sock, self.app.settings.stall_seconds)
+            _limit(conn.sock, self._settings.stall_seconds)
             conn.init()
         conn.sock.setblocking(False)
-        conn.needed = 0
-        self._await(conn, self.app.settings.head_seconds, selectors.EVENT_READ, self._read)
+        self._needed[conn] = 0
+        self._await(conn, self._settings.head_seconds, selectors.EVENT_READ, self._read)
         self._weigh(conn, 0)  # it may have come with the one before
 
     def _read(self, conn: TConn, sock: socket.socket) -> None:
@@ -107,18 +132,18 @@ class Worker(ThreadWorker):
         if not data:
             self._drop(conn)
             return
-        came = conn.parser.unreader.buf
+        came = _parser(conn).unreader.buf
         known = came.seek(0, os.SEEK_END)
         came.write(data)
         self._weigh(conn, known)
 
     def _weigh(self, conn: TConn, known: int) -> None:
         """Go on with a request that is whole, refuse one whose head has no end; `known`: bytes looked at before."""
-        came = conn.parser.unreader.buf
-        conn.needed = conn.needed or needed(came, known)
+        came = _parser(conn).unreader.buf
+        whole = self._needed[conn] = self._needed[conn] or needed(came, known)
         size = came.seek(0, os.SEEK_END)
-        if conn.needed:
-            if size >= conn.needed:
+        if whole:
+            if size >= whole:
                 self._await_room(conn)
         elif size > MAX_HEAD_BYTES:
             with contextlib.suppress(OSError):
@@ -142,9 +167,12 @@ class Worker(ThreadWorker):
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Whether another request may come; a body that nobody wanted is not waited for."""
-        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + DRAIN_S)
+        if not keepalive:
+            return False
+        drained = _parser(conn).finish_body(time.monotonic() + DRAIN_S)  # type: ignore[func-returns-value]  # it tells
+        return bool(drained)
 
-    def finish_request(self, conn: TConn, done: Future) -> None:
+    def finish_request(self, conn: TConn, done: Future[bool]) -> None:
         """Keep the connection for the next request, or hang up without blocking the loop."""
         if not done.cancelled() and not done.exception() and done.result():
             super().finish_request(conn, done)
@@ -157,13 +185,13 @@ class Worker(ThreadWorker):
         """Read on for a while: a connection that is closed with anything unread loses what was sent last."""
         conn.sock.shutdown(socket.SHUT_WR)
         conn.sock.setblocking(False)
-        conn.unwanted = 0  # bytes
+        self._unwanted[conn] = 0
         self._await(conn, LINGER_S, selectors.EVENT_READ, self._discard)
 
     def _discard(self, conn: TConn, sock: socket.socket) -> None:
         data = _received(sock)
-        conn.unwanted += len(data or b"")
-        if data == b"" or conn.unwanted > LINGER_BYTES:
+        self._unwanted[conn] += len(data or b"")
+        if data == b"" or self._unwanted[conn] > LINGER_BYTES:
             self._drop(conn)
 
     def _await(self, conn: TConn, seconds: float, event: int, happens: Callable[[TConn, socket.socket], None]) -> None:
@@ -184,7 +212,8 @@ class Worker(ThreadWorker):
     def murder_pending(self) -> None:
         """Close the connections that waited too long. They wait for different times, so each is looked at."""
         now = time.monotonic()
-        for conn in [conn for conn in self.pending_conns if conn.timeout <= now]:
+        late = [conn for conn in self.pending_conns if conn.timeout is not None and conn.timeout <= now]
+        for conn in late:
             self._drop(conn)
 
 
@@ -232,6 +261,11 @@ def _received(sock: socket.socket) -> bytes | None:
         return b""
 
 
+def _parser(conn: TConn) -> RequestParser:
+    assert isinstance(conn.parser, RequestParser)  # of HTTP/1.1, which is all that we speak
+    return conn.parser
+
+
 def _is_websocket(conn: TConn) -> bool:
-    request = conn.parser.mesg
+    request = conn.parser.mesg if isinstance(conn.parser, RequestParser) else None
     return request is not None and any(name == "UPGRADE" for name, _ in request.headers)

@@ -9,33 +9,39 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from portrait.avatar import Avatar
-    from portrait.comparison import Comparison, evaluate
-    from portrait.errors import AvatarError, NotComparable, RecordingError
-    from portrait.expression import Expression
+    from portrait.avatar.stored import Avatar
+    from portrait.avatar.synthesis import Performance, Synthesizer
+    from portrait.errors import AvatarError, EncoderError, NotComparable, RecordingError
+    from portrait.measuring.comparison import Comparison, evaluate
+    from portrait.measuring.report_card import page
+    from portrait.media.still import is_photo
+    from portrait.media.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
+    from portrait.mouth.expression import Expression
     from portrait.parameters import STAGES, TrainingParameters
-    from portrait.photo import PhotoReport, from_photo
     from portrait.progress import Progress
-    from portrait.report_card import page
-    from portrait.split import Split
-    from portrait.still import is_photo
-    from portrait.synthesis import Performance, Synthesizer
-    from portrait.training import Report, train
-    from portrait.video import FRAME_RATE, SAMPLE_RATE, Movie, Recording, probe
+    from portrait.sound.encoder import Encoder
+    from portrait.tracking.checking import check_photo, check_video
+    from portrait.training.photo import PhotoReport, from_photo
+    from portrait.training.split import Split
+    from portrait.training.stages import Report, train
 
 __all__ = [
-    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Comparison", "Expression", "Movie",
-    "NotComparable", "Performance", "PhotoReport", "Progress", "Recording", "RecordingError", "Report", "Split",
-    "Synthesizer", "TrainingParameters", "evaluate", "from_photo", "is_photo", "page", "probe", "train",
+    "FRAME_RATE", "SAMPLE_RATE", "STAGES", "Avatar", "AvatarError", "Comparison", "Encoder", "EncoderError",
+    "Expression", "Movie", "NotComparable", "Performance", "PhotoReport", "Progress", "Recording", "RecordingError",
+    "Report", "Split", "Synthesizer", "TrainingParameters", "check_photo", "check_video", "evaluate", "from_photo",
+    "is_photo", "page", "probe", "train",
 ]  # fmt: skip
 
 _HOMES = {
-    "Avatar": "avatar", "AvatarError": "errors", "NotComparable": "errors", "RecordingError": "errors",
-    "Comparison": "comparison", "evaluate": "comparison", "page": "report_card", "Expression": "expression",
-    "STAGES": "parameters", "TrainingParameters": "parameters", "Performance": "synthesis", "Synthesizer": "synthesis",
-    "Split": "split", "Progress": "progress", "Report": "training", "train": "training", "FRAME_RATE": "video",
-    "SAMPLE_RATE": "video", "Movie": "video", "Recording": "video", "probe": "video",
-    "PhotoReport": "photo", "from_photo": "photo", "is_photo": "still",
+    "Avatar": "avatar.stored", "AvatarError": "errors", "NotComparable": "errors", "RecordingError": "errors",
+    "Encoder": "sound.encoder", "EncoderError": "errors",
+    "Comparison": "measuring.comparison", "evaluate": "measuring.comparison", "page": "measuring.report_card",
+    "Expression": "mouth.expression", "STAGES": "parameters", "TrainingParameters": "parameters",
+    "Performance": "avatar.synthesis", "Synthesizer": "avatar.synthesis", "Split": "training.split",
+    "Progress": "progress", "Report": "training.stages", "train": "training.stages",
+    "FRAME_RATE": "media.video", "SAMPLE_RATE": "media.video", "Movie": "media.video", "Recording": "media.video",
+    "probe": "media.video", "PhotoReport": "training.photo", "from_photo": "training.photo", "is_photo": "media.still",
+    "check_photo": "tracking.checking", "check_video": "tracking.checking",
 }  # fmt: skip
 
 

@@ -28,5 +28,9 @@ class NotComparable(ValueError):
         return type(self), (self.reason, self.video, str(self))
 
 
+class EncoderError(ValueError):
+    """A folder holds no speech encoder that can be used; the message says why."""
+
+
 class AvatarError(ValueError):
     """An avatar's folder is missing, incomplete or from another version."""

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Quality = Literal["draft", "standard", "high"]
 STAGES = ("preprocess", "track", "align", "motion", "face", "evaluate", "package")
 LEAST_STEPS = {"draft": 200, "standard": 1200, "high": 4000}
 MINUTES = {"draft": 1.2, "standard": 5.0, "high": 20.0}
@@ -18,9 +19,13 @@ def _parameter(default: Any, description: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class TrainingParameters:
-    """Every field's metadata has a description, and `choices` or `minimum` and `maximum`."""
+    """Every field's metadata has a description, and `choices` or `minimum` and `maximum`.
 
-    quality: Literal["draft", "standard", "high"] = _parameter(
+    Raises:
+        ValueError: a value, whose field is named, is none of the choices or out of bounds.
+    """
+
+    quality: Quality = _parameter(
         "standard",
         "Effort for the image: draft takes about three minutes in all, standard eight, high thirty, barely "
         "distinguishable from standard.",

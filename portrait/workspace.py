@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-Arrays = dict[str, NDArray[Any]]
+from portrait.arrays import Arrays
 
 
 class Workspace:

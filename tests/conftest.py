@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +91,42 @@ def photo_avatar(pytestconfig: pytest.Config, demo_photo: Path) -> Path:
         portrait.from_photo(demo_photo, out, size=192, loop_seconds=2.0)
 
     return _kept(pytestconfig, "photo-avatar", ("demo", "portrait"), make)
+
+
+@pytest.fixture(scope="session")
+def real_model(pytestconfig: pytest.Config) -> Callable[[str], Path]:
+    """`real_model("whisper-base")`: the folder of a model of the catalogue, pulled once and kept in pytest's cache.
+
+    Skips the test, and says why, where it cannot be had, or where the tests were started with MODELS=none.
+    """
+    from models import catalogue
+    from models.errors import ModelError
+    from models.folder import ModelFolder, State
+    from models.pull import pull
+    from models.settings import ModelSettings
+
+    cache = pytestconfig.cache.mkdir("models")
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))  # of all processes that test right now
+
+    def get(name: str) -> Path:
+        model, settings = catalogue.load()[name], ModelSettings()
+        for folder in map(ModelFolder, (settings.folder, cache)):
+            if folder.state(model) is State.WHOLE:
+                return folder.path(model)
+        if os.environ.get("MODELS") == "none":
+            pytest.skip(f"the model {name} is not here, and MODELS=none")
+        failure = cache / f".failed-{run}-{name}"  # what one process has tried in vain the others need not
+        if not failure.exists():
+            try:
+                return asyncio.run(pull(model, ModelFolder(cache), settings))
+            except ModelError as error:
+                failure.write_text(str(error))
+        pytest.skip(failure.read_text())
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def whisper_base(real_model: Callable[[str], Path]) -> Path:
+    """The folder of Whisper base, with its true weights."""
+    return real_model("whisper-base")

@@ -15,6 +15,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.status = 200
+        self.code = "1002"  # of the body, where the status is another
         self.deltas: list[str] = []
         self.finish_reason = "stop"
         self.stall_after: int | None = None  # deltas before it falls silent; 0 is before the headers
@@ -57,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(b"")
 
     def _refuse(self, status: int) -> None:
-        body = json.dumps({"error": {"message": "secret-key was refused", "code": "1002"}}).encode()
+        body = json.dumps({"error": {"message": "secret-key was refused", "code": self.provider.code}}).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

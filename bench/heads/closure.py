@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from demo.script import SENTENCES
 from demo.speech import Phoneme, recite
-from portrait.video import FRAME_RATE, SAMPLE_RATE, Samples
+from portrait.arrays import Floats, Samples
+from portrait.media.video import FRAME_RATE, SAMPLE_RATE
 from services.common.audio import decode
 from services.tts import base_voice, cloning, espeak_ng, world
 
@@ -64,7 +66,7 @@ def recitals(voices: list[Path]) -> list[Recital]:
     return made
 
 
-def shares(recital: Recital, openings: np.ndarray, own: np.ndarray) -> dict[str, float]:
+def shares(recital: Recital, openings: Floats, own: Floats) -> dict[str, float]:
     """The shares that are as they should be; `openings` (T,) of the speech, `own` those of the training frames."""
     low, high, middle = np.quantile(own, [LOW, HIGH, MIDDLE])
     shut, opened = openings <= low + PART * (high - low), openings >= middle
@@ -82,7 +84,7 @@ def _frames(phone: Phoneme, margin: int, count: int) -> slice:
     return slice(max(0, first), min(count, last + 1))
 
 
-def _silent(phones: tuple[Phoneme, ...], count: int) -> np.ndarray:
+def _silent(phones: tuple[Phoneme, ...], count: int) -> NDArray[np.intp]:
     """Indices of frames that lie well inside pauses."""
     spoken = [phone for phone in phones if phone.symbol]
     times = (np.arange(count) + 0.5) / FRAME_RATE

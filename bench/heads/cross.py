@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from portrait import Avatar, Movie, Synthesizer, TrainingParameters
-from portrait.comparison import follow
-from portrait.evaluation import HeldOut
-from portrait.metrics import aperture, correlation, lag_curve
-from portrait.preparing import LANDMARKS, SOUND, SPEECH
-from portrait.tracking import Track
-from portrait.training import prepare
-from portrait.video import FRAME_RATE, SAMPLE_RATE, Samples
+from portrait.arrays import Floats, Samples
+from portrait.measuring.comparison import follow
+from portrait.measuring.metrics import aperture, correlation, lag_curve
+from portrait.media.video import FRAME_RATE, SAMPLE_RATE
+from portrait.tracking.faces import Track
+from portrait.training.evaluation import HeldOut
+from portrait.training.preparing import LANDMARKS, SOUND
+from portrait.training.stages import prepare
 
 COLUMNS = {
     "seconds": ".0f", "offset_ms": ".0f", "shape_correlation": ".3f", "shape_best": ".3f", "shape_lag_ms": ".0f",
@@ -25,12 +26,11 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Speaker:
-    """Somebody else: their sound, what is heard of it, how far their mouth is open in each frame, and their offset."""
+    """Somebody else: their sound, how far their mouth is open in each frame, and their offset."""
 
     name: str
     sound: Samples
-    features: np.ndarray
-    openings: np.ndarray
+    openings: Floats
     offset_ms: int
 
 
@@ -38,23 +38,23 @@ def speaker(clip: Path, scratch: Path, size: int = 512) -> Speaker:
     """Track somebody's recording and estimate its own audio/video offset; RecordingError under five seconds."""
     work, offset_ms = prepare(clip, scratch / clip.stem, TrainingParameters(size=size))
     sound = np.load(work.path(SOUND), allow_pickle=False)
-    return Speaker(clip.stem, sound, work.load(SPEECH)["clean"], aperture(work.load(LANDMARKS)["points"]), offset_ms)
+    return Speaker(clip.stem, sound, aperture(work.load(LANDMARKS)["points"]), offset_ms)
 
 
 def heard(who: Speaker, held_out: HeldOut) -> dict[str, float]:
     """Correlation of their mouth's opening with the one that the avatar's ear makes of their sound."""
-    told = held_out.openings(who.features, len(who.openings), round(who.offset_ms / 10))
+    told = held_out.openings(who.sound, round(who.offset_ms / 10))
     return _agreement(who, told, "shape")
 
 
-def rendered(who: Speaker, avatar: Avatar, target: Path) -> dict[str, float]:
+def rendered(who: Speaker, avatar: Avatar, target: Path, encoder: Path | None = None) -> dict[str, float]:
     """The same through the whole avatar: drawn on its own footage, coded, decoded and tracked again."""
-    track = perform(avatar, shifted(who.sound, who.offset_ms), target)
+    track = perform(avatar, shifted(who.sound, who.offset_ms), target, encoder=encoder)
     count = min(len(track), len(who.openings))
     return _agreement(who, aperture(track.points[:count]), "rendered")
 
 
-def _agreement(who: Speaker, told: np.ndarray, level: str) -> dict[str, float]:
+def _agreement(who: Speaker, told: Floats, level: str) -> dict[str, float]:
     true = who.openings[: len(told)]
     lags, scores = lag_curve(true, told)
     # The best lag is picked on the very clip that is judged, so it flatters; it shows what a wrong offset would cost.
@@ -78,9 +78,12 @@ def shifted(sound: Samples, offset_ms: int) -> Samples:
     return moved
 
 
-def perform(avatar: Avatar, sound: Samples, target: Path, closures: Iterable[tuple[float, float]] = ()) -> Track:
+def perform(
+    avatar: Avatar, sound: Samples, target: Path, closures: Iterable[tuple[float, float]] = (),
+    encoder: Path | None = None,
+) -> Track:  # fmt: skip
     """Film an avatar speaking, told when its lips are shut, and follow its face in what comes out of the decoder."""
-    performance = Synthesizer(avatar).stream()
+    performance = Synthesizer(avatar, encoder=encoder).stream()
     for span in closures:
         performance.shut(*span)
     with Movie(target, size=(avatar.size, avatar.size)) as movie:

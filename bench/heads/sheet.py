@@ -19,13 +19,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from portrait import Avatar, TrainingParameters
-from portrait.evaluation import HeldOut
-from portrait.geometry import Floats
-from portrait.metrics import LIPS, aperture
-from portrait.preparing import load_shapes
-from portrait.tracking import interocular
-from portrait.training import prepare
-from portrait.video import Frame
+from portrait.arrays import Floats, Frame
+from portrait.face.trained_face import TrainedFace
+from portrait.measuring.metrics import LIPS, aperture
+from portrait.mouth.motion import Motion
+from portrait.tracking.faces import interocular
+from portrait.training.evaluation import HeldOut
+from portrait.training.preparing import load_shapes
+from portrait.training.stages import prepare
 
 COLUMNS, WIDE, STRIP, NARROW = 5, 224, 12, 92
 LEFT, GAP, CAPTION, QUALITY = 96, 4, 22, 84
@@ -58,8 +59,10 @@ class _Shown(HeldOut):
         return self._drawn(self._heard)
 
     def bare(self, avatar: Avatar) -> Iterator[Frame]:
+        assert isinstance(avatar.face, TrainedFace)
         self.drawn_by(replace(avatar.face, overdraw=1.0))
-        self._renderer._jaw = self._renderer._detail = _Off()
+        for part in ("_jaw", "_detail"):
+            setattr(self._renderer, part, _Off())
         return self._drawn(self._heard)
 
 
@@ -85,6 +88,7 @@ def _films(avatar: Avatar, clip: Path, work: Path, seconds: float) -> tuple[list
     canon, _, _ = load_shapes(workspace)
     if not np.allclose(canon.template, avatar.canon.template, atol=0.01):
         raise SystemExit(f"{avatar.name} was not trained on {clip.name}")
+    assert isinstance(avatar.motion, Motion)  # it was trained on a video
     held_out = _Shown(workspace, avatar.motion, round(offset_ms / 10))
     return [list(held_out.true()), list(held_out.bare(avatar)), list(held_out.made(avatar))], held_out.points
 
@@ -108,7 +112,7 @@ def _sheet(films: list[list[Frame]], points: Floats) -> Image.Image:
 
 
 def _frame(picture: Frame, side: int) -> Frame:
-    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _mouth(picture: Frame, points: Floats, side: int) -> Frame:
@@ -116,7 +120,8 @@ def _mouth(picture: Frame, points: Floats, side: int) -> Frame:
     centre, reach = points[list(LIPS), :2].mean(axis=0), 0.75 * float(interocular(points))
     scale = side / (2 * reach)
     matrix = np.array([[scale, 0, (reach - centre[0]) * scale], [0, scale, (reach - centre[1]) * scale]])
-    return cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    mouth = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(mouth, np.uint8)
 
 
 def _laid_out(parts: list[tuple[str, list[tuple[str, list[Frame]]]]]) -> Image.Image:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.checks import engines, graphics, installation, machine, running
+from cli.checks import engines, graphics, installation, machine, models, running
 from cli.checks.finding import Finding, Level
 from cli.settings import LocalSettings
-from client.services import Services
-from client.settings import ClientSettings
+from client.wire.services import Services
+from client.wire.settings import ClientSettings
 
 __all__ = ["Finding", "Level", "everything"]
 
@@ -23,6 +23,7 @@ def everything(data: Path) -> list[Finding]:
             *machine.findings(data),
             *graphics.findings(),
             *engines.findings(services),
+            *models.findings(),
             *running.findings(local, addresses, services, data),
         ]
     finally:

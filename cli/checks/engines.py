@@ -6,14 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from google.protobuf import json_format
 from visavis.common.v1 import info_pb2
 
 from cli.checks.finding import Finding, Level
 from client import library
-from client.services import NAMES, Services
+from client.wire.services import NAMES, Services
 
 ASKING_S = 120  # PyTorch's first import may take long
 
@@ -27,15 +26,17 @@ def findings(services: Services) -> Iterator[Finding]:
             yield from (_finding(name, engine) for engine in engines)
 
 
-def _finding(service: str, engine: dict[str, Any]) -> Finding:
-    subject = f"{service}: {engine['name']}"
-    if lack := engine["lack"]:
-        level = Level.MISSING if engine["is_default"] else Level.NOTE
-        return Finding(level, subject, lack["message"], engine["remedy"])
-    return Finding(Level.GOOD, subject, f"{engine['state']}, the default" if engine["is_default"] else engine["state"])
+def _finding(service: str, engine: library.Engine) -> Finding:
+    subject = f"{service}: {engine.name}"
+    lack, state = engine.lack, f"{engine.state}, the default" if engine.is_default else engine.state
+    if lack and engine.is_missing:
+        return Finding(Level.MISSING if engine.is_default else Level.NOTE, subject, lack.message, engine.remedy)
+    if lack:
+        return Finding(Level.NOTE, subject, f"{state}. {lack.message}", engine.remedy)
+    return Finding(Level.GOOD, subject, state)
 
 
-def _told_by_its_code(service: str) -> list[dict[str, Any]]:
+def _told_by_its_code(service: str) -> list[library.Engine]:
     """The engines of a service that does not run, asked for in a process of its own: an engine may break it."""
     command = [sys.executable, "-m", f"services.{service}", "--engines"]
     ended = subprocess.run(command, capture_output=True, timeout=ASKING_S, check=False)

@@ -10,8 +10,8 @@ from cli.local import ports
 from cli.local.programs import Program, programs
 from cli.settings import LocalSettings
 from client import library
-from client.services import Services
-from client.settings import ClientSettings
+from client.wire.services import Services
+from client.wire.settings import ClientSettings
 
 
 def findings(local: LocalSettings, addresses: ClientSettings, services: Services, data: Path) -> Iterator[Finding]:
@@ -24,7 +24,7 @@ def findings(local: LocalSettings, addresses: ClientSettings, services: Services
     engines = library.engines(services)
     for program in everything:
         told = engines.get(program.name, [])
-        default = next((one["name"] for one in told if one["is_default"]), "")
+        default = next((one.name for one in told if one.is_default), "")
         yield _finding(program, states[program.name], default, data)
 
 

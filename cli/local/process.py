@@ -94,6 +94,7 @@ class RunningProgram:
         return next(filter(None, map(_trouble, reversed(self._last_lines))), "")[:300]
 
     def _keep_log(self) -> None:
+        assert self._process.stdout
         with self._process.stdout as pipe:
             for line in iter(lambda: pipe.readline(READ_BYTES), b""):
                 self._log.write(line)

@@ -13,8 +13,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli.settings import LocalSettings
-from client.services import NAMES
-from client.settings import ClientSettings
+from client.wire.services import NAMES
+from client.wire.settings import ClientSettings
 
 CHECK_TIMEOUT_S = 2.0
 SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -90,14 +90,19 @@ def programs(
     local: LocalSettings, addresses: ClientSettings, data: Path, *, port: int | None = None, with_gateway: bool = True
 ) -> list[Program]:
     """All of them, the gateway last. Services listen where callers look for them; only loopback ones are started."""
-    places = local.places(data)
-    found = [_service(name, getattr(addresses, f"{name}_address"), places) for name in NAMES]
+    places = local.places(data) | {f"VISAVIS_{name.upper()}_ADDRESS": _address(addresses, name) for name in NAMES}
+    found = [_service(name, _address(addresses, name), places) for name in NAMES]
     if with_gateway:
         host, port = local.gateway_host, port or local.gateway_port
         environment = {**places, "GATEWAY_HOST": host, "GATEWAY_PORT": str(port)}
         setting = "visavis up --port {port}"
         found.append(Program("gateway", "gateway", host, port, setting, environment))
     return found
+
+
+def _address(addresses: ClientSettings, name: str) -> str:
+    address: str = getattr(addresses, f"{name}_address")
+    return address
 
 
 def _service(name: str, address: str, places: dict[str, str]) -> Program:

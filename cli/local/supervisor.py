@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from basics.startup import WRONG_SETTINGS
 from cli.local.process import Log, RunningProgram, in_words
 from cli.local.programs import Program
 
@@ -96,12 +97,13 @@ class Supervisor:
 
     @staticmethod
     def _end(some: list[Watched], seconds: float) -> None:
-        for one in some:
-            one.running.terminate()
+        running = [(one, one.running) for one in some if one.running]
+        for _, process in running:
+            process.terminate()
         until = time.monotonic() + seconds
-        for one in some:
-            one.running.wait(max(until - time.monotonic(), 0))
-            one.running.kill()  # takes along what it may have left behind
+        for one, process in running:
+            process.wait(max(until - time.monotonic(), 0))
+            process.kill()  # takes along what it may have left behind
             one.running = None
 
     def _look_after(self, one: Watched, now: float) -> None:
@@ -110,8 +112,8 @@ class Supervisor:
                 if now >= one.start_at:
                     self._start(one, now)
                 return
-            if one.running.exit_status is not None:
-                self._bury(one, now)
+            if (status := one.running.exit_status) is not None:
+                self._bury(one, one.running, status, now)
                 return
         if now >= one.check_at:
             self._check(one)
@@ -133,12 +135,16 @@ class Supervisor:
         elif one.state is State.READY:
             one.note = "does not answer"  # busy or hanging; only the user can tell
 
-    def _bury(self, one: Watched, now: float) -> None:
-        how, words = in_words(one.running.exit_status), one.running.last_words()
-        one.running.kill()
+    def _bury(self, one: Watched, process: RunningProgram, status: int, now: float) -> None:
+        words, how = process.last_words(), in_words(status)
+        process.kill()
         one.running = None
         one.quick_deaths = one.quick_deaths + 1 if now - one.started_at < QUICK_S else 1
         log = self._logs[one.program.name].path
+        if status == WRONG_SETTINGS:
+            one.state, one.note = State.GIVEN_UP, words
+            self._tell(f"{one.program.name} cannot begin. {words}")
+            return
         if one.quick_deaths >= MAX_QUICK_DEATHS and not one.has_served:
             one.state, one.note = State.GIVEN_UP, words or f"see {log}"
             self._tell(f"{one.program.name} {how}, again and again; given up. {words} (log: {log})")

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, tzinfo
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
-from client import cast, library
-from client.conversation import Apology, Conversation
-from client.errors import CallError
-from gateway import errors, exports, i18n, sse
-from gateway.chats import Chat
+from client import library
+from client.talk import cast
+from client.talk.conversation import Conversation, Done, Event, Media, MediaType
+from client.talk.live import Transcript
+from client.wire.errors import CallError
+from gateway import i18n, sse
+from gateway.chats import exports
+from gateway.chats.registry import Chat
 from gateway.context import context, services
-from gateway.fields import Fields, no_choice
 from gateway.flows.generate import expression
 from gateway.flows.speech import prosody
 from gateway.refusal import Refusal
-from gateway.replies import as_page_events
+from gateway.web import errors
+from gateway.web.events import described
+from gateway.web.fields import Fields, no_choice
 
 blueprint = Blueprint("chat", __name__)
 MP4 = "video/mp4"
@@ -36,7 +41,8 @@ def page() -> str:
 @blueprint.post("/api/v1/chats")
 def create() -> tuple[Response, int]:
     fields = Fields()
-    chosen = cast.known(services(), {"avatar": fields.required("avatar"), **fields.given(cast.NAMES)})
+    avatar = fields.required("avatar")
+    chosen = cast.known(services(), {**cast.chosen_of(fields.given(cast.NAMES)), "avatar": avatar})
     size = int(fields.number("size", 0, 0, 1024))
     conversation = Conversation(services(), **chosen, size=size, **expression(fields), **prosody(fields))
     words = greeting(conversation.persona, conversation.language or i18n.language())
@@ -59,19 +65,29 @@ def one(chat_id: str) -> Response:
 def change(chat_id: str) -> Response:
     """Go on with others, faster or higher; also where the avatar or the voice before is gone."""
     chat, fields = context().chats.get(chat_id), Fields()
-    chat.conversation.use(**fields.given(cast.NAMES), **prosody(fields))
+    chat.conversation.use(**cast.chosen_of(fields.given(cast.NAMES)), **prosody(fields))
     return jsonify(_shown(chat.told()))
 
 
 @blueprint.get("/api/v1/chats/<chat_id>/export")
 def export(chat_id: str) -> Response:
     """The conversation as a file."""
-    told, kind = context().chats.told(chat_id), request.args.get("format", "json")
+    told, kind, zone = context().chats.told(chat_id), request.args.get("format", "json"), _time_zone()
     if kind not in exports.TYPES:
         raise no_choice("format", exports.TYPES)
-    response = Response(exports.exported(told, kind), content_type=f"{exports.TYPES[kind]}; charset=utf-8")
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(exports.file_name(told, kind))}"
+    response = Response(exports.exported(told, kind, zone), content_type=f"{exports.TYPES[kind]}; charset=utf-8")
+    name = quote(exports.file_name(told, kind, zone))
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
     return response
+
+
+def _time_zone() -> tzinfo:
+    name = request.args.get("time_zone", "")
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        message = "There is no time zone of that name. Give one of the IANA database, such as Europe/Berlin."
+        raise Refusal(message, reason="TIME_ZONE_UNKNOWN", field="time_zone") from None
 
 
 def opened(chat_id: str) -> Chat:
@@ -105,9 +121,8 @@ def _check_cast(told: dict[str, Any]) -> None:
 
 def greeting(persona: str, language: str) -> str:
     """The persona's first words in the language, or in any it knows."""
-    known = library.get_info(services(), "llm").personas
-    chosen = next((one for one in known if one.name == persona), known[0] if known else None)
-    greetings = dict(chosen.greetings) if chosen else {}
+    chosen = library.persona(services(), persona)
+    greetings = chosen.greetings if chosen else {}
     wanted = (text for tag, text in greetings.items() if tag.split("-")[0] == language.split("-")[0])
     return next(wanted, next(iter(greetings.values()), ""))
 
@@ -143,20 +158,51 @@ def message(chat_id: str) -> Response:
 
 def _events(chat: Chat, text: str, listened: dict[str, float] | None = None) -> Iterator[str]:
     if listened:
-        yield sse.event("transcript", {"text": text})
+        yield sse.event(*described(Transcript(text)))
     chat.conversation.on_reply = context().metrics.reply_over
     number, reply = chat.answer(text, listened)
     base = f"/api/v1/chats/{chat.id}/replies/{number}"
     try:
         for told in as_page_events(reply.events(), base + "/sentences/{index}", base + "/video"):
-            if isinstance(told, CallError):
-                yield sse.event("error", errors.body_of(told))
-            elif isinstance(told, Apology):
-                yield sse.event("apology", {"error": errors.body_of(told.error)})
-            else:
-                yield sse.event(*told) if told else sse.HEARTBEAT
+            yield sse.event(*told) if told else sse.HEARTBEAT
     finally:
         reply.cancel()  # the reader has everything, or has gone
+
+
+def as_page_events(
+    events: Iterator[Event | CallError | None], sentence_url: str, video_url: str
+) -> Iterator[tuple[str, dict[str, Any]] | None]:
+    """A reply's events as pages get them. `media` comes once per sentence, with its first fragment.
+
+    None where there is nothing to tell, so that the stream is written to, and a reader who has gone is noticed.
+
+    Args:
+        sentence_url: where a sentence's video is, with `{index}` for its number.
+        video_url: where the whole reply's video is.
+    """
+    media: dict[str, Any] = {}
+    shown: set[int] = set()
+    for event in events:
+        match event:
+            case None:
+                yield None
+            case CallError():
+                yield "error", errors.body_of(event)
+            case MediaType():
+                media = described(event)[1]
+                yield None
+            case Media(sentence_index=index):
+                yield (
+                    None
+                    if index in shown
+                    else ("media", {"index": index, "url": sentence_url.format(index=index), **media})
+                )
+                shown.add(index)
+            case Done():
+                name, fields = described(event)
+                yield name, fields | {"video_url": video_url}
+            case _:
+                yield described(event)
 
 
 @blueprint.get("/api/v1/chats/<chat_id>/replies/<int:number>/sentences/<int:index>")
@@ -172,5 +218,8 @@ def video(chat_id: str, number: int) -> Response:
     reply = context().chats.get(chat_id).reply(number)
     if not reply.ends_within(CLOSING_S):
         raise Refusal("This reply is still being made.", reason="REPLY_NOT_READY", status=409)
-    path: Path = reply.path
-    return send_file(path, MP4, as_attachment="download" in request.args, download_name=f"reply-{number}.mp4")
+    if not reply.path.exists():
+        raise Refusal(
+            "This reply has no video: it ended before there was any.", reason="REPLY_WITHOUT_VIDEO", status=404
+        )
+    return send_file(reply.path, MP4, as_attachment="download" in request.args, download_name=f"reply-{number}.mp4")

@@ -16,7 +16,7 @@ blueprint = Blueprint("docs", __name__)
 @cache
 def document() -> dict[str, Any]:
     """The OpenAPI document, with the version that runs."""
-    described = json.loads((Path(__file__).parents[1] / "openapi.json").read_text(encoding="utf-8"))
+    described: dict[str, Any] = json.loads((Path(__file__).parents[1] / "openapi.json").read_text(encoding="utf-8"))
     described["info"]["version"] = version("visavis")
     return described
 

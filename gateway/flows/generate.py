@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from flask import Blueprint, Response, render_template
 
-from client import generation
+from client.work import generation
 from gateway.context import services
-from gateway.fields import Fields
 from gateway.flows.jobs import accepted, request_id
 from gateway.flows.speech import how
 from gateway.refusal import Refusal
+from gateway.web.fields import Fields
 
 blueprint = Blueprint("generate", __name__)
 MAX_SIZE = 1024
@@ -20,7 +22,14 @@ def page() -> str:
     return render_template("generate.html")
 
 
-def expression(fields: Fields) -> dict[str, float]:
+class Expression(TypedDict):
+    """How lively an avatar is."""
+
+    mouth_amplitude: float
+    head_motion: float
+
+
+def expression(fields: Fields) -> Expression:
     """How lively the avatar is."""
     return {
         "mouth_amplitude": fields.number("mouth_amplitude", 1.0, 0.5, 1.5),
@@ -47,6 +56,7 @@ def create() -> tuple[Response, int, dict[str, str]]:
         device=fields.text("device"),
         asr_engine=fields.text("asr_engine"),
         tts_engine=fields.text("tts_engine"),
+        parameters=fields.mapping("params"),
         **expression(fields),
         request_id=request_id(),
         **how(fields),

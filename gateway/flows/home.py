@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from client import files, library
+from client import library
+from client.wire import files
 from gateway import i18n
 from gateway.context import services
-from gateway.downloads import send
-from gateway.errors import told
-from gateway.paging import page_or_all
 from gateway.refusal import Refusal
+from gateway.web.downloads import send
+from gateway.web.errors import told
+from gateway.web.paging import page_or_all
 
 blueprint = Blueprint("home", __name__)
 AVATAR_FILES = ("thumbnail", "idle", "comparison", "transcript", "report")
@@ -34,7 +36,11 @@ def healthz() -> Response:
 
 @blueprint.get("/api/v1/system")
 def system() -> Response:
-    return jsonify(services=library.system(services()))
+    return jsonify(services={name: _standing(one) for name, one in library.system(services()).items()})
+
+
+def _standing(one: library.Standing) -> dict[str, Any]:
+    return {"state": one.state, **(asdict(one.installation) if one.installation else {})}
 
 
 @blueprint.get("/api/v1/engines")
@@ -42,18 +48,19 @@ def engines() -> Response:
     return jsonify({name: [_engine(one) for one in told] for name, told in library.engines(services()).items()})
 
 
-def _engine(engine: dict[str, Any]) -> dict[str, Any]:
+def _engine(engine: library.Engine) -> dict[str, Any]:
     """An engine as REST shows it: what it lacks, and what mends that, in the language of this request."""
-    lack = engine.pop("lack")
+    shown, lack = asdict(engine), engine.lack
+    del shown["lack"]
     if lack is None:
-        return engine | {"reason": ""}
-    reason, remedy = i18n.lack_texts(lack["code"], lack["message"], engine["remedy"], lack["values"])
-    return engine | {"reason": reason, "remedy": remedy}
+        return shown | {"reason": ""}
+    reason, remedy = i18n.lack_texts(lack.reason, lack.message, engine.remedy, lack.values)
+    return shown | {"reason": reason, "remedy": remedy}
 
 
 @blueprint.get("/api/v1/personas")
 def personas() -> Response:
-    return jsonify(personas=library.personas(services()))
+    return jsonify(personas=[asdict(one) for one in library.personas(services())])
 
 
 @blueprint.get("/api/v1/avatars")
@@ -62,9 +69,9 @@ def avatars() -> Response:
     return jsonify(avatars=[_shown(avatar) for avatar in page.entries], next_page_token=page.next_page_token or None)
 
 
-def _shown(avatar: dict[str, Any]) -> dict[str, Any]:
+def _shown(avatar: library.Avatar) -> dict[str, Any]:
     """An avatar as REST shows it, what is wrong with it in the language of this request."""
-    return avatar | {"error": told(avatar["error"])}
+    return asdict(avatar) | {"error": told(avatar.error)}
 
 
 @blueprint.get("/api/v1/avatars/<name>")

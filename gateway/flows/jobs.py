@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request, stream_with_context
 
-from client import files, jobs
-from client.errors import CallError
-from client.jobs import Job
-from gateway import errors, sse
+from client.wire.errors import CallError
+from client.work import jobs
+from client.work.jobs import GenerationResult, Job
+from gateway import sse
 from gateway.context import context, services
-from gateway.downloads import send
-from gateway.paging import asked
 from gateway.refusal import Refusal
+from gateway.web import errors
+from gateway.web.downloads import send
+from gateway.web.paging import asked
 
 blueprint = Blueprint("jobs", __name__)
 PAGE_SIZE = 100
 MAX_KEY = 64  # as the services have it
+PLAIN = (
+    "id", "kind", "state", "stage", "eta_s", "subject", "title", "device", "queue", "step", "steps", "loss",
+    "can_resume",
+)  # fmt: skip
+"""What of a job REST shows just as it is."""
 
 
 def shown(job: Job) -> dict[str, Any]:
     """A job as REST shows it, its error and warnings in the language of this request."""
-    result = job.as_dict() | {"error": errors.told(job.error)}
+    told = {name: getattr(job, name) for name in PLAIN} | {
+        "progress": round(job.progress, 4),
+        "error": errors.told(job.error),
+        "result": _result(job),
+        "created_at": job.created_s,
+    }
     if job.warnings:
-        result["warnings"] = [errors.told(warning) for warning in job.warnings]
-    return result
+        told["warnings"] = [errors.told(warning) for warning in job.warnings]
+    if job.preview:
+        told["preview_url"] = f"/api/v1/jobs/{job.id}/preview?{job.preview}"
+    return told
+
+
+def _result(job: Job) -> dict[str, Any] | None:
+    if not isinstance(job.result, GenerationResult):
+        return asdict(job.result) if job.result else None
+    base = f"/api/v1/jobs/{job.id}"
+    subtitles_url = f"{base}/subtitles" if job.result.has_subtitles else None
+    return {"video_url": f"{base}/video", "subtitles_url": subtitles_url, "duration_s": job.result.duration_s}
 
 
 def accepted(job: Job) -> tuple[Response, int, dict[str, str]]:
@@ -93,15 +115,15 @@ def _events(job_id: str) -> Iterator[str]:
 
 @blueprint.get("/api/v1/jobs/<job_id>/video")
 def video(job_id: str) -> Response:
-    return send(lambda offset, limit: files.generation_file(services(), job_id, "video", offset, limit))
+    return send(lambda offset, limit: jobs.read_file(services(), job_id, "video", offset, limit))
 
 
 @blueprint.get("/api/v1/jobs/<job_id>/subtitles")
 def subtitles(job_id: str) -> Response:
-    return send(lambda offset, limit: files.generation_file(services(), job_id, "subtitles", offset, limit))
+    return send(lambda offset, limit: jobs.read_file(services(), job_id, "subtitles", offset, limit))
 
 
 @blueprint.get("/api/v1/jobs/<job_id>/preview")
 def preview(job_id: str) -> Response:
-    download = jobs.read_preview(services(), job_id)
+    download = jobs.read_file(services(), job_id, "preview")
     return Response(download.blocks, mimetype=download.content_type)

@@ -13,13 +13,13 @@ from flask import Blueprint, request
 from flask_sock import Sock
 from simple_websocket import Server
 
-from client.errors import CallError
-from client.live import HANGOVER_MS, LiveTalk
-from gateway.chats import Chat
+from client.talk.live import HANGOVER_MS, LiveTalk
+from client.wire.errors import CallError
+from gateway.chats.registry import Chat
 from gateway.context import context, services
 from gateway.flows.chat import opened
-from gateway.live import VERSION, Live, refuse
 from gateway.refusal import Refusal
+from gateway.web.live import VERSION, Live, refuse
 
 blueprint = Blueprint("live", __name__)
 sock = Sock()
@@ -83,7 +83,7 @@ def _order_what_is_sent() -> None:
         request.environ[name] = _Wire(request.environ[name])
 
 
-@sock.route("/api/v1/chats/<chat_id>/live", bp=blueprint)
+@sock.route("/api/v1/chats/<chat_id>/live", bp=blueprint)  # type: ignore[untyped-decorator]  # flask-sock has no types
 def live(ws: Server, chat_id: str) -> None:
     """Speak docs/live-protocol.md. A chat has one connection at a time: a newer one takes its place."""
     try:
@@ -97,6 +97,7 @@ def live(ws: Server, chat_id: str) -> None:
 
 def _linger(ws: Server) -> None:
     """Let the client read our goodbye; what it still sends meanwhile must not pile up."""
+    assert isinstance(ws.thread, threading.Thread)
     deadline = time.monotonic() + LINGER_S
     while ws.thread.is_alive() and time.monotonic() < deadline:
         ws.input_buffer.clear()

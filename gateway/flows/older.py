@@ -16,17 +16,23 @@ from typing import IO, Any
 from flask import Blueprint, Response, jsonify, redirect, request, send_from_directory, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from client import cast, files, generation, jobs, library, training
-from client.conversation import Apology, Conversation, Done, Media, MediaType
-from client.errors import CallError
-from client.files import Download
-from client.jobs import Job
-from gateway import auth, i18n
+from basics.problem import Problem
+from client import library
+from client.library import Avatar, Engine
+from client.talk import cast
+from client.talk.conversation import Apology, Conversation, Done, Media, MediaType
+from client.wire import files
+from client.wire.errors import CallError
+from client.wire.files import Download
+from client.work import generation, jobs, training
+from client.work.jobs import Job
+from gateway import i18n
 from gateway.context import context, services
-from gateway.fields import Fields
 from gateway.refusal import Refusal
 from gateway.settings import is_loopback
-from gateway.spellings import avatar_of, device_of, engine_of, parameters_of
+from gateway.web import auth
+from gateway.web.fields import Fields
+from gateway.web.spellings import avatar_of, device_of, engine_of, parameters_of
 
 blueprint = Blueprint("older", __name__)
 VIDEOS = "videos"
@@ -59,13 +65,13 @@ def video_generation() -> Response:
     device, text = device_of(fields.text("gpu_choice")), fields.spoken("target_text", required=False)
     avatar = _avatar(fields)
     if text:
-        voice = avatar["voice"] or ""
-        job = generation.generate(services(), avatar=avatar["name"], text=text, voice=voice, device=device)
+        voice = avatar.voice or ""
+        job = generation.generate(services(), avatar=avatar.name, text=text, voice=voice, device=device)
     else:
         with _recording(fields, "ref_audio") as audio:
-            job = generation.generate(services(), avatar=avatar["name"], audio=audio, device=device)
+            job = generation.generate(services(), avatar=avatar.name, audio=audio, device=device)
     _wait(job)
-    return _success(video_path=_keep(files.generation_file(services(), job.id, "video")))
+    return _success(video_path=_keep(jobs.read_file(services(), job.id, "video")))
 
 
 @blueprint.post("/model_training")
@@ -75,7 +81,7 @@ def model_training() -> Response:
     parameters = parameters_of(fields.text("custom_params", most=MAX_PARAMETERS))
     engine = _engine(fields)
     if epoch:
-        known = {parameter["name"] for parameter in engine["parameters"]}
+        known = {parameter.name for parameter in engine.parameters}
         parameters = {name: epoch for name in ("epoch", "epochs") if name in known} | parameters
     video, file_name = _training_video(fields)
     with video:
@@ -85,13 +91,13 @@ def model_training() -> Response:
             file_name=file_name,
             name=fields.text("name") or Path(file_name).stem,
             consent_by=fields.text("consent") or UNSTATED_CONSENT,
-            engine=engine["name"],
+            engine=engine.name,
             parameters=parameters,
             device=device,
         )
     ended = _wait(job)
     shown = _keep(files.avatar_file(services(), ended.subject, "idle"))
-    return _success(video_path=shown, model=ended.subject, engine=engine["name"], task_id=job.id)
+    return _success(video_path=shown, model=ended.subject, engine=engine.name, task_id=job.id)
 
 
 @blueprint.post("/chat_system")
@@ -100,8 +106,8 @@ def chat_system() -> Response:
     avatar = _avatar(fields)
     dialogue = _dialogue_engine(fields)
     is_cloned = fields.text("voice_clone").lower() not in NO
-    voice = avatar["voice"] or "" if is_cloned else ""
-    conversation = Conversation(services(), avatar=avatar["name"], voice=voice, llm_engine=dialogue)
+    voice = avatar.voice or "" if is_cloned else ""
+    conversation = Conversation(services(), avatar=avatar.name, voice=voice, llm_engine=dialogue)
     with _recording(fields, "audio") as audio:
         heard = conversation.listen(audio)
     if not heard:
@@ -161,15 +167,15 @@ def _training_video(fields: Fields) -> tuple[Any, str]:
     return path.open("rb"), name
 
 
-def _avatar(fields: Fields) -> dict[str, Any]:
+def _avatar(fields: Fields) -> Avatar:
     """The avatar that `model_param` names; `model_name`, if it is there, must name the engine that shows it."""
     name, engine = avatar_of(fields.text("model_param")), fields.text("model_name")
     try:
         avatar = cast.avatar(services(), name)
     except CallError as error:
-        error.field = error.field and "model_param"
+        error.about(error.field and "model_param")
         raise
-    engine_of(engine, [avatar["engine"]], "model_name")
+    engine_of(engine, [avatar.engine], "model_name")
     return avatar
 
 
@@ -179,26 +185,26 @@ def _dialogue_engine(fields: Fields) -> str:
     if not choice:
         return ""
     told = library.service_engines(services(), "llm")
-    named = {one["name"]: one["name"] for one in told}
-    named |= {one["version"]: one["name"] for one in told if "language_model" in one["capabilities"]}
-    return _usable(told, named[engine_of(choice, named, "api_choice")], "api_choice")["name"]
+    named = {one.name: one.name for one in told}
+    named |= {one.version: one.name for one in told if "language_model" in one.capabilities}
+    return _usable(told, named[engine_of(choice, named, "api_choice")], "api_choice").name
 
 
-def _engine(fields: Fields) -> dict[str, Any]:
+def _engine(fields: Fields) -> Engine:
     """The training engine that `model_choice` names, or the default one."""
     choice, told = fields.text("model_choice"), library.service_engines(services(), "train")
-    name = engine_of(choice, [one["name"] for one in told], "model_choice")
+    name = engine_of(choice, [one.name for one in told], "model_choice")
     return _usable(told, name, "model_choice")
 
 
-def _usable(told: list[dict[str, Any]], name: str, field: str) -> dict[str, Any]:
+def _usable(told: list[Engine], name: str, field: str) -> Engine:
     """One of a service's engines, the first if none is named.
 
     Raises:
         CallError: it is missing; the message says what it lacks.
     """
-    engine = next((one for one in told if one["name"] == name), told[0])
-    library.check_usable(engine, field)
+    engine = next((one for one in told if one.name == name), told[0])
+    engine.check_usable(field)
     return engine
 
 
@@ -217,9 +223,9 @@ def _wait(job: Job) -> Job:
         job = snapshot
     if job.state == "succeeded":
         return job
-    error = job.error or {"code": "CANCELLED", "message": "This was cancelled.", "field": None, "values": {}}
-    message = i18n.error_text(error["code"], error["message"], error.get("values", {}))
-    raise Refusal(message, reason=error["code"], field=error["field"] or "", status=400 if error["field"] else 500)
+    error = job.error or Problem("CANCELLED", "This was cancelled.")
+    message = i18n.error_text(error.reason, error.message, error.values)
+    raise Refusal(message, reason=error.reason, field=error.field, status=400 if error.field else 500)
 
 
 def _video_of(conversation: Conversation, text: str) -> tuple[list[bytes], str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from gateway import auth, errors, i18n
-from gateway.paths import ours_or_home
+from gateway import i18n
+from gateway.door.paths import ours_or_home
 from gateway.refusal import Refusal
+from gateway.web import auth, errors
 
 blueprint = Blueprint("session", __name__)
 

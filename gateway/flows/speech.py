@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from flask import Blueprint, Response, jsonify
 
-from client import speech
+from client.talk import hearing, speech
+from client.talk.speech import Prosody
 from gateway.context import services
-from gateway.fields import Fields
+from gateway.web.fields import Fields
 
 blueprint = Blueprint("speech", __name__)
 
@@ -23,15 +26,33 @@ def say() -> Response:
 def transcribe() -> Response:
     fields = Fields()
     audio = fields.required_file("audio")
-    return jsonify(speech.transcribe(services(), audio.stream, fields.text("language"), fields.text("engine")))
+    hotwords = fields.listed("hotwords", hearing.MOST_HOTWORDS, hearing.MOST_HOTWORD_CHARACTERS)
+    heard = speech.transcribe(
+        services(),
+        audio.stream,
+        fields.text("language"),
+        fields.text("engine"),
+        hotwords,
+        spoken_form=fields.choice("form", ("written", "spoken"), "written") == "spoken",
+    )
+    return jsonify(dataclasses.asdict(heard))
 
 
-def how(fields: Fields) -> dict[str, str | float]:
+class How(Prosody):
+    """How to speak."""
+
+    language: str
+
+
+def how(fields: Fields) -> How:
     """How to speak: language, rate and pitch."""
     return {"language": fields.text("language"), **prosody(fields)}
 
 
-def prosody(fields: Fields) -> dict[str, float]:
+def prosody(fields: Fields) -> Prosody:
     """Rate and pitch, those of them that are given."""
-    given = {name: bounds for name, bounds in speech.PROSODY.items() if fields.text(name)}
-    return {name: fields.number(name, 0.0, *bounds) for name, bounds in given.items()}
+    given: Prosody = {}
+    for name, bounds in speech.PROSODY.items():
+        if fields.text(name):
+            given[name] = fields.number(name, 0.0, *bounds)
+    return given

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, render_template
 
-from client import training
+from client.work import training
 from gateway import i18n
 from gateway.context import context, services
-from gateway.fields import Fields
 from gateway.flows.jobs import accepted, request_id
+from gateway.web.fields import Fields
 
 blueprint = Blueprint("train", __name__)
 

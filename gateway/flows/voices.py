@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template
 
-from client import files, library
+from client import library
+from client.wire import files
 from gateway.context import services
-from gateway.downloads import send
-from gateway.errors import told
-from gateway.fields import MAX_TRANSCRIPT, Fields
-from gateway.paging import page_or_all
+from gateway.web.downloads import send
+from gateway.web.errors import told
+from gateway.web.fields import MAX_TRANSCRIPT, Fields
+from gateway.web.paging import page_or_all
 
 blueprint = Blueprint("voices", __name__)
 
@@ -28,9 +30,9 @@ def voices() -> Response:
     return jsonify(voices=[_shown(voice) for voice in page.entries], next_page_token=page.next_page_token or None)
 
 
-def _shown(voice: dict[str, Any]) -> dict[str, Any]:
+def _shown(voice: library.Voice) -> dict[str, Any]:
     """A voice as REST shows it, what is wrong with it in the language of this request."""
-    return voice | {"error": told(voice["error"])}
+    return asdict(voice) | {"error": told(voice.error)}
 
 
 @blueprint.post("/api/v1/voices")

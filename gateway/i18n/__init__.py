@@ -21,7 +21,8 @@ _PLACEHOLDER = re.compile(r"\{\w+\}")
 @cache
 def catalogue(name: str) -> dict[str, Any]:
     """A catalogue: `en`, `zh` or `errors.zh`."""
-    return json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
+    words: dict[str, Any] = json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
+    return words
 
 
 def language() -> str:

@@ -7,4 +7,4 @@ from services.asr.settings import AsrSettings
 from services.common.server import run
 
 if __name__ == "__main__":
-    run(AsrServicer, AsrSettings())
+    run(AsrServicer, AsrSettings)

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 import grpc
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
 from visavis.common.v1 import media_pb2
 
-from services.asr import engines
+from services.asr import engines, numbers
+from services.asr.detectors import Detectors
 from services.asr.endpointing import Endpointer, SpeechEnded, SpeechGoesOn, SpeechStarted
-from services.asr.engine import SAMPLE_RATE, AsrEngine, Word
+from services.asr.engine import SAMPLE_RATE, AsrEngine
 from services.asr.settings import AsrSettings
-from services.asr.subtitles import joined, to_srt, to_webvtt
-from services.asr.transcription import Interim, LiveEvent, LiveTranscription, Utterance, transcribe
+from services.asr.transcription import Interim, LiveEvent, LiveTranscription, RecordedTranscription, Utterance
 from services.common.conversion import Converter, read_wav
-from services.common.describe import service_info
+from services.common.describe import detector_info, service_info
 from services.common.disk import forget_leftovers
 from services.common.engine import Capability
 from services.common.errors import InvalidInput
-from services.common.files import UPLOADS, receive_file, upload_folder
+from services.common.files import UPLOADS, upload_folder
 from services.common.hosting import Engines
+from services.common.phrases import joined
+from services.common.recordings import Recordings
 from services.common.requests import open_stream
 from services.common.server import Service
+from services.common.storage import Storage
 from services.common.streams import in_thread
+from services.common.subtitles import Word, cues, to_srt, to_webvtt
 from services.common.tidying import tidy
 from services.common.times import duration
 
@@ -46,14 +52,20 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     def __init__(self, settings: AsrSettings) -> None:
         super().__init__(settings)
         self._settings = settings
+        self._recordings = Recordings(Storage(settings.storage_url, settings.work_folder / "cache"))
         self._converter = Converter(CONVERSIONS)
-        self._tidying: asyncio.Task | None = None
+        self._detectors = Detectors(voice=settings.use_silero, turn=settings.use_smart_turn)
+        self._tidying: asyncio.Task[None] | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
         asr_pb2_grpc.add_AsrServiceServicer_to_server(self, server)
 
     def load(self) -> None:
         super().load()
+        info = self.engines.info()
+        if self._settings.written_form and Capability.WRITTEN_FORM not in info.capabilities:
+            numbers.load(info.languages)
+        self._detectors.load()
 
     async def start(self) -> None:
         """Begin forgetting what killed processes left."""
@@ -66,38 +78,44 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         await super().close()
 
     async def GetInfo(self, request: asr_pb2.GetInfoRequest, context: object) -> asr_pb2.GetInfoResponse:
-        return asr_pb2.GetInfoResponse(info=await asyncio.to_thread(service_info, self.engines))
+        info, lacks = await asyncio.to_thread(lambda: (service_info(self.engines), self._detectors.lacks()))
+        detectors = [detector_info(name, lack) for name, lack in lacks.items()]
+        return asr_pb2.GetInfoResponse(info=info, detectors=detectors)
 
     async def Transcribe(
         self, request_iterator: AsyncIterator[asr_pb2.TranscribeRequest], context: object
     ) -> asr_pb2.TranscribeResponse:
         config, messages = await open_stream(request_iterator)
         async with self.engines.use(config.engine) as engine:
-            return await self._transcribed(engine, config.language, messages)
+            return await self._transcribed(engine, config, messages)
 
     async def _transcribed(
-        self, engine: AsrEngine, asked: str, messages: AsyncIterator[asr_pb2.TranscribeRequest]
+        self, engine: AsrEngine, config: asr_pb2.TranscribeConfig, messages: AsyncIterator[asr_pb2.TranscribeRequest]
     ) -> asr_pb2.TranscribeResponse:
+        asked = config.language
         if not asked:
             _check_tells_languages_apart(engine)
         language = await asyncio.to_thread(_language, engine, asked)
         with upload_folder(self._settings.work_folder) as folder:
-            recording, wav = folder / "recording", folder / "sound.wav"
-            with recording.open("wb") as file:
-                await receive_file(messages, file, self._settings.max_upload_bytes, "data")
-            longest_s = self._settings.max_recording_seconds
+            most, longest_s = self._settings.max_upload_bytes, self._settings.max_recording_seconds
+            recording = await self._recordings.brought(config, messages, folder / "recording", most, "data")
+            wav = folder / "sound.wav"
             sound = await self._converter.convert(recording, wav, SAMPLE_RATE, max_seconds=longest_s, field="data")
-            endpointer = self._endpointer(self._settings.file_hangover_ms)
-            found = in_thread(transcribe(engine, asked, read_wav(wav), endpointer))
+            endpointer = Endpointer(**self._endpoints(engine, self._settings.file_hangover_ms))
+            hotwords, writes = self._hotwords(config.hotwords), self._writes(engine, config)
+            work = RecordedTranscription(engine, asked, endpointer, hotwords, writes)
+            found = in_thread(work.utterances(read_wav(wav)), interrupt=work.interrupt)
             async with aclosing(found) as utterances:
                 said = [utterance async for utterance in utterances if utterance.text]
         words = [word for utterance in said for word in utterance.words or (_as_word(utterance),)]
+        subtitles = await asyncio.to_thread(cues, words)
         return asr_pb2.TranscribeResponse(
-            text=joined([_as_word(utterance) for utterance in said]),
+            text=joined(utterance.text for utterance in said),
+            spoken_text=joined(utterance.spoken for utterance in said),
             utterances=[_utterance(utterance) for utterance in said],
-            webvtt=to_webvtt(words),
-            srt=to_srt(words),
-            language=language,
+            webvtt=to_webvtt(subtitles),
+            srt=to_srt(subtitles),
+            language=_most_spoken(said) or language,
             duration=duration(sound.seconds),
         )
 
@@ -122,13 +140,16 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         rate, hangover_ms = _rate(config), self._hangover_ms(config)
         header = asr_pb2.StreamingRecognizeHeader(language=language, hangover=duration(hangover_ms / 1000))
         yield asr_pb2.StreamingRecognizeResponse(header=header)
-        live = LiveTranscription(engine, config.language, rate, self._endpointer(hangover_ms))
+        endpoints = self._endpoints(engine, hangover_ms)
+        endpointer = await asyncio.to_thread(partial(self._detectors.endpointer, **endpoints))
+        hotwords, writes = self._hotwords(config.hotwords), self._writes(engine, config)
+        live = LiveTranscription(engine, config.language, rate, endpointer, hotwords, writes)
         try:
             async for message in messages:
-                async with aclosing(in_thread(live.push(message.audio))) as events:
+                async with aclosing(in_thread(live.push(message.audio), interrupt=live.interrupt)) as events:
                     async for event in events:
                         yield _response(event)
-            async with aclosing(in_thread(live.finish())) as events:
+            async with aclosing(in_thread(live.finish(), interrupt=live.interrupt)) as events:
                 async for event in events:
                     yield _response(event)
         finally:
@@ -143,19 +164,45 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             raise InvalidInput(message, reason="HANGOVER_OUT_OF_RANGE", field="config.hangover")
         return asked
 
-    def _endpointer(self, hangover_ms: int) -> Endpointer:
-        return Endpointer(
-            hangover_ms=hangover_ms,
-            min_speech_ms=self._settings.min_speech_ms,
-            max_speech_ms=self._settings.max_utterance_ms,
-            aggressiveness=self._settings.vad_aggressiveness,
-        )
+    def _hotwords(self, asked: Iterable[str]) -> tuple[str, ...]:
+        """What the caller expects, then what the settings do."""
+        words = (" ".join(word.split()) for word in (*asked, *self._settings.hotwords))
+        return tuple(dict.fromkeys(filter(None, words)))
+
+    def _writes(self, engine: AsrEngine, config: asr_pb2.TranscribeConfig | asr_pb2.StreamingRecognizeConfig) -> str:
+        """In which language numbers are to be written as people do; empty where the engine does so, or nobody shall."""
+        info = engine.info()
+        is_spoken = config.spoken_form or not self._settings.written_form
+        if is_spoken or Capability.WRITTEN_FORM in info.capabilities:
+            return ""
+        return config.language or next(iter(info.languages), "")
+
+    def _endpoints(self, engine: AsrEngine, hangover_ms: int) -> dict[str, Any]:
+        """How utterances are found."""
+        return {
+            "hangover_ms": hangover_ms,
+            "min_speech_ms": self._settings.min_speech_ms,
+            "max_speech_ms": round(min(self._settings.max_utterance_ms, engine.longest_s * 1000)),
+            "aggressiveness": self._settings.vad_aggressiveness,
+        }
 
 
 def _language(engine: AsrEngine, asked: str) -> str:
-    """The language that will be recognised; refuses one that the engine does not know before any work is done."""
+    """The language that will be recognised, empty where the engine tells it of each utterance.
+
+    Refuses one that the engine does not know before any work is done.
+    """
     engine.open(asked).close()
-    return asked or next(iter(engine.info().languages), "")
+    info = engine.info()
+    detects = Capability.LANGUAGE_DETECTION in info.capabilities
+    return asked if asked or detects else next(iter(info.languages), "")
+
+
+def _most_spoken(utterances: list[Utterance]) -> str:
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for utterance in utterances:
+        seconds[utterance.language] += utterance.end_s - utterance.start_s
+    return max(seconds, key=seconds.__getitem__, default="")
 
 
 def _check_tells_languages_apart(engine: AsrEngine) -> None:
@@ -198,6 +245,7 @@ def _response(event: LiveEvent) -> asr_pb2.StreamingRecognizeResponse:
 def _utterance(utterance: Utterance) -> asr_pb2.Utterance:
     return asr_pb2.Utterance(
         text=utterance.text,
+        language=utterance.language,
         start_offset=duration(utterance.start_s),
         end_offset=duration(utterance.end_s),
         words=[

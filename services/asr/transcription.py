@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from services.asr.endpointing import Endpointer, Event, Speech, SpeechEnded, SpeechGoesOn, SpeechStarted
-from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition, Word
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
+from services.asr.numbers import as_written
 from services.common.audio import Resampler, from_pcm, to_pcm
+from services.common.subtitles import Word
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Utterance:
     words: tuple[Word, ...]
     endpoint_s: float
     """How far the audio had come when it was known that this had ended."""
+    language: str = ""
+    """BCP 47 tag of what was spoken; empty where the engine does not tell."""
+    spoken: str = ""
+    """The text as the engine heard it."""
 
 
 LiveEvent = SpeechStarted | SpeechGoesOn | Interim | Utterance | SpeechEnded
@@ -37,16 +43,28 @@ class LiveTranscription:
 
     Args:
         sample_rate: of the audio that will be pushed, in Hz.
+        hotwords: as of `AsrEngine.open`.
+        writes: BCP 47 tag of the language whose numbers are written as people do, unless the engine tells another;
+            empty for what the engine hears.
     """
 
-    def __init__(self, engine: AsrEngine, language: str, sample_rate: int, endpointer: Endpointer) -> None:
-        self._engine, self._language = engine, language
-        self._endpointer = endpointer
+    def __init__(
+        self,
+        engine: AsrEngine,
+        language: str,
+        sample_rate: int,
+        endpointer: Endpointer,
+        hotwords: Sequence[str] = (),
+        writes: str = "",
+    ) -> None:
+        self._engine, self._language, self._hotwords = engine, language, hotwords
+        self._endpointer, self._writes = endpointer, writes
         self._resampler = Resampler(sample_rate, SAMPLE_RATE)
         self._recognition: Recognition | None = None
         self._offset_s = 0.0  # of the utterance's first sample
         self._started_s = 0.0
         self._shown = ""
+        self._is_interrupted = False
 
     def push(self, pcm: bytes) -> Generator[LiveEvent, None, None]:
         """Take signed 16-bit mono audio; yield what became known.
@@ -62,6 +80,12 @@ class LiveTranscription:
         rest = self._endpointer.push(to_pcm(self._resampler.flush()))
         for event in [*rest, *self._endpointer.flush()]:
             yield from self._follow(event)
+
+    def interrupt(self) -> None:
+        """Nobody waits any more: end what the engine waits for. May be called while another method runs."""
+        self._is_interrupted = True
+        if recognition := self._recognition:
+            recognition.interrupt()
 
     def close(self) -> None:
         """Release the engine, in the middle of an utterance too."""
@@ -80,40 +104,87 @@ class LiveTranscription:
             case Speech():
                 yield from self._hear(event)
             case SpeechEnded():
-                hypothesis = self._recognition.finish() if self._recognition else Hypothesis("")
-                self.close()
-                yield _utterance(hypothesis, self._offset_s, self._started_s, event)
+                yield from self._finish(event)
                 yield event
 
     def _hear(self, speech: Speech) -> Generator[Interim, None, None]:
         if self._recognition is None:
-            self._recognition = self._engine.open(self._language)
+            self._recognition = self._engine.open(self._language, self._hotwords)
             self._offset_s = speech.sample_index / SAMPLE_RATE
-        text = self._recognition.feed(speech.pcm)
+            if self._is_interrupted:
+                self._recognition.interrupt()
+        hear = self._recognition.pause if speech.is_pause else self._recognition.feed
+        yield from self._show(hear(speech.pcm))
+
+    def _finish(self, end: SpeechEnded) -> Generator[LiveEvent, None, None]:
+        hypothesis = Hypothesis("")
+        if self._recognition:
+            for text in self._recognition.finishing():
+                yield from self._show(text)
+            hypothesis = self._recognition.finish()
+        self.close()
+        yield _utterance(hypothesis, self._writes, self._offset_s, self._started_s, end)
+
+    def _show(self, text: str) -> Generator[Interim, None, None]:
         if text and text != self._shown:
             self._shown = text
             yield Interim(text)
 
 
-def transcribe(
-    engine: AsrEngine, language: str, blocks: Iterable[bytes], endpointer: Endpointer
-) -> Generator[Utterance, None, None]:
-    """Recognise a recording, utterance by utterance; only one is in memory.
+class RecordedTranscription:
+    """A recording, recognised utterance by utterance; only one is in memory.
 
     Args:
-        blocks: its sound as 16 kHz signed 16-bit mono PCM.
+        hotwords: as of `AsrEngine.open`.
+        writes: as of `LiveTranscription`.
     """
-    started_s, first, pcm = 0.0, 0, b""
-    for event in _events(blocks, endpointer):
-        match event:
-            case SpeechStarted():
-                started_s, pcm = event.sample_index / SAMPLE_RATE, b""
-            case Speech():
-                first = first if pcm else event.sample_index
-                pcm += event.pcm
-            case SpeechEnded():
-                hypothesis = _recognise(engine, language, pcm)
-                yield _utterance(hypothesis, first / SAMPLE_RATE, started_s, event)
+
+    def __init__(
+        self,
+        engine: AsrEngine,
+        language: str,
+        endpointer: Endpointer,
+        hotwords: Sequence[str] = (),
+        writes: str = "",
+    ) -> None:
+        self._engine, self._language, self._hotwords = engine, language, hotwords
+        self._endpointer, self._writes = endpointer, writes
+        self._recognition: Recognition | None = None
+        self._is_interrupted = False
+
+    def utterances(self, blocks: Iterable[bytes]) -> Generator[Utterance, None, None]:
+        """What is said in its sound.
+
+        Args:
+            blocks: 16 kHz signed 16-bit mono PCM.
+        """
+        started_s, first, pcm = 0.0, 0, b""
+        for event in _events(blocks, self._endpointer):
+            match event:
+                case SpeechStarted():
+                    started_s, pcm = event.sample_index / SAMPLE_RATE, b""
+                case Speech():
+                    first = first if pcm else event.sample_index
+                    pcm += event.pcm
+                case SpeechEnded():
+                    yield _utterance(self._recognised(pcm), self._writes, first / SAMPLE_RATE, started_s, event)
+
+    def interrupt(self) -> None:
+        """Nobody waits any more: end what the engine waits for. May be called while `utterances` runs."""
+        self._is_interrupted = True
+        if recognition := self._recognition:
+            recognition.interrupt()
+
+    def _recognised(self, pcm: bytes) -> Hypothesis:
+        self._recognition = self._engine.open_recorded(self._language, self._hotwords)
+        try:
+            if self._is_interrupted:
+                self._recognition.interrupt()
+            self._recognition.feed(pcm)
+            return self._recognition.finish()
+        finally:
+            self._recognition.close()
+            self._recognition = None
 
 
 def _events(blocks: Iterable[bytes], endpointer: Endpointer) -> Generator[Event, None, None]:
@@ -122,17 +193,14 @@ def _events(blocks: Iterable[bytes], endpointer: Endpointer) -> Generator[Event,
     yield from endpointer.flush()
 
 
-def _recognise(engine: AsrEngine, language: str, pcm: bytes) -> Hypothesis:
-    recognition = engine.open(language)
-    try:
-        recognition.feed(pcm)
-        return recognition.finish()
-    finally:
-        recognition.close()
+def _utterance(heard: Hypothesis, writes: str, offset_s: float, start_s: float, end: SpeechEnded) -> Utterance:
+    told = as_written(heard, heard.language or writes) if writes else heard
+    end_s, endpoint_s = end.sample_index / SAMPLE_RATE, end.known_index / SAMPLE_RATE
+    words = tuple(_placed(word, offset_s, endpoint_s) for word in told.words)
+    return Utterance(told.text, start_s, end_s, words, endpoint_s, told.language, heard.text)
 
 
-def _utterance(hypothesis: Hypothesis, offset_s: float, start_s: float, end: SpeechEnded) -> Utterance:
-    words = tuple(
-        replace(word, start_s=offset_s + word.start_s, end_s=offset_s + word.end_s) for word in hypothesis.words
-    )
-    return Utterance(hypothesis.text, start_s, end.sample_index / SAMPLE_RATE, words, end.known_index / SAMPLE_RATE)
+def _placed(word: Word, offset_s: float, endpoint_s: float) -> Word:
+    """A word of an utterance in the whole audio, within what was heard of that, whatever time its engine tells."""
+    start_s = min(max(offset_s, offset_s + word.start_s), endpoint_s)  # of no number the first that `max` is given
+    return replace(word, start_s=start_s, end_s=min(max(start_s, offset_s + word.end_s), endpoint_s))

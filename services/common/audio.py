@@ -10,8 +10,9 @@ from typing import IO
 import av
 import numpy as np
 
+from basics.media import open_media
+from services.common.arrays import Samples
 from services.common.errors import InvalidInput
-from services.common.media import open_media
 
 FULL_SCALE = 32_768
 CANCELLED = 0.05  # of the louder channel's energy
@@ -19,12 +20,13 @@ SAMPLE_RATES = range(4000, 768_001)  # Hz, of files; at a rate of 1 Hz a few byt
 SILENCE_PEAK = 10 ** (-50 / 20)  # of full scale; what never gets louder cannot be heard
 
 
-def to_pcm(samples: np.ndarray) -> bytes:
+def to_pcm(samples: Samples) -> bytes:
     """Float samples in [-1, 1] as signed 16-bit little-endian PCM; louder ones are clipped."""
-    return np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype("<i2").tobytes()
+    levels: Samples = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+    return levels.astype("<i2").tobytes()
 
 
-def from_pcm(pcm: bytes, field: str = "audio") -> np.ndarray:
+def from_pcm(pcm: bytes, field: str = "audio") -> Samples:
     """Signed 16-bit little-endian PCM as float32 in [-1, 1].
 
     Raises:
@@ -32,7 +34,7 @@ def from_pcm(pcm: bytes, field: str = "audio") -> np.ndarray:
     """
     if len(pcm) % 2:
         raise InvalidInput("A piece of audio ends in the middle of a sample.", reason="PCM_ODD_LENGTH", field=field)
-    return np.frombuffer(pcm, "<i2").astype(np.float32) / FULL_SCALE
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
 
 
 class Resampler:
@@ -43,7 +45,7 @@ class Resampler:
         self._resampler = av.AudioResampler("flt", "mono", target_rate)
         self._count = 0
 
-    def push(self, samples: np.ndarray) -> np.ndarray:
+    def push(self, samples: Samples) -> Samples:
         """Take some samples; returns those that became certain."""
         if self._same or not len(samples):
             return samples
@@ -52,16 +54,16 @@ class Resampler:
         self._count += len(samples)
         return _joined(self._resampler.resample(frame))
 
-    def flush(self) -> np.ndarray:
+    def flush(self) -> Samples:
         """The rest."""
         return np.zeros(0, np.float32) if self._same or not self._count else _joined(self._resampler.resample(None))
 
 
-def _joined(frames: list[av.AudioFrame]) -> np.ndarray:
+def _joined(frames: list[av.AudioFrame]) -> Samples:
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames] or [np.zeros(0, np.float32)])
 
 
-def decode_blocks(source: Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[np.ndarray]:
+def decode_blocks(source: Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[Samples]:
     """The sound of any audio or video file as float32 mono blocks at `rate` Hz, in bounded memory.
 
     Raises:
@@ -84,7 +86,7 @@ def decode_blocks(source: Path | IO[bytes], rate: int, field: str = "audio") -> 
         raise InvalidInput(message, reason="UNREADABLE_MEDIA", field=field) from error
 
 
-def _frames(container: av.container.InputContainer, resampler: av.AudioResampler) -> Iterator[np.ndarray]:
+def _frames(container: av.container.InputContainer, resampler: av.AudioResampler) -> Iterator[Samples]:
     for packet in container.demux(container.streams.audio[0]):
         try:
             frames = packet.decode()
@@ -97,15 +99,17 @@ def _frames(container: av.container.InputContainer, resampler: av.AudioResampler
     yield from map(_mono, resampler.resample(None))
 
 
-def _mono(frame: av.AudioFrame) -> np.ndarray:
+def _mono(frame: av.AudioFrame) -> Samples:
     # The mean, not FFmpeg's own mix-down: that makes the same voice on both channels 3 dB louder, and clips it.
     # Where one channel is wired the wrong way round they cancel each other: then the louder one alone.
-    channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
-    mean, energy = channels.mean(axis=0), np.square(channels).sum(axis=1)
-    return channels[energy.argmax()] if np.square(mean).sum() < CANCELLED * energy.max() else mean
+    channels = np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels).T
+    mean: Samples = channels.mean(axis=0)
+    energy: Samples = np.square(channels).sum(axis=1)
+    loudest: Samples = channels[energy.argmax()]
+    return loudest if np.square(mean).sum() < CANCELLED * energy.max() else mean
 
 
-def decode(source: Path | IO[bytes], rate: int, *, field: str = "audio", max_seconds: float = 3600) -> np.ndarray:
+def decode(source: Path | IO[bytes], rate: int, *, field: str = "audio", max_seconds: float = 3600) -> Samples:
     """The sound of a file as one float32 mono array at `rate` Hz.
 
     Raises:

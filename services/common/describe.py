@@ -7,11 +7,11 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from visavis.common.v1 import info_pb2, job_pb2
+from visavis.common.v1 import error_pb2, info_pb2
 
+from basics.problem import Problem
 from services.common import hardware
-from services.common.engine import Capability, Parameter
-from services.common.errors import ServiceError
+from services.common.engine import Capability, Lack, Parameter
 from services.common.hosting import Description, Engines, State
 
 _STATES = {
@@ -50,18 +50,34 @@ def _engine(described: Description) -> info_pb2.EngineInfo:
         capabilities=sorted(_CAPABILITIES[one] for one in info.capabilities),
         licence=info.licence,
         state=_STATES[described.state],
-        lack=job_pb2.Error(reason=lack.code, message=lack.reason, values=lack.values) if lack else None,
+        lack=_problem(lack),
         remedy=lack.remedy if lack else "",
         parameters=[_parameter(one) for one in described.parameters],
     )
 
 
+def detector_info(name: str, lack: Lack | None) -> info_pb2.EngineInfo:
+    """Something small that a service uses besides its engines, where it is there."""
+    return info_pb2.EngineInfo(
+        name=name,
+        state=_STATES[State.MISSING if lack else State.READY],
+        lack=_problem(lack),
+        remedy=lack.remedy if lack else "",
+    )
+
+
+def _problem(lack: Lack | None) -> error_pb2.Error | None:
+    return error_message(Problem(lack.code, lack.reason, values=lack.values)) if lack else None
+
+
 def _parameter(parameter: Parameter) -> info_pb2.Parameter:
     value_field, kind = PARAMETER_KINDS[type(parameter.default)]
+    default = info_pb2.ParameterValue(name=parameter.name)
+    setattr(default, value_field, parameter.default)
     return info_pb2.Parameter(
         name=parameter.name,
         type=kind,
-        default_value=info_pb2.ParameterValue(name=parameter.name, **{value_field: parameter.default}),
+        default_value=default,
         minimum=parameter.minimum,
         maximum=parameter.maximum,
         choices=parameter.choices,
@@ -69,6 +85,6 @@ def _parameter(parameter: Parameter) -> info_pb2.Parameter:
     )
 
 
-def error_message(error: ServiceError) -> job_pb2.Error:
-    """An error that is told of one thing among others, as a message."""
-    return job_pb2.Error(reason=error.reason, message=error.message, field=error.field, values=error.values)
+def error_message(problem: Problem) -> error_pb2.Error:
+    """What is wrong with one thing among others, as a message."""
+    return error_pb2.Error(**asdict(problem))

@@ -20,6 +20,9 @@ from typing import Any, ClassVar
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.errors import ModelError
+from models.folder import find
+
 Value = int | float | bool | str
 
 
@@ -40,7 +43,11 @@ class Capability(StrEnum):
     PHOTO = "photo"  # makes do with a photo
     IDLE = "idle"  # draws what an avatar does while it listens
     EXPRESSION = "expression"  # can be told how lively to be
+    EVALUATION = "evaluation"  # measures generated videos by true ones
     LANGUAGE_DETECTION = "language_detection"  # tells by itself which of its languages is spoken
+    HOTWORDS = "hotwords"  # hears words better that it is told to expect
+    WRITTEN_FORM = "written_form"  # writes what it hears as people do: numbers in digits, with punctuation
+    READING = "reading"  # reads numbers, signs and abbreviations out by itself
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Lack:
-    """What keeps an engine from serving here."""
+    """What keeps an engine from serving here, or from serving better."""
 
     code: str  # stable identifier, e.g. `KEY_MISSING`; the page translates by it
     reason: str  # in plain words, e.g. "It needs a key."
@@ -124,8 +131,16 @@ class BaseEngine(ABC):
         """Every knob that a caller may turn, in the order of a form."""
         return []
 
+    def models(self) -> tuple[str, ...]:
+        """Names in the catalogue of models without which `load` fails; `models.folder.find` tells where each lies."""
+        return ()
+
     def lack(self) -> Lack | None:
-        """What else than a package keeps it from serving here: weights, a key, an address. Cheap; asked often."""
+        """What else than a package or a model keeps it from serving here: a key, an address. Cheap; asked often."""
+        return None
+
+    def wish(self) -> Lack | None:
+        """What one that serves here would be better with. Cheap; asked often."""
         return None
 
     def close(self) -> None:  # noqa: B027 - an engine that holds nothing need not override it
@@ -154,13 +169,29 @@ def import_engine(engines: ModuleType, name: str) -> type[Any]:
     names = available(engines)
     if name not in names:
         raise ValueError(f"There is no engine '{name}'; choose one of: {', '.join(names)}.")
-    return importlib.import_module(f"{engines.__name__}.{name}").Engine
+    engine: type[Any] = importlib.import_module(f"{engines.__name__}.{name}").Engine
+    return engine
 
 
 def package_lack(engine: type[BaseEngine], service: str, name: str) -> Lack | None:
     """The first of an engine's packages that is not installed."""
-    absent = next((package for package in engine.requires if not _is_installed(package)), None)
+    absent = next((package for package in engine.requires if not is_installed(package)), None)
     return missing_package(absent, service, name) if absent else None
+
+
+def model_lack(engine: BaseEngine) -> Lack | None:
+    """The first of an engine's models that is not here."""
+    try:
+        for name in engine.models():
+            find(name)
+    except ModelError as error:
+        return lack_of(error)
+    return None
+
+
+def lack_of(error: ModelError) -> Lack:
+    """What is wrong with a model, as what is lacking."""
+    return Lack(error.reason, error.message, error.remedy, error.values)
 
 
 def missing_package(package: str, service: str, name: str) -> Lack:
@@ -175,7 +206,8 @@ def missing_package(package: str, service: str, name: str) -> Lack:
     return Lack("PACKAGE_MISSING", f"The Python package '{package}' is not installed.", remedy, values)
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
     try:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:  # of a package inside one that is not there

@@ -6,8 +6,12 @@ holds the user's text, a path of this machine or a key.
 
 from __future__ import annotations
 
+from typing import Self
 
-class ServiceError(Exception):
+from basics.problem import Problem, ProblemError
+
+
+class ServiceError(ProblemError):
     """An error with a stable `reason` (UPPER_SNAKE_CASE) that callers and translations key on.
 
     Args:
@@ -22,11 +26,14 @@ class ServiceError(Exception):
     def __init__(
         self, message: str, *, reason: str = "", field: str = "", values: dict[str, str] | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.reason = reason or self.default_reason
-        self.field = field
-        self.values = values or {}
+        super().__init__(Problem(reason or self.default_reason, message, field, values or {}))
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """The error that says this."""
+        error = cls(problem.message)
+        error.problem = problem
+        return error
 
 
 class InvalidInput(ServiceError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import mimetypes
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +19,9 @@ UPLOADS = "upload-*"
 """Folders of uploads; those that a killed service left behind are told by it."""
 
 
-async def send_file(storage: Storage, key: str, request: Any, reply: type, file_name: str) -> AsyncIterator[Any]:
+async def send_file(
+    storage: Storage, key: str, request: Any, reply: Callable[..., Any], file_name: str
+) -> AsyncIterator[Any]:
     """Answer a Read… call: `reply(header=…)`, then `reply(data=…)` from `offset_bytes`, `limit_bytes` long."""
     content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
     header = media_pb2.FileHeader(content_type=content_type, size_bytes=storage.size(key), file_name=file_name)

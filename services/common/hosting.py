@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import takewhile
 from types import ModuleType
 from typing import Generic, TypeVar, cast
 
@@ -31,6 +32,7 @@ from services.common.engine import (
     available,
     import_engine,
     missing_package,
+    model_lack,
     package_lack,
 )
 from services.common.errors import InvalidInput, ServiceError, Unavailable
@@ -39,6 +41,7 @@ from services.common.settings import ServiceSettings
 logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=BaseEngine)
+Told = tuple[EngineInfo, tuple[Parameter, ...]]
 
 
 class State(Enum):
@@ -55,7 +58,7 @@ class Description:
 
     info: EngineInfo
     state: State
-    lack: Lack | None = None  # of one that is missing
+    lack: Lack | None = None  # of one that is missing, or would be better with it
     parameters: tuple[Parameter, ...] = ()
 
 
@@ -85,14 +88,25 @@ class Engines(Generic[E]):
 
     def __init__(self, package: ModuleType, service: str, settings: ServiceSettings) -> None:
         self._package, self._service, self._settings = package, service, settings
-        self.default = settings.engine
         self._slots: dict[str, _Slot[E]] = {}
         add_folder(package, service, settings.engine_folder)
         self._lock = threading.Lock()  # for users and is_loaded; held for moments: the event loop takes it, too
         self._making = threading.Lock()  # while a file is imported
         self._loading = threading.Lock()  # while one is loaded or unloaded; one at a time keeps the peak of memory low
-        for name in self._resident():
+        for name in filter(None, (settings.engine, *settings.preload)):
             self._check(name)
+
+    @property
+    def default(self) -> str:
+        """The engine of calls that name none: the one that is set, or the first that can be used of those that the
+        service would choose. Blocks while their files are imported for the first time."""
+        if self._settings.engine:
+            return self._settings.engine
+        *better, last = self._settings.choices
+        return next((name for name in better if self._can_be_used(self._slot(name))), last)
+
+    def _can_be_used(self, slot: _Slot[E]) -> bool:
+        return slot.is_loaded or not self._lack(slot)
 
     def _resident(self) -> set[str]:
         """Names of those that are loaded at the start and never unloaded."""
@@ -106,7 +120,8 @@ class Engines(Generic[E]):
 
     def describe(self) -> list[Description]:
         """Every engine, the default one first. Blocks while files are imported for the first time."""
-        names = sorted(available(self._package), key=lambda name: (name != self.default, name))
+        default = self.default
+        names = sorted(available(self._package), key=lambda name: (name != default, name))
         return [self._described(self._slot(name)) for name in names]
 
     def info(self, name: str = "") -> EngineInfo:
@@ -127,31 +142,47 @@ class Engines(Generic[E]):
 
     def _described(self, slot: _Slot[E]) -> Description:
         lack = None if slot.is_loaded else self._lack(slot)
-        info, parameters = EngineInfo(slot.name, ""), ()
+        told: Told = EngineInfo(slot.name, ""), ()
         try:
-            info, parameters = _told(slot)
+            told = _told(slot)
         except Exception:  # noqa: BLE001 - one engine that cannot describe itself must not hide the others
             lack = _broken(slot.name, "It cannot describe itself")
         state = State.MISSING if lack else State.READY if slot.is_loaded else State.UNLOADED
-        return Description(info, state, lack, parameters)
+        info, parameters = told
+        return Description(info, state, lack or self._wish(slot), parameters)
+
+    def _wish(self, slot: _Slot[E]) -> Lack | None:
+        try:
+            return slot.engine.wish() if slot.engine else None
+        except Exception:  # noqa: BLE001 - it serves without
+            logger.exception("an engine cannot tell what it would be better with")
+            return None
 
     def _lack(self, slot: _Slot[E]) -> Lack | None:
         if slot.engine is None:
             return slot.lack
         try:
-            return package_lack(type(slot.engine), self._service, slot.name) or slot.engine.lack() or slot.lack
+            absent = package_lack(type(slot.engine), self._service, slot.name) or model_lack(slot.engine)
+            return absent or slot.engine.lack() or slot.lack
         except Exception:  # noqa: BLE001 - as above
             return _broken(slot.name, "It cannot tell what it lacks")
 
     # Used
 
     def load(self) -> None:
-        """Load the default engine and those to be loaded at the start; one that cannot be is told in the log."""
+        """Load the default engine and those to be loaded at the start; one that cannot be is told in the log, and so is
+        one that the service would rather have as its default."""
         for name in sorted(self._resident()):
             try:
                 self._load(self._slot(name))
             except ServiceError as error:
                 logger.warning("an engine is missing", extra={"fields": {"engine": name, "reason": error.message}})
+        for name in takewhile(
+            lambda name: name != self.default, () if self._settings.engine else self._settings.choices
+        ):
+            if lack := self._lack(self._slot(name)):
+                fields = {"engine": name, "reason": missing(name, lack).message}
+                logger.warning("a better engine is missing", extra={"fields": fields})
 
     @contextlib.asynccontextmanager
     async def use(self, name: str = "", field: str = "config.engine") -> AsyncIterator[E]:
@@ -161,7 +192,9 @@ class Engines(Generic[E]):
             InvalidInput: there is no such engine; `field` is the request's.
             Unavailable: it is missing; the message says what it lacks and how to mend that.
         """
-        slot = self._slots.get(name or self.default) or await asyncio.to_thread(self._chosen, name, field)
+        slot = self._slots.get(name or self.default)
+        if slot is None:
+            slot = await asyncio.to_thread(self._chosen, name, field)
         is_loaded = self._acquire(slot)
         try:
             if not is_loaded:
@@ -179,6 +212,13 @@ class Engines(Generic[E]):
             except BaseException:
                 self._release(slot)
                 raise
+        return cast(E, slot.engine)
+
+    def unloaded(self, name: str, field: str = "engine") -> E:
+        """An engine as it stands, for what it can tell without being loaded; raises as `use`."""
+        slot = self._chosen(name, field)
+        if not slot.is_loaded and (lack := self._lack(slot)):
+            raise missing(slot.name, lack)
         return cast(E, slot.engine)
 
     def unload_idle(self) -> int:
@@ -201,7 +241,9 @@ class Engines(Generic[E]):
 
     def _unload(self, idle_s: float) -> int:
         """Unload those that nobody uses, nor has for so long. With `_loading` held."""
-        idle = [slot for slot in list(self._slots.values()) if self._takes_away(slot, idle_s)]
+        resident = self._resident()
+        slots = [slot for slot in list(self._slots.values()) if slot.name not in resident]
+        idle = [slot for slot in slots if self._takes_away(slot, idle_s)]
         for slot in idle:
             _close(slot)
         return len(idle)
@@ -210,7 +252,7 @@ class Engines(Generic[E]):
         """Whether an engine is idle; from then on it counts as not loaded, and whoever comes waits to load it anew."""
         with self._lock:
             is_idle = not slot.users and time.monotonic() - slot.used_at >= idle_s
-            if not (slot.is_loaded and is_idle and slot.name not in self._resident()):
+            if not (slot.is_loaded and is_idle):
                 return False
             slot.is_loaded = False
             return True
@@ -246,7 +288,8 @@ class Engines(Generic[E]):
         prefix = str(self._settings.model_config["env_prefix"])
         try:
             engine_type = import_engine(self._package, name)
-            general = prefix if name == self.default else ""
+            by_default = (self._settings.engine,) if self._settings.engine else self._settings.choices
+            general = prefix if name in by_default else ""
             given, shared = self._settings.engines.get(name, {}), self._settings.model_dump()
             settings = engine_type.settings_type.read(general, given, shared)
             return _Slot(name, engine_type(settings))
@@ -286,7 +329,7 @@ def missing(name: str, lack: Lack) -> Unavailable:
     return Unavailable(message, reason=lack.code, values={"engine": name, **lack.values})
 
 
-def _told(slot: _Slot[E]) -> tuple[EngineInfo, tuple[Parameter, ...]]:
+def _told(slot: _Slot[E]) -> Told:
     """What an engine says of itself, under the name by which it is asked for: its file's."""
     if slot.engine is None:
         return EngineInfo(slot.name, ""), ()

@@ -7,20 +7,26 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from services.common import errors, limits, logs
+from basics import logs
+from services.common import errors, limits
 from services.common.disk import is_full
 
 logger = logging.getLogger(__name__)
 DOMAIN = "visavis"
 MOST_ID_CHARACTERS = 64
+AWAY = ("UNAVAILABLE", "LOADING")
+"""Reasons of a service that will do later what it does not now. Any other is a refusal: an engine without its key."""
+_NOT_AGAIN = ("grpc-retry-pushback-ms", "-1")  # gRPC itself makes an UNAVAILABLE call again, unless it is told this
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context = grpc.aio.ServicerContext[Any, Any]
 
 STATUS = {
     errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
@@ -35,7 +41,7 @@ STATUS = {
 }
 
 
-def to_service_error(error: Exception) -> errors.ServiceError:
+def to_service_error(error: BaseException) -> errors.ServiceError:
     """The error to answer with. What is not meant for the caller becomes a fixed text."""
     if isinstance(error, errors.ServiceError):
         return error
@@ -74,22 +80,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
-        details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
-        handler = await continuation(details)
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler, details = await continuation(handler_call_details), handler_call_details
         if handler is None or details.method.startswith("/grpc."):
             return handler
         metadata = dict(details.invocation_metadata or ())
         call_id = str(metadata.get("x-request-id") or uuid.uuid4().hex)[:MOST_ID_CHARACTERS]
         return self._wrap(handler, details.method, call_id)
 
-    def _wrap(self, handler: Any, method: str, call_id: str) -> grpc.RpcMethodHandler:
-        async def unary(request: Any, context: grpc.aio.ServicerContext) -> Any:
+    def _wrap(self, handler: Handler, method: str, call_id: str) -> Handler:
+        async def unary(request: Any, context: Context) -> Any:
             async with self._call(method, call_id, context):
                 return await behaviour(checked(request), context)
 
-        async def stream(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
             async with (
                 self._call(method, call_id, context),
                 contextlib.aclosing(behaviour(checked(request), context)) as replies,
@@ -103,10 +109,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped = stream if handler.response_streaming else unary
         checked = _each_bounded if handler.request_streaming else _bounded
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+        made: Handler = make(wrapped, handler.request_deserializer, handler.response_serializer)
+        return made
 
     @contextlib.asynccontextmanager
-    async def _call(self, method: str, call_id: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+    async def _call(self, method: str, call_id: str, context: Context) -> AsyncIterator[None]:
         logs.request_id.set(call_id)
         began, outcome = time.monotonic(), "OK"
         try:
@@ -123,13 +130,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             outcome = answer.reason
             if isinstance(answer, errors.Internal):
                 logger.exception("call broke")
-            await context.abort_with_status(rpc_status.to_status(to_status(answer)))
+            status = rpc_status.to_status(to_status(answer))
+            metadata = status.trailing_metadata if answer.reason in AWAY else (*status.trailing_metadata, _NOT_AGAIN)
+            await context.abort(status.code, status.details, metadata)
         finally:
             duration_ms = round((time.monotonic() - began) * 1000, 1)
             logger.info("call", extra={"fields": {"method": method, "outcome": outcome, "duration_ms": duration_ms}})
 
     @contextlib.contextmanager
-    def _slot(self) -> Any:
+    def _slot(self) -> Iterator[None]:
         if not self._is_ready():
             raise errors.Unavailable("This service is still loading; try again in a moment.", reason="LOADING")
         if self._free <= 0:

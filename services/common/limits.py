@@ -1,10 +1,10 @@
-"""Bounds on the texts of messages, as the protos state them (`limits.proto`)."""
+"""Bounds on the texts and data of messages, as the protos state them (`limits.proto`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -17,27 +17,29 @@ MOST_CHARACTERS = 200
 
 
 def check(message: Message, within: str = "") -> None:
-    """Refuse a request with a text, or a list or map, longer than its proto allows.
+    """Refuse a request with a text, a piece of data, or a list or map, longer than its proto allows.
 
     Raises:
         InvalidInput: `field` is the path to what is too long, without the `config.` of streams.
     """
     for field, value in message.ListFields():
         path = f"{within}{field.name}" if field.name != "config" else ""
-        characters, entries = _limits(field)
-        if entries and len(value) > entries:
-            raise _too_many(path, len(value), entries)
+        limit = _limits(field)
+        if limit.entries and len(value) > limit.entries:
+            raise too_many(path, len(value), limit.entries)
+        if limit.bytes and len(value) > limit.bytes:
+            raise _too_large(path, len(value), limit.bytes)
         for part in _parts(field, value):
             if isinstance(part, Message):
                 check(part, f"{path}." if path else "")
-            elif len(part) > characters:
-                raise too_long(path, len(part), characters)
+            elif len(part) > limit.characters:
+                raise too_long(path, len(part), limit.characters)
 
 
 def cut(message: Message) -> None:
     """Shorten the texts of an answer that were stored when nothing bounded them."""
     for field, value in message.ListFields():
-        characters, _ = _limits(field)
+        characters = _limits(field).characters
         if field.type == field.TYPE_STRING and isinstance(value, str) and len(value) > characters:
             setattr(message, field.name, f"{value[: characters - 1]}…")
         elif _is_map(field):
@@ -56,22 +58,36 @@ def too_long(field: str, count: int, most: int) -> InvalidInput:
     return InvalidInput(message, reason="TEXT_TOO_LONG", field=field, values=values)
 
 
-def _too_many(field: str, count: int, most: int) -> InvalidInput:
+def too_many(field: str, count: int, most: int) -> InvalidInput:
     message = f"'{field}' has {count} entries; at most {most} are allowed. Leave some out."
     values = {"field": field, "count": str(count), "max": str(most)}
     return InvalidInput(message, reason="TOO_MANY_ENTRIES", field=field, values=values)
 
 
+def _too_large(field: str, count: int, most: int) -> InvalidInput:
+    message = f"'{field}' has {count} bytes in one message; at most {most} are allowed. Send it in smaller pieces."
+    values = {"field": field, "count": str(count), "max": str(most)}
+    return InvalidInput(message, reason="PIECE_TOO_LARGE", field=field, values=values)
+
+
+class _Limits(NamedTuple):
+    """Of a field: most characters of each text, entries and bytes; 0 where nothing bounds them."""
+
+    characters: int
+    entries: int
+    bytes: int
+
+
 @cache
-def _limits(field: FieldDescriptor) -> tuple[int, int]:
-    """Most characters of each text, and most entries; 0 entries when they are not bounded."""
+def _limits(field: FieldDescriptor) -> _Limits:
     stated = field.GetOptions().Extensions
-    return stated[limits_pb2.max_characters] or MOST_CHARACTERS, stated[limits_pb2.max_entries]
+    characters = stated[limits_pb2.max_characters] or MOST_CHARACTERS
+    return _Limits(characters, stated[limits_pb2.max_entries], stated[limits_pb2.max_bytes])
 
 
 @cache
 def _is_map(field: FieldDescriptor) -> bool:
-    return field.type == field.TYPE_MESSAGE and field.message_type.GetOptions().map_entry
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _parts(field: FieldDescriptor, value: Any) -> Iterator[str | Message]:

@@ -7,15 +7,17 @@ import logging
 import signal
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from google.protobuf import json_format
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.common import logs, private
+from basics import logs, startup
+from services.common import private
 from services.common.describe import service_info
 from services.common.hosting import Engines
 from services.common.interceptors import CallInterceptor
@@ -28,12 +30,23 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 UNLOAD_EVERY_S = 30.0
 
 
-class Service(ABC):
-    """What `serve` needs of a servicer."""
+class Servicer(Protocol):
+    """What answers the calls of one gRPC service."""
 
     full_name: str  # e.g. "visavis.tts.v1.TtsService"
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add this servicer to the server."""
+
+
+class Service(ABC):
+    """What `serve` needs of a service's own servicer."""
+
+    full_name: str
     engine_package: ModuleType
     engines: Engines[Any]
+    beside: Sequence[Servicer] = ()
+    """What else is served on its port."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.engines = self.host(settings)
@@ -77,9 +90,12 @@ class Server:
         ]
         interceptor = CallInterceptor(lambda: self._ready, settings.max_concurrent_calls)
         self._server = grpc.aio.server(interceptors=[interceptor], options=options)
-        service.register(self._server)
+        servicers: list[Servicer] = [service, *service.beside]
+        self._names = [one.full_name for one in servicers]
+        for one in servicers:
+            one.register(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((service.full_name, health.SERVICE_NAME), self._server)
+        reflection.enable_server_reflection((*self._names, health.SERVICE_NAME), self._server)
         self.port = self._server.add_insecure_port(f"{settings.host}:{settings.port}")
 
     async def start(self) -> None:
@@ -104,7 +120,7 @@ class Server:
         await self._service.close()
 
     async def _announce(self, status: int) -> None:
-        for name in ("", self._service.full_name):
+        for name in ("", *self._names):
             await self._health.set(name, status)
 
 
@@ -124,11 +140,12 @@ async def serve(service: Service, settings: ServiceSettings) -> None:
     await server.stop()
 
 
-def run(servicer: type[Service], settings: ServiceSettings) -> None:
+def run(servicer: type[Service], kind: type[ServiceSettings]) -> None:
     """The whole of a service's `__main__`: private files, logs, then serve.
 
     With `--engines` it only tells what the service could do, as `visavis.common.v1.ServiceInfo` in JSON.
     """
+    settings = startup.settings(kind)
     if sys.argv[1:] == ["--engines"]:
         sys.stdout.write(json_format.MessageToJson(service_info(servicer.host(settings))))
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,6 +21,9 @@ class ServiceSettings(BaseSettings):
 
     port: int = 50051
     """Port to listen on; 0 lets the system choose."""
+
+    choices: ClassVar[tuple[str, ...]] = ()
+    """Where no engine is set, the first of these that can be used is the default one, or else the last."""
 
     engine: str = ""
     """The engine of calls that name none: the name of a file in the service's `engines` folder."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
@@ -36,17 +36,18 @@ class Storage:
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
-        return self._fs.exists(self._path(key))
+        return bool(self._fs.exists(self._path(key)))
 
     def size(self, key: str) -> int:
         """Size of a file in bytes."""
-        return self._fs.size(self._path(key))
+        return int(self._fs.size(self._path(key)))
 
     def open(self, key: str, mode: str = "rb") -> IO[bytes]:
         """Open a file; its folders are made."""
         if "w" in mode:
             self._fs.makedirs(self._fs._parent(self._path(key)), exist_ok=True)
-        return self._fs.open(self._path(key), mode)
+        file: IO[bytes] = self._fs.open(self._path(key), mode)
+        return file
 
     def read(self, key: str) -> bytes:
         """A whole small file."""
@@ -130,6 +131,13 @@ class Storage:
         self._fs.get_file(self._path(key), str(copy))
         return copy
 
+    def fetched(self, key: str, path: Path) -> Path:
+        """One file as a local file: in place when storage is local, else a copy at `path`, which is the caller's."""
+        if self._is_local:
+            return Path(self._path(key))
+        self._fs.get_file(self._path(key), str(path))
+        return path
+
     def delete_file(self, key: str) -> None:
         """Forget a file, and the copy of it; one that is not there is no error."""
         if not self._is_local:
@@ -153,7 +161,7 @@ class Storage:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm(self._path(key), recursive=True)
 
-    def chunks(self, key: str, offset: int = 0, limit: int = 0) -> Iterator[bytes]:
+    def chunks(self, key: str, offset: int = 0, limit: int = 0) -> Generator[bytes, None, None]:
         """A file's bytes from `offset`, at most `limit` of them (0: all), in pieces of at most 256 KiB."""
         remaining = limit or self.size(key)
         with self.open(key) as file:

@@ -7,4 +7,4 @@ from services.llm.servicer import LlmServicer
 from services.llm.settings import LlmSettings
 
 if __name__ == "__main__":
-    run(LlmServicer, LlmSettings())
+    run(LlmServicer, LlmSettings)

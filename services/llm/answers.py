@@ -48,6 +48,18 @@ _ALL = re.compile(  # the words of it that say nothing of its subject
     r"|(全部|所有|一切|完整|详细|全面)(的?(内容|信息))?地?",
     re.I,
 )
+_ASKED = re.compile(  # questions about the user's own ones
+    r"^\s*((do|can) you (still )?(remember|recall|know|tell me) )?"
+    r"(what (did|have) (i|we) (just |first |already )?(been )?(ask(ed)?|say|said|talk(ed|ing)?|discuss(ed)?)\b"
+    r"|what (i|we) (just |first |already )?(asked|said|talked|discussed)\b"
+    r"|what (was|were) my (very )?(\w+ )?questions?\b)"
+    r"([\s,]+(about|(to )?you|so far|just now|first|before|earlier|last|until now|at the (beginning|start)))*[.?!\s]*$"
+    r"|^\s*(你?还?(记得|知道))?(我们?|咱们)(刚才|刚刚|之前|前面|一开始|最开始|最初|都)*(第一[个次句]|上一[个次句]|最后一?[个次句])?"
+    r"(问题?|说|聊|谈|讨论)(了|过|的)*你?(的?是)?(些|哪些)?(什么|啥|内容|问题)*[吗呢？?。\s]*$",
+    re.I,
+)
+_FIRST = re.compile(r"\b(first|beginning|start)\b|第一|一开始|最开始|最初", re.I)
+_ALL_OF_THEM = re.compile(r"\b(we|so far|questions|have i|already)\b|我们|咱们|都|些", re.I)
 _BETWEEN = re.compile(r"[,，;；?？.。]\s*(?:and\b)?|\band\b|以及|还有|另外", re.I)  # two things that are asked
 _YES = re.compile(
     r"\s*(yes|yeah|yep|sure|right|exactly|correct|ok(ay)?|the first( one)?|对|是的?|没错|好的?|嗯|第一个)"
@@ -94,6 +106,8 @@ class _Turn:
             return self._courteous(self.courtesies[-1])
         if _MORE.match(self.question) and self.earlier:
             return self._more()
+        if _ASKED.match(self.question):
+            return self._what_was_asked()
         if passage := self.knowledge.answer_to(self.question):
             return self._once_more(passage.sentences[:SENTENCES])
         if twofold := self._twofold():
@@ -177,10 +191,21 @@ class _Turn:
             return self._joined([self.phrases.no_more, self._examples()])
         return self._joined([one for one in fresh.sentences if one not in self.heard][:SENTENCES])
 
+    def _what_was_asked(self) -> str:
+        """The user's own questions that this one is about: the first, the last, or the latest."""
+        asked = list(filter(None, self.earlier))
+        if not asked:
+            return self.phrases.asked_nothing
+        if _FIRST.search(self.question):
+            asked = asked[:1]
+        elif not _ALL_OF_THEM.search(self.question):
+            asked = asked[-1:]
+        return self.phrases.asked.format(questions=self.phrases.between.join(asked[-SENTENCES:]))
+
     def _unknown(self, found: Sequence[Found]) -> str:
         near = [one for one in found if one.coverage >= _NEARLY and one.passage.asks]
-        near = [one.passage.questions[0] for one in near[:2] if one.score >= _EITHER * near[0].score]
-        meant = self.phrases.meant.format(questions=self.phrases.alternative.join(near)) if near else ""
+        questions = [one.passage.questions[0] for one in near[:2] if one.score >= _EITHER * near[0].score]
+        meant = self.phrases.meant.format(questions=self.phrases.alternative.join(questions)) if near else ""
         if not self.heard.issuperset(sentences(meant)):
             return meant
         topics = self.persona.spoken(self.persona.topics, self.language)

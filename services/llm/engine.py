@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,7 +41,7 @@ class LlmEngine(BaseEngine):
     """Writes the reply to a dialogue; one instance serves many callers at once."""
 
     @abstractmethod
-    def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
+    def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         """Yield the reply in pieces as they come. The last message of `dialogue` is the user's.
 
         Raises:

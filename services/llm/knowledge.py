@@ -14,6 +14,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from basics.scripts import HAN
 from services.llm import stopwords
 from services.llm.documents import Passage
 
@@ -27,9 +28,9 @@ _RELATED = 0.2  # of likeness must be had by it too: words from here and there a
 _SAME = 0.55  # likeness from which two questions are the same
 _ALIKE_SPELT = 0.85  # share of letters in common, below which a word is another word
 _MOST_SENTENCES = 1000  # of one passage, far more than it can have
-_UNIT = re.compile(r"[㐀-鿿豈-﫿]+|[^\W_㐀-鿿豈-﫿]+(?:[.'’][^\W_㐀-鿿豈-﫿]+)*")
+_UNIT = re.compile(rf"[{HAN}]+|[^\W_{HAN}]+(?:[.'’][^\W_{HAN}]+)*")
 _WORD = re.compile(r"[a-z]{5,}", re.I)  # one that may be misspelt; shorter ones are like too many others
-_HAN = re.compile(r"[㐀-鿿豈-﫿]")
+_HAN = re.compile(rf"[{HAN}]")
 
 
 @dataclass(frozen=True)

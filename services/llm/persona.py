@@ -27,6 +27,8 @@ class Persona:
     topics: Mapping[str, str]
     style: Mapping[str, str]
     knowledge: Mapping[str, Knowledge]
+    hotwords: tuple[str, ...] = ()
+    """Names and rare words that may well be said to it."""
 
     def spoken(self, texts: Mapping[str, str], language: str) -> str:
         """One of the persona's texts, in the language or else in its first one that has it; may be empty."""
@@ -94,14 +96,16 @@ def read_persona(folder: Path) -> Persona:
         for passage in passages(text):
             found.setdefault(passage.language, []).append(passage)
     vocabulary = Vocabulary(described.get("synonyms", []))
+    title = described.get("title", folder.name)
     return Persona(
         name=folder.name,
-        title=described.get("title", folder.name),
+        title=title,
         languages=tuple(described.get("languages", ["en"])),
         greetings=described.get("greetings", {}),
         topics=described.get("topics", {}),
         style=described.get("style", {}),
         knowledge={language: Knowledge(of_it, vocabulary) for language, of_it in found.items()},
+        hotwords=(title, *described.get("hotwords", ())),
     )
 
 

@@ -20,6 +20,9 @@ class Phrases:
     meant: str
     examples: str
     alternative: str
+    asked: str
+    asked_nothing: str
+    between: str
 
 
 _PHRASES = {
@@ -33,6 +36,9 @@ _PHRASES = {
         meant="I am not sure that I understand. Do you mean: {questions}?",
         examples="You could ask me: {questions}?",
         alternative="? Or: ",
+        asked="You asked: “{questions}”.",
+        asked_nothing="You have not asked me anything before.",
+        between="”, then “",
     ),
     "zh": Phrases(
         unknown="这个我不知道。",
@@ -44,6 +50,9 @@ _PHRASES = {
         meant="我不太确定你的意思。你是想问：{questions}？",
         examples="你可以问我：{questions}？",
         alternative="？或者：",
+        asked="你问的是：“{questions}”。",
+        asked_nothing="你之前还没有问过我问题。",
+        between="”，然后是“",
     ),
 }
 

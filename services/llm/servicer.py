@@ -50,7 +50,7 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
         return llm_pb2.GetInfoResponse(
             info=await asyncio.to_thread(service_info, self.engines),
             personas=[
-                llm_pb2.Persona(name=one.name, title=one.title, greetings=one.greetings)
+                llm_pb2.Persona(name=one.name, title=one.title, greetings=one.greetings, hotwords=one.hotwords)
                 for one in sorted(personas, key=lambda one: (one.name != default, one.name))
             ],
         )
@@ -92,8 +92,8 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
             raise InvalidInput("Say or type something.", reason="EMPTY_TEXT", field="messages.text")
         limit = self._settings.max_message_characters
         if len(said) > limit:
-            message = f"The message is longer than {limit} characters. Shorten it."
+            wrong = f"The message is longer than {limit} characters. Shorten it."
             values = {"max": str(limit)}
-            raise InvalidInput(message, reason="TEXT_TOO_LONG", field="messages.text", values=values)
+            raise InvalidInput(wrong, reason="TEXT_TOO_LONG", field="messages.text", values=values)
         dialogue = [Message(_ROLES[message.role], message.text) for message in request.messages]
         return [message for message in dialogue if message.text.strip()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from basics.scripts import HAN
 from services.llm.language import primary
 
 
@@ -41,7 +42,7 @@ _PATTERNS = {
 }
 _ADDRESS = r"([\s,，.。!！~、?？]*(there|visavis|friend|everyone|朋友|呀|啊|哦|啦))?"
 _OPENINGS = {
-    kind: re.compile(rf"^\s*({pattern}){_ADDRESS}(?=$|[\s,，.。!！~、?？;；:：]|[㐀-鿿])", re.I)
+    kind: re.compile(rf"^\s*({pattern}){_ADDRESS}(?=$|[\s,，.。!！~、?？;；:：]|[{HAN}])", re.I)
     for kind, pattern in _PATTERNS.items()
 }
 _SET_OFF = (Courtesy.ASSENT, Courtesy.PARDON, Courtesy.CONFUSION)

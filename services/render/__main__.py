@@ -7,4 +7,4 @@ from services.render.servicer import RenderServicer
 from services.render.settings import RenderSettings
 
 if __name__ == "__main__":
-    run(RenderServicer, RenderSettings())
+    run(RenderServicer, RenderSettings)

@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.common.settings import ServiceSettings
+from services.common.peers import PeerSettings
 
 
-class RenderSettings(ServiceSettings):
+class RenderSettings(PeerSettings):
     """How avatars are shown."""
 
     model_config = SettingsConfigDict(
@@ -43,6 +43,9 @@ class RenderSettings(ServiceSettings):
 
     max_streams: int = Field(4, ge=1)
     """Replies rendered live at the same time; more are answered RESOURCE_EXHAUSTED."""
+
+    max_clips: int = Field(1, ge=1)
+    """Replies of avatars that talk turn by turn made at the same time; others wait, and their pages say so."""
 
     live_ahead_seconds: float = Field(4.0, ge=1)
     """How far ahead of its being played a live reply is rendered; then it waits, and others get the processor."""

@@ -7,4 +7,4 @@ from services.train.servicer import TrainServicer
 from services.train.settings import TrainSettings
 
 if __name__ == "__main__":
-    run(TrainServicer, TrainSettings())
+    run(TrainServicer, TrainSettings)

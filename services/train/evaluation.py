@@ -6,39 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from services.common.errors import InvalidInput
+from services.common.hosting import Engines
 from services.common.jobs import child
+from services.train import engines
+from services.train.engine import TrainEngine
 from services.train.settings import TrainSettings
 
 
 def work(task: child.Task, _report: child.Report) -> dict[str, Any]:
-    """Judge one of the two files that the service wrote down by the other; write the page if one is wanted.
-
-    Raises:
-        InvalidInput: they cannot be compared.
-    """
-    import portrait
-
-    true, generated = (_readable(task, field) for field in ("true_video", "generated_video"))
-    try:
-        comparison = portrait.evaluate(true, generated, syncnet=TrainSettings(**task.settings).syncnet)
-    except portrait.NotComparable as error:
-        message = f"These videos cannot be compared: {error}."
-        raise InvalidInput(message, reason="NOT_COMPARABLE", field=f"{error.video}_video") from error
-    if task.spec["page"]:
-        Path(task.spec["page"]).write_text(portrait.page(comparison), encoding="utf-8")
-    return comparison.as_dict()
-
-
-def _readable(task: child.Task, field: str) -> Path:
-    import portrait
-
-    path = Path(task.spec[field])
-    try:
-        portrait.probe(path)
-    except portrait.RecordingError as error:
-        raise InvalidInput(str(error), reason="UNREADABLE_MEDIA", field=field) from error
-    return path
+    """Have the engine that the service chose judge one of the two files that it wrote down by the other."""
+    hosted: Engines[TrainEngine] = Engines(engines, "train", TrainSettings(**task.settings))
+    true, generated, page = (task.spec[name] for name in ("true_video", "generated_video", "page"))
+    return hosted.keep(task.spec["engine"]).evaluate(Path(true), Path(generated), Path(page) if page else None)
 
 
 if __name__ == "__main__":

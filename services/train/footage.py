@@ -1,23 +1,20 @@
-"""Looking into a recording without decoding all of it: what it is, a look at it now and then, how it sounds."""
+"""Looking into a recording without decoding it: what its packets, its first picture or its header tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from portrait.decoding import Still, pictures
-from portrait.media import open_media
+from basics.media import best_audio, best_video, open_media
 
-LOOKS = 60  # frames looked at, at most
-LOOKS_PER_S = 1.5
 HDR = (16, 18)  # transfer functions PQ and HLG, ITU-T H.273
-WIDEST = 1280  # pictures are scaled down to this for looking at
+PHOTOS = ("JPEG", "PNG", "WEBP")
+ON_ITS_SIDE = range(5, 9)  # of EXIF's orientations
 
 
 class NotMedia(Exception):
@@ -40,17 +37,9 @@ class Outline:
     has_picture: bool
     has_sound: bool
     keyframes_s: tuple[float, ...]
+    heard_s: tuple[float, float] = (0.0, 0.0)  # when the sound begins and ends, from the first picture on
     is_hdr: bool = False
     is_interlaced: bool = False
-
-
-@dataclass(frozen=True)
-class Look:
-    """One picture: RGB (H, W, 3), its second, and how much it was scaled."""
-
-    second: float
-    picture: np.ndarray
-    scale: float
 
 
 def outline(path: Path) -> Outline:
@@ -67,26 +56,25 @@ def outline(path: Path) -> Outline:
 
 
 def _outline(container: av.container.InputContainer) -> Outline:
-    has_sound = bool(container.streams.audio)
-    stream = container.streams.best("video")
+    sound, stream = best_audio(container), best_video(container)
     if stream is None or not stream.codec_context.width or _is_still(stream):
-        return Outline(0, 0, 0.0, 0.0, 0.0, False, has_sound, ())
-    seconds, keyframes = _times(container, stream)
-    span = seconds[-1] - seconds[0] if len(seconds) > 1 else 0.0
-    fps = (len(seconds) - 1) / span if span else 0.0
-    declared = (
-        float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
-    )
-    container.seek(0)
+        return Outline(0, 0, 0.0, 0.0, 0.0, False, sound is not None, ())
+    pictures, keyframes, heard = _times(container, stream, sound)
+    first_s = min(pictures, default=0.0)
+    span = max(pictures) - first_s if len(pictures) > 1 else 0.0
+    fps = (len(pictures) - 1) / span if span else 0.0
+    declared = (container.duration or 0) / av.time_base
+    if stream.duration and stream.time_base:
+        declared = float(stream.duration * stream.time_base)
     size = stream.codec_context.width, stream.codec_context.height  # before decoding, which may forget it
-    first = next(pictures(container, stream), None)
-    length = span + (1 / fps if fps else 0.0)
-    if first is None:
-        return Outline(*size, fps, length, declared, True, has_sound, tuple(keyframes))
-    still = first[1]
+    first = _first(container, stream)
+    width, height = _shown(first, stream) if first else size
     return Outline(
-        *still.size, fps, length, declared, True, has_sound, tuple(keyframes),
-        is_hdr=still.frame.color_trc in HDR, is_interlaced=bool(still.frame.interlaced_frame),
+        width, height, fps, span + (1 / fps if fps else 0.0), declared, True,
+        sound is not None, tuple(sorted(second - first_s for second in keyframes)),
+        heard_s=(heard[0] - first_s, heard[1] - first_s),
+        is_hdr=first is not None and first.color_trc in HDR,
+        is_interlaced=first is not None and bool(first.interlaced_frame),
     )  # fmt: skip
 
 
@@ -95,11 +83,19 @@ def _is_still(stream: av.VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _times(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[float], list[float]]:
-    """Seconds of all pictures and of the keyframes, from the first picture on."""
+def _times(
+    container: av.container.InputContainer, stream: av.VideoStream, sound: av.AudioStream | None
+) -> tuple[list[float], list[float], tuple[float, float]]:
+    """Seconds of all pictures and of the keyframes, and of the sound's beginning and end, in the file's own time."""
     seconds, keyframes = [], []
+    begin, end = float("inf"), 0.0
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux([stream, sound] if sound else [stream]):
+            if packet.stream is not stream:
+                if packet.pts is not None:
+                    begin = min(begin, float(packet.pts * packet.time_base))
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                continue
             at = packet.dts if packet.pts is None else packet.pts
             if at is not None and packet.size and not packet.is_discard:
                 seconds.append(float(at * packet.time_base))
@@ -107,8 +103,27 @@ def _times(container: av.container.InputContainer, stream: av.VideoStream) -> tu
                     keyframes.append(seconds[-1])
     except FFmpegError:
         pass  # cut off: what came before counts
-    first = min(seconds, default=0.0)
-    return sorted(second - first for second in seconds), sorted(second - first for second in keyframes)
+    return seconds, keyframes, (min(begin, end), end)
+
+
+def _first(container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame | None:
+    """The first picture that can be decoded."""
+    container.seek(0)
+    for packet in container.demux(stream):
+        try:
+            if frames := packet.decode():
+                return frames[0]
+        except FFmpegError:
+            continue
+    return None
+
+
+def _shown(frame: av.VideoFrame, stream: av.VideoStream) -> tuple[int, int]:
+    """Width and height with square pixels (the wider way), upright."""
+    width, height, aspect = frame.width, frame.height, stream.sample_aspect_ratio
+    if aspect and aspect != 1 and 0.25 < aspect < 4:
+        width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
 
 
 def _begins_like_media(path: Path) -> bool:
@@ -117,40 +132,21 @@ def _begins_like_media(path: Path) -> bool:
     return head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF")  # MP4 and MOV, Matroska and WebM, AVI
 
 
-def looks(path: Path, about: Outline) -> Iterator[Look]:
-    """Pictures spread evenly over the recording, decoding little more than needed."""
-    count = max(8, min(LOOKS, round(about.duration_s * LOOKS_PER_S)))
-    step = about.duration_s / count
-    wanted = [_snapped((i + 0.5) * step, about.keyframes_s, step / 3) for i in range(count)]
-    with open_media(path) as container:
-        stream = container.streams.best("video")
-        stream.thread_type = "AUTO"
-        yield from _at(container, stream, wanted, about.keyframes_s)
+def photo_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a JPEG, PNG or WebP picture, upright, by its header; None of any other file.
+
+    Raises:
+        Image.DecompressionBombError: it is far too large.
+    """
+    try:
+        with Image.open(path, formats=PHOTOS) as image:
+            return image.size[::-1] if _is_on_its_side(image) else image.size
+    except (UnidentifiedImageError, OSError, SyntaxError, OverflowError):
+        return None
 
 
-def _snapped(second: float, keyframes: tuple[float, ...], reach: float) -> float:
-    """The nearest keyframe, if it is near: it can be decoded alone."""
-    index = int(np.searchsorted(keyframes, second))
-    near = min(keyframes[max(0, index - 1) : index + 1], key=lambda at: abs(at - second), default=second)
-    return near if abs(near - second) <= reach else second
-
-
-def _at(
-    container: av.container.InputContainer, stream: av.VideoStream, wanted: list[float], keyframes: tuple[float, ...]
-) -> Iterator[Look]:
-    origin = float((stream.start_time or 0) * stream.time_base)
-    position = -1.0
-    frames = container.decode(stream)
-    for second in wanted:
-        before = max((at for at in keyframes if at <= second + 1e-3), default=0.0)
-        if before > position + 0.5:  # nothing is lost by jumping there
-            container.seek(int((before + origin) / stream.time_base), stream=stream)
-            frames = container.decode(stream)
-        try:
-            frame = next(frame for frame in frames if frame.time is not None and frame.time - origin >= second - 0.02)
-        except (FFmpegError, StopIteration):
-            return  # the rest cannot be decoded
-        position = frame.time - origin
-        still = Still(frame, stream.sample_aspect_ratio)
-        scale = min(1.0, WIDEST / max(still.size))
-        yield Look(position, still.rgb(scale), scale)
+def _is_on_its_side(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in ON_ITS_SIDE
+    except (OSError, SyntaxError):  # it is cut off before that
+        return False

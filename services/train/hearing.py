@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import webrtcvad
 
+from services.common.arrays import Samples
 from services.common.audio import decode_blocks, to_pcm
 
 RATE = 16_000
@@ -48,7 +49,7 @@ def listen(path: Path) -> Sound:
     return Sound(count / RATE, peak, len(speech) * WINDOW / RATE, level, clipped / max(1, count))
 
 
-def _speech_levels(detector: webrtcvad.Vad, samples: np.ndarray) -> list[float]:
+def _speech_levels(detector: webrtcvad.Vad, samples: Samples) -> list[float]:
     """The levels of those windows that sound like speech."""
     windows = samples.reshape(-1, WINDOW)
     return [

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 import sys
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
+from basics.problem import Problem
+from services.common.avatars import TRANSCRIPT, Avatars, Origin, complete, name_taken
 from services.common.hosting import Engines
 from services.common.jobs import child
+from services.common.peers import Peers
+from services.common.recordings import Recordings
 from services.common.storage import Storage
-from services.train import engines
+from services.train import engines, ingest
 from services.train.engine import Progress, TrainEngine, TrainingTask
-from services.train.recordings import Recordings
+from services.train.extras import SHARE, Extras
 from services.train.settings import TrainSettings
-from services.train.trainings import (
-    AVATAR_MANIFEST,
-    AVATARS,
-    FOLDER,
-    PREVIEW,
-    add_transcript,
-    avatar_of,
-    name_taken,
-)
 
 PROVENANCE = ("kind", "sha256", "duration_s", "width", "height", "fps")  # a photo has neither length nor rate
-STATEMENT = "A synthetic likeness made with consent. What it is made to say, the person did not say."
 
 
 def work(task: child.Task, report: child.Report) -> dict[str, Any]:
@@ -44,14 +35,15 @@ def work(task: child.Task, report: child.Report) -> dict[str, Any]:
     storage = Storage(settings.storage_url, settings.work_folder / "cache")
     recordings = Recordings(storage)
     spec = task.spec
-    manifest = avatar_of(storage, task.id, spec["name"]) or _make(task, report, settings, storage, recordings)
-    add_transcript(storage, task.id, spec["name"])
+    avatars = Avatars(storage)
+    made = avatars.made_by(task.id, spec["name"])
+    manifest = made.card if made else _make(task, report, settings, avatars, recordings)
     recordings.forget(spec["recording_id"])
-    return {"report": _report(manifest)}
+    return {"report": _report(manifest), "voice": manifest["voice"]}
 
 
 def _make(
-    task: child.Task, report: child.Report, settings: TrainSettings, storage: Storage, recordings: Recordings
+    task: child.Task, report: child.Report, settings: TrainSettings, avatars: Avatars, recordings: Recordings
 ) -> dict[str, Any]:
     spec = task.spec
     recording = recordings.find(spec["recording_id"])
@@ -67,69 +59,62 @@ def _make(
     )
     hosted: Engines[TrainEngine] = Engines(engines, "train", settings)
     engine = hosted.keep(spec["engine"])
-    card = engine.train(job, Teller(task, report, storage))
-    manifest = _manifest(task, engine.info().version, card, recording, folder)
-    if storage.exists(f"{AVATARS}/{spec['name']}/{AVATAR_MANIFEST}"):
-        raise name_taken()
-    storage.delete_folder(f"{AVATARS}/{spec['name']}")  # the rest of an attempt that was killed while storing
-    storage.require_space(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
-    storage.put_folder(folder, f"{AVATARS}/{spec['name']}", AVATAR_MANIFEST)
+    if recording.get("engine") != spec["engine"]:  # it was brought for another one
+        ingest.check(job.recording, settings, engine)
+    tell = Teller(task, report, avatars)
+    extras = Extras(task, Peers(settings, task.id), tell)
+    try:
+        card = engine.train(job, tell)
+        if avatars.is_taken(spec["name"]):
+            raise name_taken()
+        transcript = extras.transcript()
+        if transcript.webvtt:
+            (folder / TRANSCRIPT).write_text(transcript.webvtt, encoding="utf-8")
+        voice = extras.voice(transcript)
+        manifest = complete(folder, _origin(task, engine.info().version, recording, card, voice))
+        avatars.keep(spec["name"], folder)
+    except BaseException:
+        extras.forget_voice()
+        raise
     return manifest
 
 
-def _manifest(
-    task: child.Task, engine_version: str, card: dict[str, Any], recording: dict[str, Any], folder: Path
-) -> dict[str, Any]:
-    """Complete the avatar.json that the engine left, in place."""
-    path, spec = folder / AVATAR_MANIFEST, task.spec
-    own = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    manifest = own | {
-        "metrics": card.get("metrics", {}),
-        "baselines": card.get("baselines", {}),
-        "engine": spec["engine"],
-        "version": engine_version,
-        "visavis": version("visavis"),
-        "voice": spec["voice"],
-        "consent": spec["consent"],
-        "provenance": {key: recording[key] for key in PROVENANCE if recording.get(key)},
-        "parameters": spec["parameters"],
-        "training_id": task.id,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "statement": STATEMENT,
-        "report": card,
-    }
-    manifest = _finite(manifest)
-    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False), encoding="utf-8")
-    return manifest
+def _origin(
+    task: child.Task, engine_version: str, recording: dict[str, Any], card: dict[str, Any], voice: str
+) -> Origin:
+    spec = task.spec
+    return Origin(
+        training_id=task.id,
+        engine=spec["engine"],
+        version=engine_version,
+        voice=voice,
+        consent=spec["consent"],
+        provenance={key: recording[key] for key in PROVENANCE if recording.get(key)},
+        parameters=spec["parameters"],
+        report=card,
+    )
 
 
 def _report(manifest: dict[str, Any]) -> dict[str, Any]:
     """The report card that the job shows."""
     keys = ("kind", "metrics", "baselines", "engine", "version", "size", "fps", "created_at")
-    return {key: manifest[key] for key in keys if key in manifest} | manifest.get("report", {})
-
-
-def _finite(value: Any) -> Any:
-    """JSON as everyone can read it: numbers that are none become null."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    report: dict[str, Any] = manifest.get("report", {})
+    return {key: manifest[key] for key in keys if key in manifest} | report
 
 
 class Teller:
     """Tells the service how far the training is, and brings previews to where every replica can read them."""
 
-    def __init__(self, task: child.Task, report: child.Report, storage: Storage) -> None:
-        self._report, self._storage = report, storage
-        self._key = f"{FOLDER}/{task.id}/{PREVIEW}"
+    def __init__(self, task: child.Task, report: child.Report, avatars: Avatars) -> None:
+        self._report, self._avatars, self._id = report, avatars, task.id
+        self._warnings = list(task.spec.get("warnings", ()))
         self._preview = 0
+        self._after: dict[str, Any] = {}
         self._told: tuple[Any, ...] = ()
 
     def __call__(self, progress: Progress) -> None:
         if progress.preview:
-            self._storage.write(self._key, progress.preview.read_bytes())
+            self._avatars.show(self._id, progress.preview.read_bytes())
             self._preview = int(time.time())  # grows, also over a restart
         shown = (progress.stage, round(progress.progress, 3), self._preview)
         if shown == self._told:
@@ -138,7 +123,7 @@ class Teller:
         self._report(
             {
                 "stage": progress.stage,
-                "progress": progress.progress,
+                "progress": SHARE * progress.progress,
                 "eta_s": progress.eta_s,
                 "step": progress.step,
                 "steps": progress.steps,
@@ -146,6 +131,17 @@ class Teller:
                 "preview": self._preview,
             }
         )
+
+    def stage(self, name: str, progress: float) -> None:
+        """What is left to do once the engine has done its part."""
+        # All warnings: what an attempt before could not make may be made by this one.
+        self._after = {"stage": name, "progress": progress, "preview": self._preview, "warnings": self._warnings}
+        self._report(self._after)
+
+    def warn(self, *problems: Problem) -> None:
+        """Something is not as it should be; the training goes on."""
+        self._warnings += map(asdict, problems)
+        self._report(self._after)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,21 @@ from typing import IO, Any
 
 import grpc
 from google.protobuf.struct_pb2 import Struct
-from visavis.common.v1 import job_pb2
+from visavis.common.v1 import error_pb2
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
 from services.common import hardware
 from services.common.describe import service_info
 from services.common.disk import forget_leftovers, require_space
-from services.common.errors import InvalidInput
-from services.common.files import receive_file, send_file, too_large
+from services.common.engine import Capability
+from services.common.errors import InvalidInput, Unsupported
+from services.common.files import receive_file, too_large
 from services.common.hosting import Engines
-from services.common.jobs import calls, process
+from services.common.jobs import process
 from services.common.jobs.runner import LocalRunner
-from services.common.jobs.store import Job, JobStore
+from services.common.jobs.servicer import JobServicer
+from services.common.jobs.store import JobStore
+from services.common.recordings import Recordings
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
@@ -29,10 +32,11 @@ from services.common.tidying import tidy
 from services.common.times import duration
 from services.train import engines
 from services.train.engine import TrainEngine
-from services.train.recordings import Recordings
+from services.train.models import ModelServicer, Pulls
 from services.train.settings import TrainSettings
 from services.train.trainings import KIND, Trainings
 
+PULLING_AT_ONCE = ["net:0", "net:1"]  # devices of their own: a download waits for no training
 EXPIRE_EVERY_S = 3600.0
 LEFTOVERS = ("upload-*", "evaluation-*")
 VIDEOS = ("true_video", "generated_video")
@@ -54,8 +58,16 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self._trainings = Trainings(self._store, self._storage, self._recordings, self.engines, settings)
         devices = hardware.devices(settings.devices)
         self._runner = LocalRunner(self._store, KIND, "services.train.job", devices, settings)
+        pulls = Pulls(settings)
+        self._pulling = LocalRunner(self._store, pulls.name, "services.train.pull", PULLING_AT_ONCE, settings)
+        kinds = {self._trainings: self._runner, pulls: self._pulling}
+        self._jobs = JobServicer(self._store, self._storage, settings, kinds)
+        self.beside = [
+            self._jobs,
+            ModelServicer(settings, self._store, pulls, self._jobs.describe, self._pulling.wake),
+        ]
         self._checks = asyncio.Semaphore(settings.max_checks)
-        self._expiring: asyncio.Task | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add this servicer to the server."""
@@ -69,6 +81,7 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
     async def start(self) -> None:
         """Begin taking jobs and forgetting what is kept too long."""
         self._runner.start()
+        self._pulling.start()
         self._expiring = asyncio.create_task(tidy(self._expire, EXPIRE_EVERY_S))
 
     def _expire(self) -> int:
@@ -79,7 +92,7 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         """Put running jobs back; they go on from their checkpoint."""
         if self._expiring:
             self._expiring.cancel()
-        await self._runner.close()
+        await asyncio.gather(self._runner.close(), self._pulling.close())
         self._store.close()
         await super().close()
 
@@ -91,12 +104,15 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         self, request_iterator: AsyncIterator[train_pb2.UploadRecordingRequest], context: object
     ) -> train_pb2.UploadRecordingResponse:
         config, messages = await open_stream(request_iterator)
+        engine = config.engine or self.engines.default
+        await asyncio.to_thread(self.engines.info, engine)  # nobody brings a recording for one that there is not
         with self._folder("upload-") as folder:
             path = Path(folder) / "recording"
             with path.open("wb") as file:
                 limit = self._settings.max_upload_bytes
                 await receive_file(self._with_room(messages), file, limit, "video", config.size_bytes)
-            facts = await self._call("services.train.ingest", {"path": str(path)}, folder)
+            facts = await self._call("services.train.ingest", {"path": str(path), "engine": engine}, folder)
+            facts["engine"] = engine
             recording_id = await asyncio.to_thread(self._recordings.add, path, facts)
         return train_pb2.UploadRecordingResponse(recording=_recording(recording_id, facts))
 
@@ -118,77 +134,40 @@ class TrainServicer(Service, train_pb2_grpc.TrainServiceServicer):
         make = self._trainings.judge if request.validate_only else self._trainings.create
         job = await asyncio.to_thread(make, request)
         self._runner.wake()
-        return train_pb2.CreateTrainingResponse(training=await self._described(job) if job else None)
-
-    async def _described(self, job: Job) -> train_pb2.Training:
-        return await asyncio.to_thread(self._trainings.describe, job)
-
-    async def SetTranscript(
-        self, request: train_pb2.SetTranscriptRequest, context: object
-    ) -> train_pb2.SetTranscriptResponse:
-        await asyncio.to_thread(self._trainings.set_transcript, request.id, request.webvtt)
-        return train_pb2.SetTranscriptResponse()
-
-    async def GetTraining(
-        self, request: train_pb2.GetTrainingRequest, context: object
-    ) -> train_pb2.GetTrainingResponse:
-        job = await asyncio.to_thread(self._store.get, request.id, KIND)
-        return train_pb2.GetTrainingResponse(training=await self._described(job))
-
-    async def ListTrainings(
-        self, request: train_pb2.ListTrainingsRequest, context: object
-    ) -> train_pb2.ListTrainingsResponse:
-        page = await asyncio.to_thread(calls.page, self._store, KIND, request, self._trainings.describe)
-        return train_pb2.ListTrainingsResponse(trainings=page.entries, next_page_token=page.next_page_token)
-
-    async def CancelTraining(
-        self, request: train_pb2.CancelTrainingRequest, context: object
-    ) -> train_pb2.CancelTrainingResponse:
-        job = await asyncio.to_thread(calls.cancel, self._store, KIND, request.id)
-        return train_pb2.CancelTrainingResponse(training=await self._described(job))
-
-    async def ResumeTraining(
-        self, request: train_pb2.ResumeTrainingRequest, context: object
-    ) -> train_pb2.ResumeTrainingResponse:
-        job = await asyncio.to_thread(self._trainings.resume, request.id)
-        self._runner.wake()
-        return train_pb2.ResumeTrainingResponse(training=await self._described(job))
-
-    async def DeleteTraining(
-        self, request: train_pb2.DeleteTrainingRequest, context: object
-    ) -> train_pb2.DeleteTrainingResponse:
-        await asyncio.to_thread(self._trainings.delete, request.id)
-        await asyncio.to_thread(self._runner.forget_folder, request.id)
-        return train_pb2.DeleteTrainingResponse()
-
-    async def WatchTraining(
-        self, request: train_pb2.WatchTrainingRequest, context: object
-    ) -> AsyncIterator[train_pb2.WatchTrainingResponse]:
-        async for job in calls.watch(self._store, KIND, request.id):
-            yield train_pb2.WatchTrainingResponse(training=await self._described(job))
-
-    async def ReadPreview(
-        self, request: train_pb2.ReadPreviewRequest, context: object
-    ) -> AsyncIterator[train_pb2.ReadPreviewResponse]:
-        key = await asyncio.to_thread(self._trainings.preview_key, request.id)
-        async for reply in send_file(self._storage, key, request, train_pb2.ReadPreviewResponse, "preview.jpg"):
-            yield reply
+        shown = await asyncio.to_thread(self._jobs.describe, job) if job else None
+        return train_pb2.CreateTrainingResponse(job=shown)
 
     async def Evaluate(
         self, request_iterator: AsyncIterator[train_pb2.EvaluateRequest], context: object
     ) -> train_pb2.EvaluateResponse:
         config, messages = await open_stream(request_iterator)
+        engine = await asyncio.to_thread(self._evaluator, config.engine)
         with self._folder("evaluation-") as folder:
             paths = {kind: Path(folder) / kind for kind in VIDEOS}
             with paths[VIDEOS[0]].open("wb") as true, paths[VIDEOS[1]].open("wb") as generated:
                 await self._receive_both(messages, dict(zip(VIDEOS, (true, generated), strict=True)))
             page = Path(folder) / "report.html"
-            spec = {kind: str(path) for kind, path in paths.items()} | {"page": str(page) if config.page else ""}
+            spec = {kind: str(path) for kind, path in paths.items()}
+            spec |= {"page": str(page) if config.page else "", "engine": engine}
             told = await self._call("services.train.evaluation", spec, folder)
             shown = await asyncio.to_thread(page.read_bytes) if config.page else b""
         report = Struct()
         report.update(told)
         return train_pb2.EvaluateResponse(report=report, page=shown)
+
+    def _evaluator(self, name: str) -> str:
+        """The engine that was asked to measure, or the first that can.
+
+        Raises:
+            InvalidInput: there is none of that name.
+            Unsupported: it cannot, or none can.
+        """
+        told = [self.engines.info(name)] if name else [each.info for each in self.engines.describe()]
+        able = [info.name for info in told if Capability.EVALUATION in info.capabilities]
+        if not able:
+            message = "This engine measures no videos. Leave it out, or name one that does."
+            raise Unsupported(message, reason="NO_EVALUATION", field="config.engine")
+        return able[0]
 
     async def _receive_both(self, messages: AsyncIterator[Any], files: dict[str, IO[bytes]]) -> None:
         sizes = dict.fromkeys(files, 0)
@@ -213,5 +192,5 @@ def _recording(recording_id: str, facts: dict[str, Any]) -> train_pb2.Recording:
         height=facts["height"],
         fps=facts["fps"],
         is_photo=facts.get("kind") == "photo",
-        warnings=[job_pb2.Error(**warning) for warning in facts["warnings"]],
+        warnings=[error_pb2.Error(**warning) for warning in facts["warnings"]],
     )

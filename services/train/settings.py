@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.common.settings import ServiceSettings
+from services.common.peers import PeerSettings
 
 
-class TrainSettings(ServiceSettings):
+class TrainSettings(PeerSettings):
     """How recordings are checked and avatars trained."""
 
     model_config = SettingsConfigDict(
@@ -41,14 +39,8 @@ class TrainSettings(ServiceSettings):
     min_side: int = Field(240, ge=16)
     """Least height and width of a recording, in pixels."""
 
-    min_face_pixels: int = Field(64, ge=16)
-    """Least width of the face, in pixels of the recording."""
-
     max_checks: int = Field(4, ge=1)
     """Uploads that are checked at the same time; more wait."""
-
-    syncnet: Path | None = None
-    """SyncNet's published weights (syncnet_v2.model), for LSE-C and LSE-D; without them these are not measured."""
 
     keep_recordings_days: float = Field(7.0, gt=0)
     """How long a recording is kept that no avatar has been made of. One that has become an avatar goes at once."""

@@ -7,4 +7,4 @@ from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
 
 if __name__ == "__main__":
-    run(TtsServicer, TtsSettings())
+    run(TtsServicer, TtsSettings)

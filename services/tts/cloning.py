@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from services.common.arrays import Doubles, Flags, Floats, Indices
 from services.tts import pairing
 from services.tts.world import FRAMES_PER_S, Frames
 
@@ -45,10 +46,10 @@ class VoiceModel:
 
     speaker: Speaker
     base: Speaker  # the same numbers of the base voice
-    statistics: np.ndarray  # (4, CEPSTRA): mean and deviation of the base voice, then of the person
-    keys: np.ndarray  # (n, features) frames of the base voice, in context
-    cepstra: np.ndarray  # (n, CEPSTRA) the person's envelope for each
-    aperiodicity: np.ndarray  # (n, bands)
+    statistics: Floats  # (4, CEPSTRA): mean and deviation of the base voice, then of the person
+    keys: Floats  # (n, features) frames of the base voice, in context
+    cepstra: Floats  # (n, CEPSTRA) the person's envelope for each
+    aperiodicity: Floats  # (n, bands)
 
     def save(self, folder: Path) -> None:
         """Write the model as one safetensors and one JSON file."""
@@ -85,11 +86,11 @@ class VoiceModel:
         aperiodicity = self.aperiodicity[nearest].mean(1).astype(np.float64)
         return Frames(self._pitch(frames), cepstra, aperiodicity)
 
-    def _nearest(self, features: np.ndarray) -> np.ndarray:
+    def _nearest(self, features: Floats) -> Indices:
         distances = pairing.squared_distances(features, self.keys)
         return np.argpartition(distances, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
 
-    def _pitch(self, frames: Frames) -> np.ndarray:
+    def _pitch(self, frames: Frames) -> Doubles:
         """Each sentence takes the person's mean, and moves about it as widely as the person does."""
         voiced = frames.voiced
         if not voiced.any():
@@ -114,7 +115,7 @@ def learn(reference: Frames, banks: list[list[Frames]]) -> VoiceModel:
     return VoiceModel(describe(reference), describe(main), statistics, *map(np.concatenate, zip(*pairs, strict=True)))
 
 
-def _paired(reference: Frames, bank: list[Frames], statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _paired(reference: Frames, bank: list[Frames], statistics: Floats) -> tuple[Floats, Floats, Floats]:
     """Keys of the base voice with the person's envelopes and aperiodicities."""
     joined = _joined(bank)
     keys = np.concatenate([_features((part.cepstra - statistics[0]) / statistics[1]) for part in bank])
@@ -148,22 +149,23 @@ def _syllable_rate(frames: Frames) -> float:
     return float(np.count_nonzero(active[peaks] & frames.voiced[peaks]) / max(active.sum() / FRAMES_PER_S, 0.1))
 
 
-def _level(spoken: np.ndarray, paired: np.ndarray, active: np.ndarray) -> np.ndarray:
+def _level(spoken: Doubles, paired: Doubles, active: Flags) -> Doubles:
     """Half the course of the sentence, half how loud the person says each sound; pauses stay pauses."""
-    return np.where(active, (spoken + paired) / 2, np.minimum(spoken, paired))
+    return np.asarray(np.where(active, (spoken + paired) / 2, np.minimum(spoken, paired)))
 
 
-def _features(normal: np.ndarray) -> np.ndarray:
+def _features(normal: Doubles) -> Floats:
     return pairing.in_context(normal[:, _MATCHED].astype(np.float32))
 
 
-def _spread(mask: np.ndarray) -> np.ndarray:
+def _spread(mask: Flags) -> Indices:
     """At most `_PAIRS` of the marked frames, evenly spread."""
-    marked = np.flatnonzero(mask)
-    return marked[np.linspace(0, len(marked) - 1, min(len(marked), _PAIRS)).astype(int)]
+    marked: Indices = np.flatnonzero(mask)
+    chosen: Indices = marked[np.linspace(0, len(marked) - 1, min(len(marked), _PAIRS)).astype(int)]
+    return chosen
 
 
-def _mean_std(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+def _mean_std(frames: Frames) -> tuple[Doubles, Doubles]:
     speech = frames.cepstra[frames.active]
     return speech.mean(0), speech.std(0) + 1e-6
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from services.common.arrays import Samples
 from services.common.engine import BaseEngine
 
 
@@ -33,7 +32,7 @@ class LipClosure:
 class Speech:
     """A piece of speech. Pieces of one sentence follow each other without a gap."""
 
-    samples: np.ndarray  # float32 in [-1, 1], mono
+    samples: Samples  # float32 in [-1, 1], mono
     sample_rate: int
     sentence_index: int
     sentence: str  # the text this piece belongs to
@@ -64,7 +63,7 @@ class TtsEngine(BaseEngine):
         """
 
     @abstractmethod
-    def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
+    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Analyse a reference recording and leave in `folder` whatever `synthesize` needs to sound like it.
 
         Args:
@@ -77,10 +76,14 @@ class TtsEngine(BaseEngine):
         """
 
     @abstractmethod
-    def synthesize(self, text: str, *, language: str, voice: Path | None, prosody: Prosody) -> AsyncIterator[Speech]:
+    def synthesize(
+        self, text: str, *, language: str, voice: Path | None, prosody: Prosody
+    ) -> AsyncGenerator[Speech, None]:
         """Speak `text` sentence by sentence, the first piece as early as possible.
 
         Args:
+            text: a sentence as it is said, in words; as it is written for an engine with `Capability.READING`. Never
+                with marks of Markdown.
             language: a BCP 47 tag, e.g. `en-US` or `zh`; empty lets the text decide.
             voice: a folder that `enrol` filled, or None for the engine's own voice.
 

@@ -16,6 +16,10 @@ from functools import cache
 
 import espeakng_loader
 import numpy as np
+from numpy.typing import NDArray
+
+from basics.scripts import HAN
+from services.common.arrays import Samples
 
 SAMPLE_RATE = 22_050
 NORMAL_WORDS_PER_MINUTE = 175
@@ -30,7 +34,7 @@ _CHUNK_MS = 200
 _BILABIAL = frozenset("bmpɓʙ")  # a phone of any language whose name has one of these shuts the lips: pʰ, m̩, ᵐb, k͡p
 _BEFORE_BURST_S, _AFTER_BURST_S = 0.035, 0.01  # espeak marks a p at its burst; the silence before it is the closure
 
-_WORD = re.compile(r"[\u3400-\u9fff]|[^\s\u3400-\u9fff]+")  # Chinese is spoken and shown character by character
+_WORD = re.compile(rf"[{HAN}]|[^\s{HAN}]+")  # Chinese is spoken and shown character by character
 
 _lock = threading.Lock()
 
@@ -69,7 +73,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 class Utterance:
     """What espeak said, and when."""
 
-    samples: np.ndarray  # float32 at SAMPLE_RATE
+    samples: Samples  # float32 at SAMPLE_RATE
     words: tuple[tuple[str, float], ...]  # each with the second it begins at
     closures: tuple[tuple[float, float], ...]  # first and last second of each stretch in which the lips are shut
 
@@ -78,11 +82,11 @@ class Utterance:
 class _Recording:
     """What the callback has been handed so far."""
 
-    chunks: list[np.ndarray] = field(default_factory=list)
+    chunks: list[NDArray[np.int16]] = field(default_factory=list)
     words: list[tuple[int, int]] = field(default_factory=list)  # character of the text, sample of the sound
     phones: list[tuple[str, float]] = field(default_factory=list)  # in IPA, and the second each begins at
 
-    def receive(self, samples: ctypes._Pointer, count: int, events: ctypes._Pointer) -> int:
+    def receive(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
         if samples and count > 0:
             self.chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         index = 0
@@ -145,7 +149,7 @@ def speak(text: str, voice: str, words_per_minute: int = NORMAL_WORDS_PER_MINUTE
     """
     recording = _Recording()
     callback = _Callback(recording.receive)
-    encoded = text.encode("utf-8", "ignore") + b"\0"
+    encoded = text.replace("\0", " ").encode("utf-8", "ignore") + b"\0"  # which would end it
     with _lock:
         library = _library()
         if library.espeak_SetVoiceByName(voice.encode("ascii")):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.common.arrays import Samples
+
 AUDIBLE = 10 ** (-50 / 20)  # peak of a recording with anything in it
 TARGET_RMS = 10 ** (-23 / 20)
 _PEAK = 0.95
@@ -12,7 +14,7 @@ _GATE = 10 ** (-25 / 20)  # windows this far below the loud ones are pauses
 _SILENCE = 10 ** (-50 / 20)
 
 
-def levelled(samples: np.ndarray, rate: int) -> np.ndarray:
+def levelled(samples: Samples, rate: int) -> Samples:
     """Speech at -23 dB of full scale (RMS, pauses left out), never clipping."""
     window = int(rate * _WINDOW_S)
     if len(samples) < window:
@@ -23,7 +25,7 @@ def levelled(samples: np.ndarray, rate: int) -> np.ndarray:
     return samples * min(gain, _PEAK / max(float(np.abs(samples).max()), 1e-6))
 
 
-def sounding_span(samples: np.ndarray, rate: int) -> tuple[int, int]:
+def sounding_span(samples: Samples, rate: int) -> tuple[int, int]:
     """First and last sample of what can be heard, with 20 ms to each side."""
     loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max(initial=0) * _SILENCE)
     if not len(loud):
@@ -32,7 +34,7 @@ def sounding_span(samples: np.ndarray, rate: int) -> tuple[int, int]:
     return max(int(loud[0]) - margin, 0), min(int(loud[-1]) + margin, len(samples))
 
 
-def faded(samples: np.ndarray, rate: int) -> np.ndarray:
+def faded(samples: Samples, rate: int) -> Samples:
     """The samples rising from and falling to zero within 5 ms, so that joins do not click."""
     ramp = np.linspace(0, 1, min(int(rate * _FADE_S), len(samples) // 2), dtype=np.float32)
     result = samples.astype(np.float32)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from services.common.arrays import Flags, Floats, Indices
+
 CONTEXT = 3  # frames to each side that are compared along
 _ROUNDS = 3
 _SMOOTHNESS = 0.1  # of the transport, in units of the mean squared distance per coefficient
@@ -19,20 +21,19 @@ _NEIGHBOURS = 4
 _TINY = 1e-20
 
 
-def in_context(frames: np.ndarray) -> np.ndarray:
+def in_context(frames: Floats) -> Floats:
     """Each frame beside its neighbours: (n, d) to (n, (2 * CONTEXT + 1) * d)."""
     padded = np.pad(frames, ((CONTEXT, CONTEXT), (0, 0)), "edge")
     return np.concatenate([padded[shift : shift + len(frames)] for shift in range(2 * CONTEXT + 1)], axis=1)
 
 
-def squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def squared_distances(one: Floats, other: Floats) -> Floats:
     """(n, d) and (m, d) to (n, m)."""
-    return np.maximum((one**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * one @ other.T, 0)
+    square: Floats = (one**2).sum(1)[:, None] + (other**2).sum(1)[None] - 2 * one @ other.T
+    return np.asarray(np.maximum(square, 0))
 
 
-def pair(
-    source: np.ndarray, target: np.ndarray, source_voiced: np.ndarray, target_voiced: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def pair(source: Floats, target: Floats, source_voiced: Flags, target_voiced: Flags) -> tuple[Indices, Floats]:
     """For each source frame its target frames and how much each counts: two (n, 4) arrays, indices and weights.
 
     Args:
@@ -50,7 +51,7 @@ def pair(
     return nearest, weights / weights.sum(1, keepdims=True)
 
 
-def _transport(cost: np.ndarray) -> np.ndarray:
+def _transport(cost: Floats) -> Floats:
     """The plan that spreads every source frame over target frames; rows sum to one."""
     kernel = np.exp(-(cost - cost.min(1, keepdims=True)) / _SMOOTHNESS).astype(np.float32)
     rows, columns = kernel.shape
@@ -59,12 +60,12 @@ def _transport(cost: np.ndarray) -> np.ndarray:
         right = 1 / columns / (kernel.T @ left + _TINY)
         left = 1 / rows / (kernel @ right + _TINY)
     plan = kernel * left[:, None] * right[None]
-    return plan / (plan.sum(1, keepdims=True) + _TINY)
+    return np.asarray(plan / (plan.sum(1, keepdims=True) + _TINY), np.float32)
 
 
-def _moved(source: np.ndarray, wanted: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _moved(source: Floats, wanted: Floats, target: Floats) -> Floats:
     """The source after the linear map that best brings it to what is wanted, with the target's spread restored."""
     design = np.concatenate([source, np.ones((len(source), 1), source.dtype)], axis=1)
     regular = design.T @ design + _RIDGE * np.eye(design.shape[1], dtype=source.dtype)
     moved = design @ np.linalg.solve(regular, design.T @ wanted)
-    return (moved - moved.mean(0)) / (moved.std(0) + 1e-6) * target.std(0) + target.mean(0)
+    return np.asarray((moved - moved.mean(0)) / (moved.std(0) + 1e-6) * target.std(0) + target.mean(0), np.float32)

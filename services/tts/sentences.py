@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
+
+from basics.scripts import HAN
 
 MAX_WEIGHT = 240  # about 20 s of speech
 _WIDE_WEIGHT = 3  # a Chinese character takes about as long to say as three Latin letters
@@ -15,12 +16,15 @@ _END = re.compile(rf"[.!?。！？；…．]+[{_CLOSERS}]*|\s*\n\s*")
 _WIDE_END = re.compile(r"[。！？；]")
 _CLAUSE_END = re.compile(r"[，、；：—]+|[,;:]+(?=\s)|\s[-–]+(?=\s)")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'“‘])(?:mr|mrs|ms|dr|prof|st|sr|jr|vs|no|fig|vol|gen|col|lt|sgt|rev|hon|gov|sen|rep|dept|approx|"
-    r"e\.g|i\.e|cf|bzw|z\.b|mme|mlle|(?:[a-z]\.)*[a-z])$",
+    r"(?:^|[\s(\"'“‘])(?:mr|mrs|ms|dr|prof|st|mt|sr|jr|vs|gen|col|lt|sgt|capt|maj|rev|hon|gov|sen|rep|dept|approx|"
+    r"e\.g|i\.e|cf|bzw|z\.b|mme|mlle|(?![ap]\.m$)(?:[a-z]\.)*[a-z])$",
     re.IGNORECASE,
 )
+_MONTH = r"(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+_BEFORE_NUMBER = re.compile(rf"(?<![A-Za-z])(?:no|nos|nr|fig|figs|vol|pp|p|ch|sec|art|{_MONTH})$", re.IGNORECASE)
+_DAY = re.compile(rf"\b{_MONTH}\. \d{{1,2}}$", re.IGNORECASE)
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d{1,3}$")
-_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+_HAN = re.compile(rf"[{HAN}]")
 _SCRIPTS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")),
     ("ko", re.compile(r"[\uac00-\ud7af]")),
@@ -36,6 +40,8 @@ class SentenceSplitter:
 
     def __init__(self) -> None:
         self._pending = ""
+        self.taken = 0
+        """How many characters lie behind the end of the last sentence."""
 
     def push(self, text: str) -> Iterator[str]:
         """Take the next piece of text; yield the sentences that are now complete."""
@@ -50,6 +56,7 @@ class SentenceSplitter:
     def _complete(self, *, final: bool) -> Iterator[str]:
         while (end := _first_end(self._pending, final=final)) is not None:
             sentence, self._pending = self._pending[:end].strip(), self._pending[end:]
+            self.taken += end
             if is_speakable(sentence):
                 yield sentence
 
@@ -72,25 +79,13 @@ def has_han(text: str) -> bool:
 
 
 def language_of(sentence: str) -> str:
-    """A guess from the script; Chinese where it has at least as many characters as there are Latin words."""
+    """A guess from the script; Chinese where it has at least half as many characters as there are Latin words."""
     for language, letters in _SCRIPTS:
         if letters.search(sentence):
             return language
-    if len(_HAN.findall(sentence)) >= max(1, len(re.findall(r"[A-Za-z]+", sentence))):
+    if 2 * len(_HAN.findall(sentence)) >= max(1, len(re.findall(r"[A-Za-z]+", sentence))):
         return "zh"
     return "en-US"
-
-
-def without_symbols(text: str) -> str:
-    """The text without pictures, which engines read out by their Unicode names, and control characters; same length."""
-    return "".join(" " if _is_picture(character) else character for character in text)
-
-
-def _is_picture(character: str) -> bool:
-    if ord(character) < 0x2190:
-        return character == "\u200d" or unicodedata.category(character) == "Cc"  # the joiner of emoji
-    category = unicodedata.category(character)
-    return category in ("So", "Co", "Cn", "Cs") or 0xFE00 <= ord(character) <= 0xFE0F or ord(character) >> 8 == 0x1F3
 
 
 def _first_end(text: str, *, final: bool) -> int | None:
@@ -106,11 +101,20 @@ def _first_end(text: str, *, final: bool) -> int | None:
 
 def _natural_end(text: str, *, final: bool) -> int | None:
     for match in _END.finditer(text):
-        following = text[match.end() :].lstrip()
+        rest = text[match.end() :]
+        if match.group().isspace():
+            if not text[: match.start()].strip():
+                continue
+            end, is_paragraph = match.start(), match.group().count("\n") > 1
+        else:
+            end, is_paragraph = match.end(), rest[: len(rest) - len(rest.lstrip())].count("\n") > 1
+        if is_paragraph:
+            return end
+        following = rest.lstrip()
         if not following and not final:
             return None  # a closing quote or a small letter may follow
         if _ends_sentence(text, match, following):
-            return match.end()
+            return end
     return None
 
 
@@ -119,15 +123,21 @@ def _ends_sentence(text: str, match: re.Match[str], following: str) -> bool:
     if not following or _WIDE_END.search(mark):
         return True
     if mark.isspace():
-        return not following[0].islower() or mark.count("\n") > 1
+        return not following[0].islower()
     after = text[match.end()]
     if not after.isspace() and not has_han(after):
         return False  # 3.14, example.com, "what?!"-she
     if "." not in mark and "…" not in mark:
         return True
     before = text[: match.start()]
-    abbreviated = mark == "." and (_ABBREVIATION.search(before[-12:]) or _LIST_NUMBER.search(before))
-    return not abbreviated and not following[0].islower()
+    return not following[0].islower() and not (mark == "." and _is_abbreviated(before, following))
+
+
+def _is_abbreviated(before: str, following: str) -> bool:
+    """Whether a full stop after these characters ends no more than a word."""
+    if _ABBREVIATION.search(before[-12:]) or _LIST_NUMBER.search(before) or _DAY.search(before[-12:]):
+        return True
+    return following[0].isdigit() and bool(_BEFORE_NUMBER.search(before[-8:]))
 
 
 def _limit(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
@@ -20,17 +20,20 @@ from services.common import pages, provenance
 from services.common.audio import SILENCE_PEAK, silent, to_pcm
 from services.common.conversion import Converter
 from services.common.describe import error_message, service_info
+from services.common.engine import Capability
 from services.common.errors import Conflict, InvalidInput
-from services.common.files import receive_file, send_file, upload_folder
+from services.common.files import send_file, upload_folder
 from services.common.hosting import Engines
+from services.common.recordings import Recordings
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
 from services.common.tidying import tidy
 from services.common.times import duration, timestamp
 from services.tts import engines
-from services.tts.engine import Prosody, Speech, TtsEngine
-from services.tts.sentences import SentenceSplitter, language_of
+from services.tts.engine import Prosody, Speech, SpokenWord, TtsEngine
+from services.tts.reading.follower import Follower
+from services.tts.reading.reader import Reader, Sentence
 from services.tts.settings import TtsSettings
 from services.tts.voices import REFERENCE, REFERENCE_RATE, Voice, Voices
 
@@ -52,10 +55,12 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         storage = Storage(settings.storage_url, settings.work_folder / "cache")
         self._storage = storage
         self._voices = Voices(storage, settings.work_folder)
-        self._tidying: asyncio.Task | None = None
+        self._recordings = Recordings(storage)
+        self._tidying: asyncio.Task[None] | None = None
         self._converter = Converter()
         # One voice is learnt at a time, beside the threads that all other calls share.
         self._learning = ThreadPoolExecutor(1, "voices")
+        self._keeping = ThreadPoolExecutor(1, "keeping")  # one at a time too, so that a name is given once
 
     def register(self, server: grpc.aio.Server) -> None:
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self, server)
@@ -70,7 +75,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
     async def close(self) -> None:
         if self._tidying:
             self._tidying.cancel()
-        self._learning.shutdown(wait=False, cancel_futures=True)
+        for turns in (self._learning, self._keeping):
+            turns.shutdown(wait=False, cancel_futures=True)
         await super().close()
 
     async def GetInfo(self, request: tts_pb2.GetInfoRequest, context: object) -> tts_pb2.GetInfoResponse:
@@ -101,23 +107,28 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         header = tts_pb2.SynthesisHeader(sample_rate_hertz=rate, mark=mark)
         yield tts_pb2.StreamingSynthesizeResponse(header=header)
         position, count = 0, 0
-        async for sentence in self._sentences(messages):
-            language = config.language or language_of(sentence)
-            speech = engine.synthesize(sentence, language=language, voice=voice, prosody=prosody)
+        reader = Reader(config.language, is_read_by_engine=Capability.READING in engine.info().capabilities)
+        async for sentence in self._sentences(reader, messages):
+            begun: tts_pb2.SentenceStarted | None = tts_pb2.SentenceStarted(
+                sentence_index=count, text=sentence.said.written, sample_index=position, text_end=sentence.end
+            )
+            follower, count = Follower(sentence.said), count + 1
+            speech = engine.synthesize(sentence.said.text, language=sentence.language, voice=voice, prosody=prosody)
             async with aclosing(speech) as pieces:
                 async for piece in pieces:
-                    if piece.is_first:
-                        said = tts_pb2.SentenceStarted(sentence_index=count, text=piece.sentence, sample_index=position)
-                        yield tts_pb2.StreamingSynthesizeResponse(sentence=said)
-                        count += 1
-                    for audio in _audio_pieces(piece, position):
+                    if begun:
+                        yield tts_pb2.StreamingSynthesizeResponse(sentence=begun)
+                        begun = None
+                    for audio in _audio_pieces(piece, follower.written(piece.words), position):
                         yield tts_pb2.StreamingSynthesizeResponse(audio=audio)
                     position += len(piece.samples)
         if not count:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
-    async def _sentences(self, messages: AsyncIterator[tts_pb2.StreamingSynthesizeRequest]) -> AsyncIterator[str]:
-        splitter, length = SentenceSplitter(), 0
+    async def _sentences(
+        self, reader: Reader, messages: AsyncIterator[tts_pb2.StreamingSynthesizeRequest]
+    ) -> AsyncIterator[Sentence]:
+        length = 0
         async for message in messages:
             length += len(message.text)
             if length > self._settings.max_text_characters:
@@ -128,25 +139,16 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
                     field="text",
                     values={"max": str(limit)},
                 )
-            for sentence in splitter.push(message.text):
+            for sentence in reader.push(message.text):
                 yield sentence
-        for sentence in splitter.flush():
+        for sentence in reader.flush():
             yield sentence
 
     async def _voice(self, engine: TtsEngine, name: str) -> Path:
         """What an engine knows of a voice; it learns it now if it never has."""
-        known = await asyncio.to_thread(self._voices.analysed, engine, name)
-        return known or await self._in_turn(self._voices.analyse, engine, name)
-
-    async def _in_turn(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do work on the thread that learns. It is awaited also when the caller goes: its folder goes with the call."""
-        step = asyncio.get_running_loop().run_in_executor(self._learning, work, *arguments)
-        try:
-            return await asyncio.shield(step)
-        except asyncio.CancelledError:
-            if not step.cancel():
-                await asyncio.wait([step])
-            raise
+        if known := await asyncio.to_thread(self._voices.analysed, engine, name):
+            return known
+        return await _in_turn(self._learning, self._voices.analyse, engine, name)
 
     async def CreateVoice(
         self, request_iterator: AsyncIterator[tts_pb2.CreateVoiceRequest], context: object
@@ -154,29 +156,33 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         config, messages = await open_stream(request_iterator)
         self._voices.checked(config.name, config.consent.given_by)
         with upload_folder(self._settings.work_folder) as folder:
-            recording = folder / "recording"
-            with recording.open("wb") as file:
-                await receive_file(messages, file, self._settings.max_reference_bytes, "audio", config.size_bytes)
-            voice = await self._registered(config, recording)
+            most = self._settings.max_reference_bytes
+            recording = await self._recordings.brought(
+                config, messages, folder / "recording", most, "audio", config.size_bytes
+            )
+            voice = await self._registered(config, recording, folder)
         return tts_pb2.CreateVoiceResponse(voice=_message(voice))
 
-    async def _registered(self, config: tts_pb2.VoiceConfig, recording: Path) -> Voice:
-        digest = await self._in_turn(_sha256, recording)
+    async def _registered(self, config: tts_pb2.VoiceConfig, recording: Path, work_folder: Path) -> Voice:
+        digest = await _in_turn(self._learning, _sha256, recording)
         consent_by = config.consent.given_by
         if existing := await asyncio.to_thread(self._voices.existing, config.name, consent_by, digest):
             return existing
-        folder = recording.with_name("voice")
+        folder = work_folder / "voice"
         folder.mkdir()
         longest_s = self._settings.max_reference_minutes * 60
         sound = await self._converter.convert(recording, folder / REFERENCE, REFERENCE_RATE, max_seconds=longest_s)
         if sound.peak < SILENCE_PEAK:
             raise silent()
         async with self.engines.use(config.engine) as engine:
-            register = partial(
-                self._voices.register, engine, folder, name=config.name, seconds=sound.seconds,
-                transcript=config.transcript, consent_by=consent_by, digest=digest,
+            learn = partial(
+                self._voices.learn, engine, folder, name=config.name, seconds=sound.seconds,
+                transcript=config.transcript, consent_by=consent_by, digest=digest, training_id=config.training_id,
             )  # fmt: skip
-            return await self._in_turn(register)
+            voice = await _in_turn(self._learning, learn)
+        return await _in_turn(
+            self._keeping, self._voices.keep, voice, folder
+        )  # not for a caller who has gone meanwhile
 
     async def ListVoices(self, request: tts_pb2.ListVoicesRequest, context: object) -> tts_pb2.ListVoicesResponse:
         page = await asyncio.to_thread(self._page, request)
@@ -201,8 +207,21 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             yield reply
 
     async def DeleteVoice(self, request: tts_pb2.DeleteVoiceRequest, context: object) -> tts_pb2.DeleteVoiceResponse:
-        await asyncio.to_thread(self._voices.delete, request.name)
+        await asyncio.to_thread(self._voices.delete, request.name, request.training_id)
         return tts_pb2.DeleteVoiceResponse()
+
+
+async def _in_turn(turns: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
+    """What work comes to. If the caller goes meanwhile, work that has begun is awaited all the same: it uses a folder
+    and an engine that are given back then."""
+    begun = turns.submit(work, *arguments)
+    step = asyncio.wrap_future(begun)
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        if not begun.cancel():  # unlike `step`, it cannot be once it runs
+            await asyncio.wait([step])
+        raise
 
 
 def _sha256(path: Path) -> str:
@@ -220,7 +239,7 @@ def _prosody(config: tts_pb2.SynthesisConfig) -> Prosody:
     return Prosody(rate, config.pitch_semitones)
 
 
-def _audio_pieces(piece: Speech, position: int) -> list[tts_pb2.AudioPiece]:
+def _audio_pieces(piece: Speech, told: Sequence[SpokenWord], position: int) -> list[tts_pb2.AudioPiece]:
     """One piece of speech as messages that fit; its words go with the first, each closure with the one it begins in."""
     pcm = to_pcm(piece.samples)
     start_s = position / piece.sample_rate
@@ -231,7 +250,7 @@ def _audio_pieces(piece: Speech, position: int) -> list[tts_pb2.AudioPiece]:
             end_offset=duration(start_s + word.end_s),
             confidence=1,
         )
-        for word in piece.words
+        for word in told
     ]
     closures = _closures(piece, position)
     messages = []
@@ -257,7 +276,7 @@ def _listed(voice: Voice | tuple[str, Conflict]) -> tts_pb2.Voice:
     if isinstance(voice, Voice):
         return _message(voice)
     name, error = voice
-    return tts_pb2.Voice(name=name, error=error_message(error))
+    return tts_pb2.Voice(name=name, error=error_message(error.problem))
 
 
 def _message(voice: Voice) -> tts_pb2.Voice:
@@ -269,4 +288,5 @@ def _message(voice: Voice) -> tts_pb2.Voice:
         transcript=voice.transcript,
         consent=consent,
         create_time=timestamp(voice.created_at),
+        training_id=voice.training_id,
     )

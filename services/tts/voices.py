@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from services.common import audio, pages
+from services.common.arrays import Samples
 from services.common.consent import checked_consent
 from services.common.conversion import read_wav
 from services.common.disk import forget_leftovers
@@ -55,6 +56,7 @@ class Voice:
     consent_at: Seconds
     created_at: Seconds
     recording_sha256: str
+    training_id: str = ""  # whose avatar it was made for, if for one
 
 
 _VOICE = TypeAdapter(Voice)
@@ -77,8 +79,7 @@ class Voices:
         try:
             voice = _VOICE.validate_python(self._shelf.read(name) | {"name": name})
         except FileNotFoundError as error:
-            message = f"There is no voice '{name}'. Choose one from the list of voices, or register it first."
-            raise NotFound(message, reason="VOICE_NOT_FOUND", field="voice", values={"name": name}) from error
+            raise _no_voice(name) from error
         except ValueError as error:
             raise _damaged(name) from error
         if not self._storage.exists(f"{self._key(name)}/{REFERENCE}"):
@@ -125,7 +126,7 @@ class Voices:
         message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
         raise AlreadyExists(message, reason="VOICE_EXISTS", field="name", values={"name": name})
 
-    def register(
+    def learn(
         self,
         engine: TtsEngine,
         folder: Path,
@@ -135,8 +136,9 @@ class Voices:
         transcript: str,
         consent_by: str,
         digest: str,
+        training_id: str = "",
     ) -> Voice:
-        """Make a voice of the recording that lies in `folder` as `REFERENCE`, `seconds` long; `engine` learns it first.
+        """What `keep` can store: `engine` learns the recording that lies in `folder` as `REFERENCE`, `seconds` long.
 
         Raises:
             InvalidInput, AlreadyExists, Conflict: as `existing`, or nothing can be learnt from the recording.
@@ -144,8 +146,14 @@ class Voices:
         if existing := self.existing(name, consent_by, digest):
             return existing
         now, first = time.time(), engine.info().name
-        voice = Voice(checked_name(name), first, seconds, transcript, checked_consent(consent_by), now, now, digest)
+        name, consent_by = self.checked(name, consent_by)
         _analyse(engine, folder / REFERENCE, transcript, folder / first)
+        return Voice(name, first, seconds, transcript, consent_by, now, now, digest, training_id)
+
+    def keep(self, voice: Voice, folder: Path) -> Voice:
+        """Store what was learnt in `folder`, unless that recording has become a voice by now; raises as `existing`."""
+        if existing := self.existing(voice.name, voice.consent_by, voice.recording_sha256):
+            return existing
         (folder / _MANIFEST).write_text(json.dumps(asdict(voice), ensure_ascii=False))
         self._storage.put_folder(folder, self._key(voice.name), _MANIFEST)
         return voice
@@ -192,10 +200,15 @@ class Voices:
         self._storage.write(f"{self._key(name)}/{_MANIFEST}", manifest)
         return voice
 
-    def delete(self, name: str) -> None:
-        """Forget a voice, also a damaged one."""
+    def delete(self, name: str, training_id: str = "") -> None:
+        """Forget a voice, also a damaged one; with a `training_id` only the one that was made for that.
+
+        Raises:
+            NotFound: there is no such voice.
+        """
         with contextlib.suppress(Conflict):
-            self.get(name)
+            if self.get(name).training_id != training_id and training_id:
+                raise _no_voice(name)
         self._storage.delete_folder(self._key(name), _MANIFEST)
 
     def expire(self) -> int:
@@ -210,6 +223,11 @@ class Voices:
     @staticmethod
     def _key(name: str) -> str:
         return f"{_FOLDER}/{checked_name(name, 'voice')}"
+
+
+def _no_voice(name: str) -> NotFound:
+    message = f"There is no voice '{name}'. Choose one from the list of voices, or register it first."
+    return NotFound(message, reason="VOICE_NOT_FOUND", field="voice", values={"name": name})
 
 
 def _damaged(name: str) -> Conflict:
@@ -232,18 +250,18 @@ def _analyse(engine: TtsEngine, reference: Path, transcript: str, folder: Path) 
     (folder / _MARKER).write_text("{}")
 
 
-def _beginning(reference: Path) -> np.ndarray:
+def _beginning(reference: Path) -> Samples:
     """As much of a recording as engines learn from: float32 at `REFERENCE_RATE`."""
     seconds = (audio.from_pcm(pcm) for pcm in read_wav(reference))
     heard = dropwhile(lambda second: np.abs(second).max() < audio.SILENCE_PEAK, seconds)
     return np.concatenate(list(islice(heard, LONGEST_LEARNT_S)))
 
 
-def _prepared(samples: np.ndarray) -> np.ndarray:
+def _prepared(samples: Samples) -> Samples:
     """Silence at the ends trimmed, level normalised to -23 dB RMS without clipping."""
     window = REFERENCE_RATE // 50
     level = np.sqrt(np.convolve(samples**2, np.full(window, 1 / window), "same"))
     loud = np.flatnonzero(level > level.max() * 10 ** (-_SILENCE_DB / 20))
     speech = samples[loud[0] : loud[-1] + 1]
     gain = TARGET_RMS / max(float(np.sqrt(np.mean(speech**2))), 1e-6)
-    return (speech * min(gain, 1 / np.abs(speech).max())).astype(np.float32)
+    return np.asarray(speech * min(gain, 1 / np.abs(speech).max()), np.float32)

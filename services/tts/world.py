@@ -16,6 +16,8 @@ from types import ModuleType
 import numpy as np
 from scipy.signal import resample_poly
 
+from services.common.arrays import Doubles, Flags, Samples
+
 SAMPLE_RATE = 24_000
 FRAME_MS = 5.0
 FRAMES_PER_S = 200
@@ -30,22 +32,22 @@ _ACTIVE_DB = 30
 class Frames:
     """Analysed speech; every array has one row per frame."""
 
-    f0: np.ndarray  # hertz, 0 where unvoiced
-    cepstra: np.ndarray  # (n, CEPSTRA), the first is the level
-    aperiodicity: np.ndarray  # (n, bands), decibels
+    f0: Doubles  # hertz, 0 where unvoiced
+    cepstra: Doubles  # (n, CEPSTRA), the first is the level
+    aperiodicity: Doubles  # (n, bands), decibels
 
     def __len__(self) -> int:
         return len(self.f0)
 
     @property
-    def voiced(self) -> np.ndarray:
+    def voiced(self) -> Flags:
         return self.f0 > 0
 
     @property
-    def active(self) -> np.ndarray:
+    def active(self) -> Flags:
         """Frames with speech in them: at most 30 dB quieter than the loud ones."""
         level = self.cepstra[:, 0] * _level_scale()
-        return level > np.percentile(level, 95) - _ACTIVE_DB
+        return np.asarray(level > np.percentile(level, 95) - _ACTIVE_DB)
 
 
 @cache
@@ -64,16 +66,16 @@ def _world() -> ModuleType:
 def _level_scale() -> float:
     """Decibels per unit of the first coefficient, from an envelope raised by 20 dB."""
     quiet, loud = (_encoded(np.full((1, _FFT_SIZE // 2 + 1), power))[0, 0] for power in (1.0, 100.0))
-    return 20 / (loud - quiet)
+    return float(20 / (loud - quiet))
 
 
-def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
+def resampled(samples: Samples, rate: int) -> Samples:
     """The samples at WORLD's rate, float32."""
     common = gcd(rate, SAMPLE_RATE)
-    return resample_poly(samples, SAMPLE_RATE // common, rate // common).astype(np.float32)
+    return np.asarray(resample_poly(samples, SAMPLE_RATE // common, rate // common), np.float32)
 
 
-def analyse(samples: np.ndarray) -> Frames:
+def analyse(samples: Samples) -> Frames:
     """WORLD parameters of 24 kHz speech."""
     world = _world()
     signal = np.ascontiguousarray(samples, np.float64)
@@ -89,14 +91,15 @@ def analyse(samples: np.ndarray) -> Frames:
     return Frames(f0, np.concatenate(cepstra), np.concatenate(aperiodicity))
 
 
-def synthesise(frames: Frames, rate: float = 1.0) -> np.ndarray:
+def synthesise(frames: Frames, rate: float = 1.0) -> Samples:
     """24 kHz float32 speech; `rate` plays the same frames faster or slower without touching pitch or timbre."""
     world = _world()
     envelope = world.decode_spectral_envelope(np.ascontiguousarray(frames.cepstra), SAMPLE_RATE, _FFT_SIZE)
     noise = world.decode_aperiodicity(np.ascontiguousarray(frames.aperiodicity), SAMPLE_RATE, _FFT_SIZE)
     f0 = np.ascontiguousarray(frames.f0)
-    return world.synthesize(f0, envelope, noise, SAMPLE_RATE, FRAME_MS / rate).astype(np.float32)
+    return np.asarray(world.synthesize(f0, envelope, noise, SAMPLE_RATE, FRAME_MS / rate), np.float32)
 
 
-def _encoded(envelope: np.ndarray) -> np.ndarray:
-    return _world().code_spectral_envelope(np.ascontiguousarray(envelope), SAMPLE_RATE, CEPSTRA)
+def _encoded(envelope: Doubles) -> Doubles:
+    coded: Doubles = _world().code_spectral_envelope(np.ascontiguousarray(envelope), SAMPLE_RATE, CEPSTRA)
+    return coded

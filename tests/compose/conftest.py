@@ -54,7 +54,7 @@ class Composed:
         """Start in the background and wait until every container is healthy."""
         self.run("up", "--detach", *arguments)
         deadline = time.monotonic() + START_TIMEOUT_S
-        while (states := self.health()) and set(states.values()) != {"healthy"}:
+        while set((states := self.health()).values()) != {"healthy"}:
             assert time.monotonic() < deadline, f"not healthy: {states}\n{self.run('logs', '--tail=40')}"
             time.sleep(1)
 

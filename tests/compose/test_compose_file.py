@@ -58,3 +58,13 @@ def test_any_variable_of_any_engine_is_handed_on_without_being_named_in_the_comp
 def test_what_nobody_sets_is_not_set(folder: Path) -> None:
     values = re.findall(r"^\s+(?:ASR|LLM|TTS|TRAIN)_\w+: (\S+)", "".join(given(folder).values()), re.M)
     assert set(values) <= {"null"}
+
+
+def test_one_service_writes_the_models_and_those_that_need_them_read_them(folder: Path) -> None:
+    told = given(folder)
+    ways = {
+        name: re.search(r"models:/models(:r[ow])?|target: /models(?:\n\s+read_only: (true))?", part)
+        for name, part in told.items()
+    }
+    assert {name for name, way in ways.items() if way} == {"asr", "tts", "render", "train"}
+    assert [name for name, way in ways.items() if way and not {":ro", "true"} & set(way.groups())] == ["train"]

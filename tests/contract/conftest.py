@@ -23,6 +23,17 @@ LONGEST_S = 60  # only ends what would hang
 Serving = Callable[[Service, ServiceSettings], AbstractAsyncContextManager[grpc.aio.Channel]]
 
 
+@contextlib.asynccontextmanager
+async def served(service: Service, settings: ServiceSettings) -> AsyncIterator[str]:
+    """A service, and where it is: for others that call it. The settings need `port=0`, or a port."""
+    server = Server(service, settings)
+    await server.start()
+    try:
+        yield f"127.0.0.1:{server.port}"
+    finally:
+        await server.stop()
+
+
 @pytest.fixture
 def serving() -> Serving:
     """`async with serving(servicer, settings) as channel:`; the settings need `port=0`."""

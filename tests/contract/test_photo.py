@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import av
+import grpc
 import numpy as np
 from google.protobuf.json_format import MessageToDict
-from visavis.common.v1 import info_pb2, job_pb2, media_pb2
+from visavis.common.v1 import info_pb2, media_pb2
+from visavis.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
@@ -34,16 +36,17 @@ def folders(tmp_path: Path, room: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def trained(stub: train_pb2_grpc.TrainServiceStub, photo: bytes) -> tuple[Any, Any]:
+async def trained(channel: grpc.aio.Channel, photo: bytes) -> tuple[Any, Any]:
+    stub, jobs = train_pb2_grpc.TrainServiceStub(channel), jobs_pb2_grpc.JobServiceStub(channel)
     config = train_pb2.RecordingConfig(file_name="vera.png")
     recording = (await stub.UploadRecording([Upload(config=config), Upload(data=photo)])).recording
     request = train_pb2.CreateTrainingRequest(
         recording_id=recording.id, name=NAME, consent=media_pb2.Consent(given_by="Nobody: drawn"), voice="alto",
         parameters=TINY,
     )  # fmt: skip
-    job = (await stub.CreateTraining(request)).training.job
-    async for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job.id), timeout=1800):
-        training = reply.training
+    job = (await stub.CreateTraining(request)).job
+    async for reply in jobs.WatchJob(jobs_pb2.WatchJobRequest(id=job.id), timeout=1800):
+        training = reply.job
     return recording, training
 
 
@@ -63,14 +66,14 @@ def test_a_photo_becomes_an_avatar_that_speaks(serving: Any, tmp_path: Path, dem
 
     async def work() -> tuple[Any, ...]:
         async with serving(TrainServicer(train), train) as channel:
-            made = await trained(train_pb2_grpc.TrainServiceStub(channel), photo)
+            made = await trained(channel, photo)
         async with serving(RenderServicer(render), render) as channel:
             return *made, *await spoken(render_pb2_grpc.RenderServiceStub(channel), pcm)
 
     recording, training, avatar, movie = asyncio.run(work())
     assert (recording.is_photo, recording.width, recording.height) == (True, 400, 480)
-    assert training.job.state == job_pb2.JOB_STATE_SUCCEEDED, training.job.error
-    report = MessageToDict(training.report)
+    assert training.state == jobs_pb2.JOB_STATE_SUCCEEDED, training.error
+    report = MessageToDict(training.training.report)
     assert (report["kind"], report["metrics"], report["baselines"]) == ("photo", {}, {})
     assert (avatar.voice, avatar.width) == ("alto", 192)
     assert render_pb2.AVATAR_FILE_IDLE in avatar.files

@@ -14,18 +14,19 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from visavis.common.v1 import info_pb2, job_pb2, media_pb2
+from visavis.common.v1 import info_pb2, media_pb2
+from visavis.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
+from basics.problem import Problem
 from services.common import tidying
-from services.common.jobs import calls, runner
+from services.common.jobs import calls
 from services.common.jobs.store import JobStore, State
+from services.common.recordings import Recordings
 from services.common.storage import Storage
-from services.train.recordings import Recordings
 from services.train.servicer import TrainServicer
 from services.train.settings import TrainSettings
 
-Stub = train_pb2_grpc.TrainServiceStub
 Upload = train_pb2.UploadRecordingRequest
 Call = Callable[..., Any]
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
@@ -36,6 +37,14 @@ TINY = [
     info_pb2.ParameterValue(name="loop_seconds", integer=2),  # a whole number is a number too
 ]
 SLOW = [info_pb2.ParameterValue(name="steps", integer=100_000), info_pb2.ParameterValue(name="minutes", number=60)]
+
+
+class Stub(train_pb2_grpc.TrainServiceStub):
+    """The service's calls, and in `jobs` those about its jobs."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        super().__init__(channel)
+        self.jobs = jobs_pb2_grpc.JobServiceStub(channel)
 
 
 @pytest.fixture
@@ -102,10 +111,10 @@ async def refused(awaited: Any) -> tuple[grpc.StatusCode, str, str]:
     return failure.value.code(), info.reason, field
 
 
-async def snapshots(stub: Stub, training_id: str) -> AsyncIterator[train_pb2.Training]:
-    request = train_pb2.WatchTrainingRequest(id=training_id)
-    async for reply in stub.WatchTraining(request, timeout=1800):
-        yield reply.training
+async def snapshots(stub: Stub, training_id: str) -> AsyncIterator[jobs_pb2.Job]:
+    request = jobs_pb2.WatchJobRequest(id=training_id)
+    async for reply in stub.jobs.WatchJob(request, timeout=1800):
+        yield reply.job
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -140,39 +149,40 @@ def test_a_clip_becomes_an_avatar(
     call: Call, storage: Storage, settings: TrainSettings, demo_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "WATCH_POLL_S", 0.02)  # every stage is to be seen, on a quick machine too
-    webvtt, clip = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n", demo_clip.read_bytes()
+    clip = demo_clip.read_bytes()
 
     async def work(stub: Stub) -> tuple[Any, ...]:
         recording = (await stub.UploadRecording(upload(clip))).recording
         request = wanted(recording.id, request_id="once", voice="ada")
-        job = (await stub.CreateTraining(request)).training
-        again = (await stub.CreateTraining(request)).training
-        await stub.SetTranscript(train_pb2.SetTranscriptRequest(id=job.job.id, webvtt=webvtt))
+        job = (await stub.CreateTraining(request)).job
+        again = (await stub.CreateTraining(request)).job
         taken = await refused(stub.CreateTraining(wanted(recording.id)))
-        seen = [training async for training in snapshots(stub, job.job.id)]
-        preview = [r async for r in stub.ReadPreview(train_pb2.ReadPreviewRequest(id=job.job.id))]
-        listed = (await stub.ListTrainings(train_pb2.ListTrainingsRequest())).trainings
+        seen = [training async for training in snapshots(stub, job.id)]
+        preview = [
+            r
+            async for r in stub.jobs.ReadJobFile(jobs_pb2.ReadJobFileRequest(id=job.id, file=jobs_pb2.JOB_FILE_PREVIEW))
+        ]
+        listed = (await stub.jobs.ListJobs(jobs_pb2.ListJobsRequest())).jobs
         return recording, job, again, taken, seen, preview, listed
 
     recording, job, again, taken, seen, preview, listed = call(work)
     assert recording.duration.ToTimedelta().total_seconds() == pytest.approx(12, abs=0.1)
-    assert again.job.id == job.job.id
+    assert again.id == job.id
     assert taken == (grpc.StatusCode.ALREADY_EXISTS, "NAME_TAKEN", "name")
     last = seen[-1]
-    assert last.job.state == job_pb2.JOB_STATE_SUCCEEDED, last.job.error
-    assert [training.job.progress for training in seen] == sorted(training.job.progress for training in seen)
-    assert {"track", "motion", "face"} <= {training.job.stage for training in seen}
-    assert MessageToDict(last.report)["metrics"]["psnr"] > 10
+    assert last.state == jobs_pb2.JOB_STATE_SUCCEEDED, last.error
+    assert [training.progress for training in seen] == sorted(training.progress for training in seen)
+    assert {"track", "motion", "face"} <= {training.stage for training in seen}
+    assert MessageToDict(last.training.report)["metrics"]["psnr"] > 10
     assert preview[0].header.content_type == "image/jpeg"
     assert preview[1].data[:2] == b"\xff\xd8"
-    assert [training.job.id for training in listed] == [job.job.id]
+    assert [training.id for training in listed] == [job.id]
     manifest = json.loads(storage.read(f"avatars/{NAME}/avatar.json"))
     assert manifest["consent"]["given_by"] == "Ada L."
     assert manifest["provenance"]["duration_s"] == pytest.approx(12, abs=0.1)
     assert len(manifest["provenance"]["sha256"]) == 64
     assert (manifest["engine"], manifest["voice"], manifest["size"], manifest["fps"]) == ("portrait", "ada", 192, 25)
     assert manifest["baselines"]["mean_crop"]["psnr"] > 0
-    assert storage.read(f"avatars/{NAME}/transcript.vtt").decode() == webvtt
     assert storage.exists(f"avatars/{NAME}/comparison.jpg")
     assert storage.read(f"avatars/{NAME}/report.html").startswith(b"<!doctype html>")
     assert not storage.folders("recordings")
@@ -255,11 +265,11 @@ def test_what_can_be_trained_is_judged_without_a_recording_and_makes_no_job(call
     async def work(stub: Stub) -> tuple[Any, ...]:
         request = {"request_id": "once", "parameters": SLOW}
         well = await stub.CreateTraining(wanted("", validate_only=True, **request))
-        before = (await stub.ListTrainings(train_pb2.ListTrainingsRequest())).trainings
-        made = (await stub.CreateTraining(wanted(recording_id, **request))).training
-        again = (await stub.CreateTraining(wanted("", validate_only=True, **request))).training
-        await stub.CancelTraining(train_pb2.CancelTrainingRequest(id=made.job.id))
-        return well.HasField("training"), list(before), made.job.id, again.job.id
+        before = (await stub.jobs.ListJobs(jobs_pb2.ListJobsRequest())).jobs
+        made = (await stub.CreateTraining(wanted(recording_id, **request))).job
+        again = (await stub.CreateTraining(wanted("", validate_only=True, **request))).job
+        await stub.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=made.id))
+        return well.HasField("job"), list(before), made.id, again.id
 
     has_job, before, made, again = call(work)
     assert (has_job, before) == (False, [])
@@ -292,62 +302,8 @@ def test_a_recording_that_has_lost_its_file_is_damaged(call: Call, storage: Stor
     assert answer[1:] == ("RECORDING_DAMAGED", "recording_id")
 
 
-def test_a_second_training_waits_and_both_can_be_cancelled(
-    call: Call, settings: TrainSettings, storage: Storage, recording_id: str
-) -> None:
-    async def work(stub: Stub) -> tuple[Any, ...]:
-        first = (await stub.CreateTraining(wanted(recording_id, name="first", parameters=SLOW))).training
-        async for training in snapshots(stub, first.job.id):
-            if training.job.stage == "track":
-                break
-        second = (await stub.CreateTraining(wanted(recording_id, name="second", parameters=SLOW))).training
-        third = (await stub.CreateTraining(wanted(recording_id, name="third", parameters=SLOW))).training
-        cancel = train_pb2.CancelTrainingRequest
-        ended = (await stub.CancelTraining(cancel(id=second.job.id))).training
-        await stub.CancelTraining(cancel(id=third.job.id))
-        await stub.CancelTraining(cancel(id=first.job.id))
-        seen = [training async for training in snapshots(stub, first.job.id)]
-        return second, third, ended, seen[-1]
-
-    second, third, ended, last = call(work)
-    assert (second.job.state, second.job.queue_index) == (job_pb2.JOB_STATE_QUEUED, 0)
-    assert third.job.queue_index == 1
-    assert ended.job.state == last.job.state == job_pb2.JOB_STATE_CANCELLED
-    assert not list(settings.work_folder.glob("training-*"))
-    assert not storage.folders("avatars")
-    assert storage.folders("recordings") == [recording_id]  # may be tried again
-
-
-async def last(stub: Stub, training_id: str) -> job_pb2.Job:
-    return [training async for training in snapshots(stub, training_id)][-1].job
-
-
-def test_a_training_that_was_given_up_is_resumed_then_forgotten(
-    call: Call, settings: TrainSettings, storage: Storage, recording_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "MAX_ATTEMPTS", 0)
-
-    async def work(stub: Stub) -> tuple[Any, ...]:
-        job = (await stub.CreateTraining(wanted(recording_id))).training.job
-        resume, delete = train_pb2.ResumeTrainingRequest(id=job.id), train_pb2.DeleteTrainingRequest(id=job.id)
-        failed = await last(stub, job.id)
-        monkeypatch.setattr(runner, "MAX_ATTEMPTS", 3)
-        resumed = (await stub.ResumeTraining(resume)).training.job
-        early = await refused(stub.DeleteTraining(delete))
-        done = await last(stub, job.id)
-        late = await refused(stub.ResumeTraining(resume))
-        await stub.DeleteTraining(delete)
-        return failed, resumed, early, done, late, await refused(stub.DeleteTraining(delete))
-
-    failed, resumed, early, done, late, gone = call(work)
-    assert (failed.state, failed.error.reason, failed.can_resume) == (job_pb2.JOB_STATE_FAILED, "CRASHED", True)
-    assert (resumed.can_resume, resumed.HasField("error")) == (False, False)
-    assert early == (grpc.StatusCode.FAILED_PRECONDITION, "JOB_NOT_ENDED", "id")
-    assert done.state == job_pb2.JOB_STATE_SUCCEEDED, done.error
-    assert late == (grpc.StatusCode.FAILED_PRECONDITION, "CANNOT_RESUME", "id")
-    assert gone == (MISSING, "JOB_NOT_FOUND", "id")
-    assert storage.exists(f"avatars/{NAME}/avatar.json")
-    assert not storage.folders("trainings")
+async def last(stub: Stub, training_id: str) -> jobs_pb2.Job:
+    return [training async for training in snapshots(stub, training_id)][-1]
 
 
 def test_what_a_failed_training_kept_goes_with_it(
@@ -357,9 +313,9 @@ def test_what_a_failed_training_kept_goes_with_it(
         first, second = failed_training(settings, recording_id), failed_training(settings, recording_id)
         for job_id in (first, second):
             (settings.work_folder / job_id / "engine").mkdir(parents=True)
-        await stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id=first))
+        await stub.jobs.DeleteJob(jobs_pb2.DeleteJobRequest(id=first))
         between = storage.folders("recordings"), (settings.work_folder / first).exists()
-        await stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id=second))
+        await stub.jobs.DeleteJob(jobs_pb2.DeleteJobRequest(id=second))
         return between, (settings.work_folder / second).exists()
 
     assert call(work) == (([recording_id], False), False)
@@ -370,7 +326,7 @@ def failed_training(settings: TrainSettings, recording_id: str, name: str = "Nor
     store = JobStore(settings.database_url)
     spec = {"name": name, "engine": "portrait", "voice": "", "recording_id": recording_id, "device": "cpu"}
     job = store.create("training", spec)
-    store.finish(job.id, State.FAILED, error={"reason": "CRASHED", "message": "…", "field": "", "values": {}})
+    store.finish(job.id, State.FAILED, error=Problem("CRASHED", "…"))
     store.close()
     return job.id
 
@@ -381,8 +337,8 @@ def test_a_training_that_lacks_what_it_needs_is_not_resumed(
     storage.write("avatars/Taken/avatar.json", b"{}")
 
     async def resumed(stub: Stub, training_id: str) -> tuple[Any, ...]:
-        shown = (await stub.GetTraining(train_pb2.GetTrainingRequest(id=training_id))).training.job.can_resume
-        return shown, *(await refused(stub.ResumeTraining(train_pb2.ResumeTrainingRequest(id=training_id))))[:2]
+        shown = (await stub.jobs.GetJob(jobs_pb2.GetJobRequest(id=training_id))).job.can_resume
+        return shown, *(await refused(stub.jobs.ResumeJob(jobs_pb2.ResumeJobRequest(id=training_id))))[:2]
 
     async def work(stub: Stub) -> list[Any]:
         return [
@@ -414,19 +370,6 @@ def test_a_recording_is_kept_as_long_as_its_training_can_be_resumed(
 
     call(work, keep_recordings_days=1e-9)
     assert storage.folders("recordings") == [recording_id]
-
-
-def test_unknown_trainings_are_not_found(call: Call) -> None:
-    async def work(stub: Stub) -> list[Any]:
-        return [
-            await refused(stub.GetTraining(train_pb2.GetTrainingRequest(id="training-none"))),
-            await refused(stub.CancelTraining(train_pb2.CancelTrainingRequest(id="../x"))),
-            await refused(stub.ResumeTraining(train_pb2.ResumeTrainingRequest(id="generation-1"))),
-            await refused(stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id="training-none"))),
-            await refused(stub.SetTranscript(train_pb2.SetTranscriptRequest(id="", webvtt="WEBVTT"))),
-        ]
-
-    assert call(work) == [(MISSING, "JOB_NOT_FOUND", "id")] * 5
 
 
 def test_a_full_disk_is_told_plainly_and_leaves_nothing(

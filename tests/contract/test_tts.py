@@ -10,6 +10,7 @@ import threading
 import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from visavis.common.v1 import info_pb2, media_pb2
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
 from services.common.audio import from_pcm, to_pcm
-from services.common.server import Server
+from services.common.engine import Capability
+from services.common.recordings import Recordings
+from services.common.storage import Storage
 from services.tts import espeak_ng
 from services.tts.engines import espeak
 from services.tts.servicer import TtsServicer
@@ -137,6 +140,67 @@ def test_sentences_come_in_order_on_one_clock(call: Call) -> None:
     assert len(times) > 10
 
 
+def test_captions_keep_what_is_written_without_marks_and_follow_what_is_said(call: Call) -> None:
+    text = "# Prices\n\nIt costs **$12.50**, see [here](https://a.com).\n\n```\nx = 1\n```\n\n今天-5℃，有13800元。"
+    _, *replies = call(lambda stub: spoken(stub, say(*text)))
+    sentences = [reply.sentence for reply in replies if reply.HasField("sentence")]
+    assert [sentence.text for sentence in sentences] == [
+        "Prices", "It costs $12.50, see here.", "Code.", "今天-5℃，有13800元。",
+    ]  # fmt: skip
+    heard = [text[: sentence.text_end] for sentence in sentences]
+    assert [heard[0][-6:], heard[1][-16:], heard[3]] == ["Prices", "(https://a.com).", text]
+    words = [word for reply in replies for word in reply.audio.words]
+    assert [word.text for word in words] == [
+        "Prices", "It", "costs", "$12.50,", "see", "here.", "Code.",
+        "今", "天", "-5℃，", "有", "13800", "元",
+    ]  # fmt: skip
+    lasts = {
+        word.text: (word.end_offset.ToTimedelta() - word.start_offset.ToTimedelta()).total_seconds() for word in words
+    }
+    assert lasts["$12.50,"] > 3 * lasts["see"], "twelve dollars and fifty cents"
+    assert lasts["13800"] > 3 * lasts["有"], "一万三千八百"
+
+
+def test_an_engine_that_reads_by_itself_gets_what_is_written(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, info, synthesize = [], espeak.Engine.info, espeak.Engine.synthesize
+
+    def reading(self: espeak.Engine) -> Any:
+        told = info(self)
+        return replace(told, capabilities=told.capabilities | {Capability.READING})
+
+    def noted(self: espeak.Engine, text: str, **how: Any) -> Any:
+        given.append(text)
+        return synthesize(self, text, **how)
+
+    monkeypatch.setattr(espeak.Engine, "synthesize", noted)
+    call(lambda stub: spoken(stub, say("It is **$5**.")))
+    monkeypatch.setattr(espeak.Engine, "info", reading)
+    call(lambda stub: spoken(stub, say("It is **$5**.")))
+    assert given == ["It is five dollars.", "It is $5."]
+
+
+def test_a_sentence_is_spoken_before_the_text_goes_on(call: Call) -> None:
+    """A model writes on while the first sentence sounds; marks in it hold it back no longer than they last."""
+
+    async def work(stub: Stub) -> list[str]:
+        heard = asyncio.Event()
+
+        async def deltas() -> AsyncIterator[Say]:
+            for message in say("It is ", "**ve", "ry** ", "cold: -", "5", "°C. ", "An"):
+                yield message
+            await asyncio.wait_for(heard.wait(), 60)
+            yield Say(text="d more.")
+
+        texts = []
+        async for reply in stub.StreamingSynthesize(deltas(), timeout=60):
+            if reply.HasField("sentence"):
+                texts.append(reply.sentence.text)
+                heard.set()
+        return texts
+
+    assert call(work) == ["It is very cold: -5°C.", "And more."]
+
+
 def test_closures_are_told_with_the_audio_they_begin_in(call: Call) -> None:
     text = "Bob maps the river. " + "A tall ship passes by the empty harbour, " * 5
     audio = [reply.audio for reply in call(lambda stub: spoken(stub, say(text))) if reply.HasField("audio")]
@@ -182,51 +246,6 @@ def test_what_cannot_be_said_is_refused(call: Call, messages: list[Say], expecte
     assert work == expected
 
 
-async def endless() -> AsyncIterator[Say]:
-    yield say()[0]
-    while True:
-        yield Say(text="And then it went on and on. ")
-        await asyncio.sleep(0.05)
-
-
-def test_cancel_and_deadline_free_the_call(call: Call, eventually: Any) -> None:
-    async def work(stub: Stub) -> None:
-        for _ in range(3):  # one call at a time: one that stayed would block the next
-            stream = stub.StreamingSynthesize(endless())
-            async for reply in stream:
-                if reply.HasField("audio"):
-                    break
-            stream.cancel()
-            assert (await eventually(lambda: spoken(stub, say("Hello."))))[-1].HasField("audio")
-            code, reason, _ = await refused(stub.StreamingSynthesize(endless(), timeout=0.5))
-            assert (code, reason) in ((grpc.StatusCode.DEADLINE_EXCEEDED, ""), (grpc.StatusCode.INTERNAL, ""))
-            assert (await eventually(lambda: spoken(stub, say("Hello."))))[-1].HasField("audio")
-
-    call(work, max_concurrent_calls=1)
-
-
-def test_speech_in_flight_finishes_while_the_service_drains(settings: TtsSettings) -> None:
-    async def work() -> list[str]:
-        server = Server(TtsServicer(settings), settings)
-        await server.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            stream = Stub(channel).StreamingSynthesize()
-            for message in say("Good morning. "):
-                await stream.write(message)
-            assert (await stream.read()).HasField("header")
-            stopping = asyncio.create_task(server.stop())
-            await asyncio.sleep(0.3)
-            await stream.write(Say(text="How are you?"))
-            await stream.done_writing()
-            said = []
-            while (reply := await stream.read()) is not grpc.aio.EOF:
-                said += [reply.sentence.text] if reply.HasField("sentence") else []
-        await stopping
-        return said
-
-    assert asyncio.run(work()) == ["Good morning.", "How are you?"]
-
-
 # Voices
 
 
@@ -260,6 +279,51 @@ def test_a_voice_is_registered_once_spoken_in_read_and_forgotten(call: Call, per
     assert header.content_type in ("audio/wav", "audio/x-wav")
     assert b"".join(reply.data for reply in data)[:4] == b"RIFF"
     assert gone == [(MISSING, "VOICE_NOT_FOUND", "voice")] * 4
+
+
+def stored(settings: TtsSettings, data: bytes) -> str:
+    """A recording that `train` has taken; its id."""
+    path = settings.work_folder / "brought.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    facts = {"duration_s": 8.0, "width": 256, "height": 256}
+    return Recordings(Storage(settings.storage_url, settings.work_folder / "cache")).add(path, facts)
+
+
+def by_id(recording_id: str, **config: Any) -> list[Register]:
+    consent = media_pb2.Consent(given_by="Ada L.")
+    return [Register(config=tts_pb2.VoiceConfig(name=NAME, consent=consent, recording_id=recording_id, **config))]
+
+
+def test_a_voice_is_made_of_a_recording_that_is_stored(call: Call, settings: TtsSettings, person: bytes) -> None:
+    recording_id = stored(settings, person)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        made = (await stub.CreateVoice(by_id(recording_id, training_id="training-1"))).voice
+        again = (await stub.CreateVoice(by_id(recording_id, training_id="training-1"))).voice
+        brought = (await stub.CreateVoice(register(person))).voice
+        (listed,) = (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices
+        return made, again, brought, listed
+
+    made, again, brought, listed = call(work)
+    assert made == again == brought == listed
+    assert (made.name, made.training_id) == (NAME, "training-1")
+    kept = Storage(settings.storage_url, settings.work_folder).local_file(f"recordings/{recording_id}/recording")
+    assert kept.read_bytes() == person, "the recording is only read"
+
+
+@pytest.mark.parametrize("recording_id", ["recording-" + "0" * 32, "../recordings", "recording-" + "0" * 31 + "/", "x"])
+def test_a_recording_that_is_not_there_becomes_no_voice(call: Call, settings: TtsSettings, recording_id: str) -> None:
+    expected = (MISSING, "RECORDING_NOT_FOUND", "recording_id")
+    assert call(lambda stub: refused(stub.CreateVoice(by_id(recording_id)))) == expected
+
+
+def test_a_recording_is_named_or_brought_and_never_too_large(call: Call, settings: TtsSettings, person: bytes) -> None:
+    messages = by_id(stored(settings, person))
+    both = call(lambda stub: refused(stub.CreateVoice([*messages, Register(data=b"12")])))
+    assert both == (INVALID, "RECORDING_OR_DATA", "recording_id")
+    large = call(lambda stub: refused(stub.CreateVoice(messages)), max_reference_bytes=1000)
+    assert large == (INVALID, "FILE_TOO_LARGE", "audio")
 
 
 @pytest.mark.parametrize(
@@ -315,6 +379,36 @@ def test_voices_being_learnt_hold_nobody_else_up(call: Call, person: bytes, monk
         return len(listed.voices), said[-1].HasField("audio")
 
     assert call(work) == (0, True)
+
+
+def test_a_voice_whose_caller_goes_while_it_is_learnt_is_learnt_to_its_end_and_not_kept(
+    call: Call, person: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learning, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def enrol(_engine: Any, _reference: Any, _rate: int, _transcript: str, folder: Path) -> None:
+        learning.set()
+        go_on.wait(120)
+        (folder / "learnt").touch()
+        ended.set()
+
+    monkeypatch.setattr(espeak.Engine, "enrol", enrol)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        upload = asyncio.ensure_future(stub.CreateVoice(register(person)))
+        assert await asyncio.to_thread(learning.wait, 120)
+        upload.cancel()
+        await stub.ListVoices(tts_pb2.ListVoicesRequest())  # the service has heard of it by then
+        go_on.set()
+        has_ended = await asyncio.to_thread(ended.wait, 10)  # not where its folder was taken away meanwhile
+        again = (await stub.CreateVoice(register(person, name="Bob"))).voice  # its turn comes behind
+        return (
+            has_ended,
+            again.name,
+            [voice.name for voice in (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices],
+        )
+
+    assert call(work) == (True, "Bob", ["Bob"])
 
 
 WHOLE = {

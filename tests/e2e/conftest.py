@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import pytest
 
-from client.services import NAMES, Services
-from client.settings import ClientSettings
+from client.wire.services import NAMES, Services
+from client.wire.settings import ClientSettings
 
 # Limits only end what would hang: a busy machine may be many times slower than an idle one.
 START_TIMEOUT_S = 600

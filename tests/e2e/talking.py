@@ -12,7 +12,7 @@ from typing import Any
 import av
 import httpx
 
-from client.live_socket import LiveSocket, Piece
+from client.remote.live_socket import LiveSocket, Piece
 
 RATE = 16_000
 TICK = RATE // 20 * 2  # bytes of 50 ms

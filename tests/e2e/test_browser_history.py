@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from client.live_socket import LiveSocket
+from client.remote.live_socket import LiveSocket
 from gateway.settings import GatewaySettings
 
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import shutil
 import socket
 import threading
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import av
 import httpx
 import numpy as np
 import pytest
+
+from tests.conftest import SHARED_DATA
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -24,6 +28,7 @@ pytestmark = pytest.mark.browser
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts" / "screenshots"
 WAIT_MS = 180_000
 QUESTION = "What can you do for me today, and how does it work?"
+HEAD_BYTES = 12  # of a piece of video
 LONG_S, SHORT_S = 60.0, 1.5
 """Pauses between one question and the next: so that it is answered in peace, or the next one comes into the answer."""
 
@@ -205,14 +210,14 @@ def chat_of(page: Any, stack: Any) -> dict[str, Any]:
 
 
 def events_of(page: Any) -> list[dict[str, Any]]:
-    """Everything that a page is told from now on; of video, the number of its reply."""
+    """Everything that a page is told from now on."""
     told: list[dict[str, Any]] = []
 
     def note(data: str | bytes) -> None:
         told.append(
             json.loads(data)
             if isinstance(data, str)
-            else {"type": "video", "reply": int.from_bytes(data[:4], "little")}
+            else {"type": "video", "reply": int.from_bytes(data[:4], "little"), "data": data[HEAD_BYTES:]}
         )
 
     page.on("websocket", lambda ws: ws.on("framereceived", note))
@@ -501,4 +506,59 @@ def test_a_service_that_dies_in_an_answer_leaves_what_was_said_and_the_talk(
     stack.until(lambda: stack.health()["render"] == "serving", WAIT_MS / 1000, "it is back")
     ask(page, "Are you back?")
     assert page.get_attribute("[data-hands-free]", "aria-pressed") == "true"
+    assert page.is_hidden("[data-form-error]")
+
+
+@pytest.fixture
+def whisper(stack: Any, whisper_base: Path) -> Iterator[None]:
+    """The stack recognises with Whisper, as it does wherever the model is there."""
+    model = stack.data / "models" / whisper_base.name
+    model.parent.mkdir(mode=0o700, exist_ok=True)
+    model.symlink_to(whisper_base)
+    yield
+    model.unlink()
+    stack.kill("asr")  # which has it in memory still
+    stack.until(lambda: stack.health()["asr"] == "serving", WAIT_MS / 1000, "recognition is back")
+
+
+def somebody_speaking_chinese(stack: Any, path: Path) -> tuple[Path, str]:
+    """A microphone, and how what it hears begins: a person where a recording is there, else espeak."""
+    person = SHARED_DATA / "speech" / "zh_aishell3_SSB00730374.wav"
+    if not person.exists():
+        return record(stack, "数字人可以做什么？", LONG_S, path), "数字"
+    with wave.open(str(person)) as file:
+        parameters, pcm = file.getparams(), file.readframes(file.getnframes())
+    silence = bytes(2 * parameters.framerate)
+    with wave.open(str(path), "wb") as file:
+        file.setparams(parameters)
+        file.writeframes(silence + pcm + int(LONG_S) * silence)
+    return path, "现在这个部门"
+
+
+def lasts(movie: bytes) -> float:
+    """Seconds of sound in an MP4 file."""
+    with av.open(io.BytesIO(movie)) as container:
+        frames = [*container.decode(audio=0)]
+        return sum(frame.samples for frame in frames) / frames[0].sample_rate
+
+
+@pytest.mark.usefixtures("whisper")
+def test_somebody_speaks_chinese_and_is_answered_in_chinese(open_page: Open, stack: Any, tmp_path: Path) -> None:
+    microphone, beginning = somebody_speaking_chinese(stack, tmp_path / "chinese.wav")
+    page = open_page(microphone, locale="zh-CN", size=(390, 844))
+    told = events_of(page)
+    start(page)
+    page.wait_for_selector(".message.user:not(.interim)")
+    assert page.inner_text(".message.user").startswith(beginning), "in simplified characters"
+    page.wait_for_selector(".stage.speaking")
+    page.wait_for_selector(".stage:not(.speaking)")
+    is_said(page, "正在听")
+    keep(page, "live-chinese")
+    answer = "".join(page.locator(".message.avatar > span").all_inner_texts())
+    syllables = len(re.findall(r"[\u4e00-\u9fff]", answer))
+    assert syllables > len(answer) / 2
+    video = b"".join(event["data"] for event in told if event["type"] == "video")
+    assert 0.1 < lasts(video) / syllables < 0.5, "no voice of another language reads characters so quickly"
+    assert page.evaluate("document.documentElement.lang").startswith("zh")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.is_hidden("[data-form-error]")

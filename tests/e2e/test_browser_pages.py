@@ -129,6 +129,19 @@ def test_a_video_is_known_by_its_words_length_and_face_and_no_log_has_the_words(
     assert not [log.name for log in logs if "lighthouses" in log.read_text(errors="replace")]
 
 
+def test_what_was_typed_is_there_when_the_page_is_loaded_again_but_in_no_other_tab(open_page: Open) -> None:
+    page = open_page("/generate")
+    page.fill("#text", SAID)
+    page.reload()
+    expect(page.locator("#text")).to_have_value(SAID)
+    expect(page.locator("[data-count]")).to_contain_text(str(len(SAID)))
+    page.fill("#text", "")
+    page.reload()
+    expect(page.locator("[data-count]")).to_contain_text("0")
+    expect(page.locator("#text")).to_have_value("")
+    expect(open_page("/generate").locator("#text")).to_have_value("")
+
+
 def test_stopping_is_said_at_once(open_page: Open) -> None:
     held = []
     page = open_page("/healthz")
@@ -196,6 +209,31 @@ def test_a_voice_is_tried_at_the_chosen_speed_and_pitch(open_page: Open) -> None
     assert (body["voice"], body["rate"], body["pitch_semitones"]) == ("Ann", 1.5, -3)
     expect(page.locator(".try + .field-error")).to_be_visible()  # there is no such voice on the real stack
     assert page.inner_text(".try + .field-error") in described(page, ".try input[type=text]")
+
+
+def test_the_engine_that_learns_a_voice_is_chosen_where_there_is_a_choice(open_page: Open, tmp_path: Path) -> None:
+    espeak = {
+        "name": "espeak", "is_default": True, "state": "ready", "reason": "", "remedy": "", "version": "1",
+        "languages": [], "capabilities": ["cloning", "offline"], "licence": "", "parameters": [],
+    }  # fmt: skip
+    deaf = espeak | {"name": "deaf", "is_default": False, "capabilities": []}
+    told = {"tts": [espeak, deaf]}
+    page = open_page("/healthz")
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json=told))
+    page.goto("/voices")
+    page.wait_for_selector("[data-voice-list][aria-busy=false]")
+    assert page.is_hidden("#engine"), "nobody is asked where one engine learns voices"
+    told["tts"].append(espeak | {"name": "other", "is_default": False})
+    page.reload()
+    page.select_option("#engine", "other")
+    (tmp_path / "x.wav").write_text("no sound")
+    page.set_input_files("#audio", str(tmp_path / "x.wav"))
+    page.fill("#name", "Somebody")
+    page.check("#consented")
+    page.fill("#consent", "Somebody herself")
+    with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/voices")) as asked:
+        page.click("form.card [type=submit]")
+    assert b'name="engine"\r\n\r\nother\r\n' in asked.value.post_data_buffer
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

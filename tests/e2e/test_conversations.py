@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from client.live_socket import LiveSocket, Piece
+from client.remote.live_socket import LiveSocket, Piece
 
 pytestmark = pytest.mark.e2e
 WAIT_S = 300  # only ends what would hang
@@ -195,8 +195,11 @@ def test_a_conversation_is_exported_as_a_file(gateway: Gateway) -> None:
         for text in (told["greeting"], "What is Visavis?", told["messages"][1]["text"]):
             assert text in exports[kind].text
     assert "**我**" in gateway.api.get(f"/chats/{chat}/export?format=md", headers={"Accept-Language": "zh"}).text
-    refused = gateway.api.get(f"/chats/{chat}/export", params={"format": "pdf"})
-    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "format")
+    here = gateway.api.get(f"/chats/{chat}/export", params={"format": "txt", "time_zone": "Asia/Kolkata"})
+    assert here.text.count(" +05:30)") == 3 and " UTC)" in exports["txt"].text
+    for field, wrong in (("format", "pdf"), ("time_zone", "Europe"), ("time_zone", "../../etc/passwd")):
+        refused = gateway.api.get(f"/chats/{chat}/export", params={field: wrong})
+        assert (refused.status_code, refused.json()["error"]["field"]) == (400, field)
 
 
 def test_what_is_deleted_stays_deleted(gateway: Gateway) -> None:

@@ -40,7 +40,7 @@ class Engine(AsrEngine):
     def info(self):
         return EngineInfo("listener", "1", ("zh",))
 
-    def open(self, language):
+    def open(self, language, hotwords=()):
         return Nothing()
 """
 
@@ -63,7 +63,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack that looks into that folder."""
     data = tmp_path_factory.mktemp("stack") / "data"
-    with up(Stack(data, settings={"VISAVIS_ENGINE_FOLDER": str(folder)})) as running:
+    with up(
+        Stack(data, settings={"VISAVIS_ENGINE_FOLDER": str(folder), "ASR_FUNASR_URL": "wss://asr.example.org"})
+    ) as running:
         yield running
 
 
@@ -107,6 +109,19 @@ def test_it_is_told_of_everywhere(stack: Stack, folder: Path) -> None:
     assert (found["level"], found["text"]) == ("good", "loads on first use")
 
 
+def test_what_is_sent_over_the_network_is_told_of(stack: Stack, chat: Callable[..., Any]) -> None:
+    listed = stack.visavis("engines").stdout
+    assert re.search(r"funasr +loads on first use +sends what it is\s+given", listed)
+    page = chat()
+    away = page.locator("[data-engine=asr] [data-away]")
+    assert away.is_hidden()
+    assert page.locator("[data-engine=llm] [data-away]").is_hidden()
+    change(page, "#asr_engine", "funasr")
+    assert "sent over the network" in away.inner_text()
+    change(page, "#asr_engine", "")
+    assert away.is_hidden()
+
+
 def test_its_settings_are_in_the_generated_document(stack: Stack) -> None:
     program = "import runpy; print(runpy.run_path('docs/configuration.py')['document']())"
     done = subprocess.run(
@@ -139,7 +154,7 @@ def test_what_may_be_spoken_and_written_follows_the_chosen_engines(chat: Callabl
     expect(languages).to_have_text(["As written", "English", "中文"])
     change(page, "[data-language]", "zh")
     help_line, talk = page.locator("[data-microphone-help]"), page.locator("[data-talk]")
-    expect(help_line).to_contain_text("It is understood by listener")
+    expect(help_line).to_contain_text("It is understood by funasr, listener")
     expect(talk).to_be_disabled()
     change(page, "#asr_engine", "listener")
     expect(help_line).to_have_text("")

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from client.conversation import STAGES
-from client.live_socket import Piece
+from client.remote.live_socket import Piece
+from client.talk.conversation import STAGES
 from tests.e2e.talking import RATE, TICK, WAIT_S, Talk, pcm_of, spoken
 
 pytestmark = pytest.mark.e2e

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.common.provenance import metadata
-from services.render.encoding import SOUND_RATE, Format, LiveMovie, init_segment, media_type
+from services.render.video.encoding import SOUND_RATE, Format, LiveMovie, init_segment, media_type
 
 pytestmark = pytest.mark.browser
 

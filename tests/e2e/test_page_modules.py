@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from services.common.provenance import metadata
-from services.render.encoding import SOUND_RATE, Format, LiveMovie, init_segment, media_type
+from services.render.video.encoding import SOUND_RATE, Format, LiveMovie, init_segment, media_type
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -45,6 +45,31 @@ def page() -> Iterator[Any]:
         page.goto(f"{SITE}/")
         yield page
         browser.close()
+
+
+PIECES = """async (texts) => {
+  const { pieces } = await import("/static/js/phrases.js");
+  return texts.map((text) => pieces(text).map(([from, to]) => text.slice(from, to)));
+}"""
+CAPTIONS = [
+    ["Yes."],
+    [
+        "You can train an avatar of yourself from a minute of video; ",
+        "it takes about half an hour on two processors, or 3.5 minutes ",
+        "on a graphics card, and then it speaks whatever you write.",
+    ],
+    [
+        "我是一个数字人，住在你自己的电脑里，可以听懂你说的话，",
+        "也可以用自己的声音回答你的问题，",
+        "还能根据一分钟的视频训练出你的形象。",
+    ],
+    ["我们用GPU训练模型（大约3.5小时），", "然后就可以和数字人“面对面”交谈了"],
+    ["x" * 90],
+]
+
+
+def test_a_caption_is_broken_where_a_reader_would_pause(page: Any) -> None:
+    assert page.evaluate(PIECES, ["".join(pieces) for pieces in CAPTIONS]) == CAPTIONS
 
 
 BEGIN = """async (replies) => {

@@ -15,9 +15,11 @@ from typing import Any
 import grpc
 import psutil
 import pytest
-from visavis.common.v1 import info_pb2, job_pb2, media_pb2
+from visavis.common.v1 import info_pb2, media_pb2
+from visavis.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 
+from client.wire.files import chunks
 from services.common.storage import Storage
 
 pytestmark = pytest.mark.e2e
@@ -52,7 +54,8 @@ def start(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen, train
         command = [sys.executable, "-m", "services.train"]
         started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
         channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_reconnect_backoff_ms", 1000)])
-        stub = train_pb2_grpc.TrainServiceStub(channel)
+        stub: Any = train_pb2_grpc.TrainServiceStub(channel)
+        stub.jobs = jobs_pb2_grpc.JobServiceStub(channel)
         wait_for(lambda: answers(stub))
         return started[-1], stub
 
@@ -69,12 +72,12 @@ def answers(stub: Any) -> bool:
         return False
 
 
-def now(stub: Any, job_id: str) -> job_pb2.Job:
-    return stub.GetTraining(train_pb2.GetTrainingRequest(id=job_id), timeout=60).training.job
+def now(stub: Any, job_id: str) -> jobs_pb2.Job:
+    return stub.jobs.GetJob(jobs_pb2.GetJobRequest(id=job_id), timeout=60).job
 
 
 def ended(stub: Any, job_id: str) -> bool:
-    return now(stub, job_id).state not in (job_pb2.JOB_STATE_QUEUED, job_pb2.JOB_STATE_RUNNING)
+    return now(stub, job_id).state not in (jobs_pb2.JOB_STATE_QUEUED, jobs_pb2.JOB_STATE_RUNNING)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = LONGEST_S) -> None:
@@ -101,7 +104,8 @@ def written_at(path: Path) -> int | None:
 
 def requests(clip: Path) -> Iterator[train_pb2.UploadRecordingRequest]:
     yield train_pb2.UploadRecordingRequest(config=train_pb2.RecordingConfig(file_name="clip.mp4"))
-    yield train_pb2.UploadRecordingRequest(data=clip.read_bytes())
+    with clip.open("rb") as file:
+        yield from (train_pb2.UploadRecordingRequest(data=data) for data in chunks(file))
 
 
 def asked_for(stub: Any, clip: Path, parameters: list[info_pb2.ParameterValue]) -> str:
@@ -113,7 +117,7 @@ def asked_for(stub: Any, clip: Path, parameters: list[info_pb2.ParameterValue]) 
         consent=media_pb2.Consent(given_by="Nora"),
         parameters=parameters,
     )
-    return stub.CreateTraining(request, timeout=60).training.job.id
+    return stub.CreateTraining(request, timeout=60).job.id
 
 
 def test_a_service_that_sleeps_again_and_again_goes_on(start: Any, demo_clip: Path, tmp_path: Path) -> None:
@@ -133,11 +137,11 @@ def test_a_service_that_sleeps_again_and_again_goes_on(start: Any, demo_clip: Pa
             process.resume()
         time.sleep(5)  # more than enough for whoever wakes to mistake the others for dead
     job = now(stub, job_id)
-    assert job.state == job_pb2.JOB_STATE_RUNNING, job.error
+    assert job.state == jobs_pb2.JOB_STATE_RUNNING, job.error
     assert family[1] in psutil.Process(service.pid).children(), "it is still the same process"
-    stub.CancelTraining(train_pb2.CancelTrainingRequest(id=job_id), timeout=60)
+    stub.jobs.CancelJob(jobs_pb2.CancelJobRequest(id=job_id), timeout=60)
     wait_for(lambda: ended(stub, job_id))
-    stub.DeleteTraining(train_pb2.DeleteTrainingRequest(id=job_id), timeout=60)
+    stub.jobs.DeleteJob(jobs_pb2.DeleteJobRequest(id=job_id), timeout=60)
     assert not (tmp_path / "work" / job_id).exists()
 
 
@@ -147,7 +151,7 @@ def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Pat
     work = tmp_path / "work" / job_id / "engine"
     wait_for(lambda: (work / "face-checkpoint.safetensors").exists() or ended(stub, job_id))
     before = now(stub, job_id)
-    assert before.state == job_pb2.JOB_STATE_RUNNING, before.error
+    assert before.state == jobs_pb2.JOB_STATE_RUNNING, before.error
     motion_done = written_at(work / "motion.done")
     assert motion_done
     (child,) = psutil.Process(service.pid).children()
@@ -158,12 +162,12 @@ def test_a_killed_service_goes_on_from_the_checkpoint(start: Any, demo_clip: Pat
 
     _, stub = start()
     seen = []
-    for reply in stub.WatchTraining(train_pb2.WatchTrainingRequest(id=job_id), timeout=LONGEST_S):
-        seen.append(reply.training.job)
+    for reply in stub.jobs.WatchJob(jobs_pb2.WatchJobRequest(id=job_id), timeout=LONGEST_S):
+        seen.append(reply.job)
         assert written_at(work / "motion.done") in (motion_done, None)  # no stage was done twice
-    assert seen[-1].state == job_pb2.JOB_STATE_SUCCEEDED, seen[-1].error
+    assert seen[-1].state == jobs_pb2.JOB_STATE_SUCCEEDED, seen[-1].error
     assert min(job.progress for job in seen) >= before.progress
-    resumed = [job.step_index for job in seen if job.stage == "face" and job.state == job_pb2.JOB_STATE_RUNNING]
+    resumed = [job.step_index for job in seen if job.stage == "face" and job.state == jobs_pb2.JOB_STATE_RUNNING]
     assert resumed[-1] > before.step_index
     storage = Storage((tmp_path / "storage").as_uri(), tmp_path)
     assert storage.exists("avatars/Nora/avatar.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
-def test_configuration_page_is_as_the_code_says() -> None:
-    document = runpy.run_path(str(ROOT / "docs" / "configuration.py"))["document"]
-    assert (ROOT / "docs" / "configuration.md").read_text() == document(), "run `make docs`"
+@pytest.mark.parametrize("page", ["configuration", "engines"])
+def test_a_written_page_is_as_the_code_says(page: str) -> None:
+    document = runpy.run_path(str(ROOT / "docs" / f"{page}.py"))["document"]
+    assert (ROOT / "docs" / f"{page}.md").read_text() == document(), "run `make docs`"
+
+
+def test_no_engine_is_noted_that_there_is_not() -> None:
+    notes = tomllib.loads((ROOT / "docs" / "engines.toml").read_text())
+    for service, told in notes.items():
+        package = __import__(f"services.{service}.engines", fromlist=["engines"])
+        assert told.keys() <= set(available(package))
+        assert all({"start", "run"} <= note.keys() <= {"start", "run", "weights", "limits"} for note in told.values())
 
 
 def test_every_setting_says_what_it_means() -> None:

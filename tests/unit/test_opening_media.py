@@ -11,12 +11,11 @@ import av
 import numpy as np
 import pytest
 
-import portrait.media
-import services.common.media
-from cli import talk
+import basics.media
+import portrait.media.opening
 
 ROOT = Path(__file__).resolve().parents[2]
-OPENERS = {"portrait/media.py", "services/common/media.py", "cli/talk.py"}
+OPENERS = {"portrait/media/opening.py", "basics/media.py"}
 SDP = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n"
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n%s\n#EXT-X-ENDLIST\n"
 CONCAT = b"ffconcat version 1.0\nfile %s\n"
@@ -36,10 +35,9 @@ def tone(tmp_path: Path) -> Path:
 
 
 OPEN = [
-    pytest.param(services.common.media.open_media, id="services"),
-    pytest.param(lambda path: services.common.media.open_media(io.BytesIO(path.read_bytes())), id="services, object"),
-    pytest.param(portrait.media.open_media, id="portrait"),
-    pytest.param(lambda path: av.open(str(path), options=talk.ONLY_RECORDINGS), id="cli"),
+    pytest.param(basics.media.open_media, id="basics"),
+    pytest.param(lambda path: basics.media.open_media(io.BytesIO(path.read_bytes())), id="basics, object"),
+    pytest.param(portrait.media.opening.open_media, id="portrait"),
 ]
 
 
@@ -55,15 +53,14 @@ def test_only_the_file_itself_is_opened(open_media: Any, tone: Path, tmp_path: P
 
 
 def test_each_package_allows_the_same() -> None:
-    assert services.common.media.FORMATS == portrait.media.FORMATS
-    assert services.common.media.MOST_PIXELS == portrait.media.MOST_PIXELS
-    assert tuple(talk.ONLY_RECORDINGS["format_whitelist"].split(",")) == portrait.media.FORMATS
+    assert basics.media.FORMATS == portrait.media.opening.FORMATS
+    assert basics.media.MOST_PIXELS == portrait.media.opening.MOST_PIXELS
 
 
 def test_nothing_else_opens_media_for_reading() -> None:
     found = {
         path.relative_to(ROOT).as_posix()
-        for room in ("services", "portrait", "client", "gateway", "cli")
+        for room in ("basics", "services", "portrait", "client", "gateway", "cli")
         for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and reads_media(node)
@@ -79,14 +76,3 @@ def reads_media(call: ast.Call) -> bool:
         or name == "av.open"
         and not any(isinstance(each, ast.Constant) and each.value == "w" for each in call.args)
     )
-
-
-def test_the_rooms_open_the_same_kinds() -> None:
-    """They may not import each other, so each has its list."""
-    from cli.talk import ONLY_RECORDINGS
-    from portrait import media as of_portrait
-    from services.common import media as of_services
-
-    assert of_portrait.FORMATS == of_services.FORMATS
-    assert of_portrait.MOST_PIXELS == of_services.MOST_PIXELS
-    assert ONLY_RECORDINGS["format_whitelist"] == ",".join(of_services.FORMATS)

@@ -1,29 +1,8 @@
 // The caption: the sentence that is being spoken, lit word by word as the voice comes to it.
 import { el } from "./dom.js";
+import { pieces } from "./phrases.js";
 
-const COLUMNS = 64; // of one piece of caption, two lines of a phone; a Chinese character takes two
 const EARLY_S = 0.05; // a word lights up a little before it is heard rather than after
-const WIDE = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60]/;
-/** Where a long sentence may be broken: after a space, or after a wide character that no punctuation follows. */
-const UNITS = /[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60][\u3001\u3002\uff0c\uff01\uff1f\uff1b\uff1a\u201d\u2019\u300d]*\s*|[^\s\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60]+\s*|\s+/g;
-
-const columns = (text) => [...text].reduce((sum, letter) => sum + (WIDE.test(letter) ? 2 : 1), 0);
-
-/** The pieces in which a sentence is shown, as [from, to]; about equally long, so that no word is left alone. */
-export function pieces(text) {
-  const limit = columns(text) / Math.ceil(columns(text) / COLUMNS);
-  const found = [];
-  let from = 0;
-  let to = 0;
-  for (const [unit] of text.matchAll(UNITS)) {
-    if (to > from && columns(text.slice(from, to) + unit.trimEnd()) > Math.min(COLUMNS, limit + 8)) {
-      found.push([from, to]);
-      from = to;
-    }
-    to += unit.length;
-  }
-  return [...found, [from, text.length]];
-}
 
 export class Caption {
   #sentences = [];
@@ -46,7 +25,7 @@ export class Caption {
     this.#sentences.push({ text, startS: start_s, words: [], end: 0, pieces: pieces(text) });
   }
 
-  /** The next words of a sentence, with their times. One that is not written in it, such as a number read out, is passed over. */
+  /** The next words of a sentence, with their times. One that is not written in it is passed over. */
   words({ index, words }) {
     const sentence = this.#sentences[index];
     for (const { text, start_s } of sentence ? words : []) {

@@ -3,7 +3,7 @@ import { events, get, networkError, patch, path, post, remove } from "./api.js";
 import { Answer, addMessage, addStored } from "./answer.js";
 import { STANDARD_VOICE, listAvatars, listVoices, voiceOptions } from "./avatars.js";
 import { $, $$, fillSelect, templateCopy } from "./dom.js";
-import { EngineField, isMissing, lackOf, listEngines } from "./engines.js";
+import { EngineField, isAble, isMissing, lackOf, listEngines } from "./engines.js";
 import { History } from "./history.js";
 import { LiveTalk } from "./live.js";
 import { watchServices } from "./notice.js";
@@ -34,6 +34,7 @@ const TAP_MS = 350;
 
 let avatars = [];
 let voices = [];
+let heads = []; // the engines that show avatars
 let chatId = null;
 let cast = null; // avatar, voice, persona, language, engines, rate and pitch that the gateway knows of
 let turn = null; // the answer that is on its way or being played
@@ -58,6 +59,16 @@ function setBusy(isBusy) {
 
 const isBusy = () => !stopButton.hidden;
 
+/** What the events of a reply do, whether it was asked for in writing or live; `answer()` is the one that they are of. */
+const ofReply = (answer) => ({
+  delta: ({ text: words }) => answer().write(words),
+  sentence: (sentence) => stage.caption.sentence(sentence),
+  words: (words) => stage.caption.words(words),
+  progress: (told) => stage.render(told),
+  apology: ({ error }) => showError(error),
+  done: (told) => { answer().done(told); stage.goOnAt(told.next_frame_index); },
+});
+
 /** One question and its answer. */
 class Turn {
   constructor(body, question) {
@@ -65,6 +76,7 @@ class Turn {
     this.abort = new AbortController();
     this.question = question;
     this.answer = new Answer(messages, cast.avatar);
+    this.ofReply = ofReply(() => this.answer);
     stage.caption.reset();
     this.player = new ReplyPlayer(stage.video, {
       onShown: () => this.#shown(),
@@ -90,24 +102,15 @@ class Turn {
       this.question = addQuestion(data.text);
       stage.say("thinking");
     }
-    if (name === "delta") this.answer.write(data.text);
-    if (name === "sentence") stage.caption.sentence(data);
-    if (name === "words") stage.caption.words(data);
     if (name === "media") this.player.append(data.url, data.media_type);
-    if (name === "apology") showError(data.error);
-    if (name === "done") this.#done(data);
+    this.ofReply[name]?.(data);
+    if (name === "done") this.player.complete(data.video_url);
     if (name === "error") this.#fail(data);
   }
 
   #shown() {
     stage.speak();
     this.answer.shown((performance.now() - this.began) / 1000, this.player.heldS);
-  }
-
-  #done(data) {
-    stage.goOnAt(data.next_frame_index);
-    this.answer.done(data);
-    this.player.complete(data.video_url);
   }
 
   #ended() {
@@ -200,9 +203,7 @@ function handsFree() {
       stage.say("thinking");
       setBusy(true);
     },
-    delta: ({ text: words }) => answer.write(words),
-    sentence: (sentence) => stage.caption.sentence(sentence),
-    words: (words) => stage.caption.words(words),
+    ...ofReply(() => answer),
     shown: (seconds, heldS) => { stage.speak(); answer.shown(seconds, heldS); },
     underrun: () => answer.stoodStill(),
     resumed: () => {
@@ -211,12 +212,10 @@ function handsFree() {
       else stage.say("thinking");
     },
     interrupted: (told) => { answer.stop(); answer.part(told); setBusy(false); },
-    done: (told) => { answer.done(told); stage.goOnAt(told.next_frame_index); },
     heard: () => answer.heard(),
     rested: () => { stage.rest(); stage.say("listening"); setBusy(false); },
     blocked: (play) => stage.offerPlay(play),
     using: (now) => showCast(now),
-    apology: ({ error }) => showError(error),
     error: ({ reply, error }) => {
       showError(error);
       if (!reply && (error.field in choose || error.field in prosody)) return showCast(cast); // what was chosen is not to be had
@@ -349,8 +348,15 @@ function showVoices(name) {
   fillSelect(choose.voice, voiceOptions(voices, voice), voice ?? STANDARD_VOICE);
 }
 
+/** Whose engine makes a clip of each answer, and cannot be live. */
+function showPace({ name, engine }) {
+  const told = heads.find((one) => one.name === engine);
+  $("[data-turn-by-turn]").textContent = told && !isAble("streaming")(told) ? t("chat.turn_by_turn", { name, engine }) : "";
+}
+
 function showFace(name) {
   $("[data-avatar-name]").textContent = name;
+  showPace(known(name));
   $("[data-from-next]").textContent = "";
   stage.show(known(name));
 }
@@ -480,6 +486,8 @@ async function load() {
 
 async function showEngines() {
   const told = await listEngines();
+  heads = told.render ?? [];
+  if (stage.avatar) showPace(known(stage.avatar));
   for (const [name, field] of Object.entries(engines)) {
     if (field.show(told[name.split("_")[0]]) && cast) field.choose(cast[name]);
   }

@@ -27,6 +27,7 @@ export class EngineField {
   constructor(root) {
     this.root = root;
     this.select = $("select", root);
+    this.select.addEventListener("change", () => this.#tellWhetherAway());
   }
 
   /** Offer these; what was chosen stays. Returns whether they are others than before. */
@@ -43,6 +44,7 @@ export class EngineField {
     this.root.hidden = !engines.length || (!isChoice && "quiet" in this.root.dataset);
     const lacks = engines.filter(isMissing).map((engine) => el("li", {}, el("strong", { textContent: engine.name }), ` ${lackOf(engine)}`));
     $("[data-lacks]", this.root).replaceChildren(...lacks);
+    this.#tellWhetherAway();
     return true;
   }
 
@@ -52,6 +54,12 @@ export class EngineField {
     const value = engine ? valueOf(engine) : name;
     if (value && !engine) this.select.append(el("option", { value, textContent: value, disabled: true }));
     this.select.value = value;
+    this.#tellWhetherAway();
+  }
+
+  /** What an engine on another machine is given leaves this one: whoever chooses it should know. */
+  #tellWhetherAway() {
+    $("[data-away]", this.root).hidden = !this.engine || isAble("offline")(this.engine);
   }
 
   /** The chosen one, as the gateway describes it; null while none is known. */

@@ -72,8 +72,8 @@ export function check(form, rules) {
   return !broken.size;
 }
 
-/** Send a form with progress; shows what is refused. Returns the answer, or null. */
-export async function send(form, url, data) {
+/** Send a form with progress; shows what is refused. Returns the answer, or null. `checking`: what is said when all is sent. */
+export async function send(form, url, data, checking = "upload.checking") {
   const button = $("[type=submit]", form);
   const box = $("[data-upload]", form);
   const bar = $("progress", box);
@@ -84,7 +84,7 @@ export async function send(form, url, data) {
     return await upload(url, data, (share) => {
       if (hasFile) box.hidden = false;
       bar.value = share;
-      $("[data-upload-text]", box).textContent = share < 1 ? t("upload.sending", { percent: Math.round(share * 100) }) : t("upload.checking");
+      $("[data-upload-text]", box).textContent = share < 1 ? t("upload.sending", { percent: Math.round(share * 100) }) : t(checking);
     });
   } catch (error) {
     showError(form, error);
@@ -94,6 +94,15 @@ export async function send(form, url, data) {
     button.disabled = false;
     box.hidden = true;
   }
+}
+
+/** Keep what is typed in a field while the tab is open: a page that is loaded again has it still. */
+export function keepDraft(field) {
+  const key = `visavis.draft:${location.pathname}#${field.name}`;
+  try {
+    field.value ||= sessionStorage.getItem(key) ?? "";
+    field.addEventListener("input", () => sessionStorage.setItem(key, field.value));
+  } catch { /* a browser that keeps nothing */ }
 }
 
 export const isPhoto = (file) => Boolean(file?.type.startsWith("image/"));

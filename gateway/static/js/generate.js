@@ -4,9 +4,10 @@ import { STANDARD_VOICE, avatarFile, fillPicker, listVoices, voiceOptions } from
 import { showDevices } from "./device.js";
 import { $, $$, el, fillSelect } from "./dom.js";
 import { EngineField, isAble, listEngines } from "./engines.js";
-import { FileDrop, check, send } from "./form.js";
+import { FileDrop, check, keepDraft, send } from "./form.js";
 import { JobProgress, cancelButton, downloads, follow, isFinal } from "./job-card.js";
 import { watchServices } from "./notice.js";
+import { parameterField, toldParameters } from "./parameters.js";
 import { tell } from "./slider.js";
 import { t } from "./words.js";
 
@@ -17,6 +18,7 @@ const drop = new FileDrop($("[data-drop=audio]"));
 const tabs = $$("[role=tab]");
 const MAX_CHARACTERS = 5000;
 let avatars = [];
+let heads = []; // the engines that show them
 let voices = [];
 let followed = ""; // the job that is shown
 let ownSubtitles = ""; // what was asked for here; of a video that was found again nobody knows whether they are burned in
@@ -98,12 +100,40 @@ async function load() {
   const engines = await listEngines();
   speaking.show(engines.tts);
   hearing.show(engines.asr);
+  heads = engines.render ?? [];
+  showExpression();
+  showParameters();
   showLanguages();
   showSpoken();
 }
 
+/** Whether the chosen avatar's engine can be told how lively to be; if not, the sliders stand at "as recorded". */
+function showExpression() {
+  const { name, engine } = avatars.find((avatar) => avatar.name === chosen()) ?? {};
+  const told = heads.find((one) => one.name === engine);
+  const isDeaf = Boolean(told) && !isAble("expression")(told);
+  for (const slider of [form.elements.mouth_amplitude, form.elements.head_motion]) {
+    slider.disabled = isDeaf;
+    if (isDeaf) slider.value = 1;
+    slider.dispatchEvent(new Event("input"));
+  }
+  $("[data-no-expression]").textContent = isDeaf ? t("generate.no_expression", { name, engine }) : "";
+}
+
+/** What the chosen avatar's engine can be told; what has been filled in stays while it is the same. */
+function showParameters() {
+  const { engine } = avatars.find((avatar) => avatar.name === chosen()) ?? {};
+  const parameters = heads.find((one) => one.name === engine)?.parameters ?? [];
+  const box = $("[data-more]", form);
+  if (box.dataset.shown === JSON.stringify(parameters)) return;
+  box.dataset.shown = JSON.stringify(parameters);
+  $("[data-parameters]", box).replaceChildren(...parameters.map(parameterField));
+  box.hidden = !parameters.length;
+}
+
 function formData() {
   const data = new FormData();
+  for (const [name, value] of toldParameters(form)) data.set(name, value);
   data.set("avatar", chosen());
   for (const name of ["subtitles", "mouth_amplitude", "head_motion", "device"]) data.set(name, form.elements[name].value);
   if (!fromText()) {
@@ -164,11 +194,12 @@ async function reattach() {
   if (id) await get(path("jobs", id)).then(show).catch(() => history.replaceState(null, "", "/generate"));
 }
 
-form.addEventListener("change", (event) => event.target.name === "avatar" && showVoices());
+form.addEventListener("change", (event) => event.target.name === "avatar" && (showVoices(), showExpression(), showParameters()));
 form.elements.spoken.addEventListener("change", showSubtitles);
 speaking.select.addEventListener("change", showLanguages);
 hearing.select.addEventListener("change", showSpoken);
 form.elements.text.addEventListener("input", count);
+keepDraft(form.elements.text);
 const reload = () => load().catch((error) => $("[data-avatar-picker]").replaceChildren(el("p", { class: "help", textContent: error.message })));
 count();
 reload();

@@ -89,7 +89,7 @@ export class History {
     const open = el("button", { type: "button", class: "history-open", title: t("history.open"), "aria-current": isCurrent ? "true" : null, onclick: () => this.onOpen(chat.id) },
       el("span", { class: "history-words", textContent: first }), el("span", { class: "help", textContent: about }));
     const exports = FORMATS.map((format) => {
-      const href = `${path("chats", chat.id, "export")}?format=${format}`;
+      const href = `${path("chats", chat.id, "export")}?format=${format}&time_zone=${encodeURIComponent(new Intl.DateTimeFormat().resolvedOptions().timeZone ?? "")}`;
       return el("a", { href, download: "", textContent: format, title: t(`history.${format}`), "aria-label": t(`history.${format}`) });
     });
     const words = { "aria-label": t("history.delete"), title: t("history.delete") };

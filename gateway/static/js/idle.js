@@ -1,20 +1,20 @@
 // The idle loop, frame by frame: a reply begins on one of its frames and ends on one, so that neither is seen.
 
-const FPS = 25;
 const PATIENCE_FRAMES = 10; // a frame that is farther ahead has been missed: waiting for it would take a whole round
 const GRACE_MS = 200; // a page that nobody sees is told of no frames
 
 export class IdleLoop {
   constructor(video) {
     this.video = video;
+    this.fps = 25; // of the avatar whose loop it is
   }
 
   get frame() {
-    return frameAt(this.video.currentTime);
+    return this.#frameAt(this.video.currentTime);
   }
 
   get #length() {
-    return Math.max(1, Math.round((this.video.duration || 0) * FPS));
+    return Math.max(1, Math.round((this.video.duration || 0) * this.fps));
   }
 
   /** Frames from one on to another. */
@@ -31,11 +31,11 @@ export class IdleLoop {
 
   /** Resolves when a frame that is so many frames ahead is seen, or has been missed. */
   #presented(frame, ahead) {
-    const dueMs = (1000 * ahead) / FPS;
+    const dueMs = (1000 * ahead) / this.fps;
     if (!this.video.requestVideoFrameCallback) return new Promise((resolve) => setTimeout(resolve, dueMs));
     return new Promise((resolve) => {
       const look = (_, { mediaTime }) => {
-        const left = this.#between(frameAt(mediaTime), frame);
+        const left = this.#between(this.#frameAt(mediaTime), frame);
         if (left > 0 && left <= ahead) this.video.requestVideoFrameCallback(look);
         else resolve();
       };
@@ -47,14 +47,14 @@ export class IdleLoop {
   /** Go to a frame and stand there, while something else is shown. */
   standOn(frame) {
     this.video.pause();
-    if (this.video.duration) this.video.currentTime = ((frame % this.#length) + 0.5) / FPS; // the middle of a frame is surely that frame
+    if (this.video.duration) this.video.currentTime = ((frame % this.#length) + 0.5) / this.fps; // the middle of a frame is surely that frame
   }
 
   play() {
     this.video.play().catch(() => {});
   }
-}
 
-function frameAt(seconds) {
-  return Math.floor(seconds * FPS + 0.01);
+  #frameAt(seconds) {
+    return Math.floor(seconds * this.fps + 0.01);
+  }
 }

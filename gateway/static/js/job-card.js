@@ -24,7 +24,7 @@ export function length(job) {
 function numbers(job) {
   if (job.state === "queued") return job.queue ? t("job.ahead", { count: job.queue }) : job.kind === "generation" ? t("job.waiting_input") : "";
   const parts = [`${Math.round(job.progress * 100)} %`, eta(job)];
-  if (job.steps > 1) parts.push(t("job.steps", { step: job.step, steps: job.steps }));
+  if (job.steps > 1) parts.push(t(job.kind === "model" ? "job.megabytes" : "job.steps", { step: job.step, steps: job.steps }));
   if (job.loss) parts.push(t("job.loss", { loss: job.loss.toPrecision(3) }));
   return parts.filter(Boolean).join(" · ");
 }
@@ -42,7 +42,7 @@ export function cancelButton(job) {
   };
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled") === "true") return;
-    if (!(await confirmed(t("job.confirm_cancel"), t("dialog.cancel_job")))) return;
+    if (!(await confirmed(t(job.kind === "model" ? "job.confirm_cancel_model" : "job.confirm_cancel"), t("dialog.cancel_job")))) return;
     show(true); // at once: the job's process may take a while to end
     await post(path("jobs", job.id, "cancel")).catch(() => show(false));
   });
@@ -73,7 +73,9 @@ export class JobProgress {
     this.numbers = el("p", { class: "job-numbers", role: "status" });
     this.error = el("p", { class: "form-error", role: "alert", hidden: true });
     this.head = el("div", { class: "job-head" }, this.stage, this.state);
-    this.element = el("div", { class: "job-body" }, this.head, this.bar, this.numbers, this.error);
+    this.warnings = el("div", { class: "warnings", role: "status", hidden: true });
+    this.warned = [];
+    this.element = el("div", { class: "job-body" }, this.warnings, this.head, this.bar, this.numbers, this.error);
     this.update(job);
   }
 
@@ -91,6 +93,18 @@ export class JobProgress {
     this.numbers.hidden = isFinal(job);
     this.error.hidden = job.state !== "failed";
     this.error.textContent = job.error?.message ?? "";
+    this.warn(job);
+  }
+
+  /** What is not as it should be. What is foreseen when the job begins stays until its end tells what came of it. */
+  warn(job) {
+    const now = (job.warnings ?? []).map((warning) => warning.message);
+    const told = isFinal(job) ? now : [...new Set([...this.warned, ...now])];
+    if (told.join() === this.warned.join()) return;
+    this.warned = told;
+    const items = told.map((message) => el("li", { textContent: message }));
+    this.warnings.replaceChildren(el("p", { textContent: t("job.warnings") }), el("ul", {}, ...items));
+    this.warnings.hidden = !told.length;
   }
 
   /** Say why something that was asked of the job cannot be done. */

@@ -21,6 +21,7 @@ function actionsOf(job) {
 }
 
 function resultOf(job) {
+  if (job.kind === "model") return el("div", { class: "actions" }, link(job, t("job.show")));
   const row = job.kind === "generation" ? downloads(job.result) : el("div", { class: "actions" }, talkLink(job.result.avatar));
   row.prepend(link(job, t("job.show")));
   return row;
@@ -42,15 +43,15 @@ function deleteButton(job) {
 }
 
 function link(job, text) {
-  const page = job.kind === "training" ? "/train" : "/generate";
+  const page = { training: "/train", generation: "/generate", model: "/models" }[job.kind];
   return el("a", { class: "button small primary", href: `${page}?job=${encodeURIComponent(job.id)}`, textContent: text, "aria-label": `${text}: ${jobName(job)}` });
 }
 
 /** The face of whom it is about, where there is one. */
 function pictureOf(job) {
-  const sign = icon(job.kind === "training" ? "train" : "generate");
+  const sign = icon({ training: "train", generation: "generate", model: "models" }[job.kind]);
   const frame = el("div", { class: "job-picture" }, sign);
-  if (job.kind === "generation" || job.state === "succeeded") {
+  if (job.kind === "generation" || (job.kind === "training" && job.state === "succeeded")) {
     frame.replaceChildren(el("img", { src: avatarFile(job.subject, "thumbnail"), alt: "", onerror: () => frame.replaceChildren(sign) }));
   }
   return frame;

@@ -3,7 +3,7 @@ import { avatarFile } from "./avatars.js";
 import { Caption } from "./caption.js";
 import { $ } from "./dom.js";
 import { IdleLoop } from "./idle.js";
-import { t } from "./words.js";
+import { known, t } from "./words.js";
 
 const FADE_MS = 200; // a little more than the style sheet's fade between loop and reply
 
@@ -26,6 +26,7 @@ export class Stage {
   show(avatar) {
     if (avatar.name === this.avatar) return;
     this.avatar = avatar.name;
+    this.loop.fps = avatar.fps || this.loop.fps;
     this.idle.poster = this.backdrop.src = avatarFile(avatar.name, "thumbnail");
     this.idle.src = avatar.files.includes("idle") ? avatarFile(avatar.name, "idle") : "";
     this.#play();
@@ -38,6 +39,13 @@ export class Stage {
 
   say(state) {
     $("[data-state]", this.root).textContent = t(`chat.${state}`);
+  }
+
+  /** A clip of the reply is being made: the loop plays on, and the pill says how far it is. */
+  render({ stage, progress, eta_s: etaS }) {
+    const words = { stage: known(`clip.${stage}`, stage), percent: Math.round(100 * progress), seconds: Math.ceil(etaS ?? 0) };
+    $("[data-state]", this.root).textContent = t(etaS === null ? "chat.rendering" : "chat.rendering_eta", words);
+    this.loop.play();
   }
 
   /** The reply is seen and heard. */

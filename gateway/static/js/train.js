@@ -7,7 +7,8 @@ import { EngineField, isAble, listEngines } from "./engines.js";
 import { FileDrop, check, isPhoto, send } from "./form.js";
 import { JobProgress, cancelButton, follow, isFinal, jobTitle, metrics, resumeButton } from "./job-card.js";
 import { watchServices } from "./notice.js";
-import { known, t } from "./words.js";
+import { parameterField, toldParameters } from "./parameters.js";
+import { t } from "./words.js";
 
 const form = $("[data-form]");
 const panel = $("[data-job-panel]");
@@ -22,30 +23,6 @@ function chosen(file) {
   for (const part of $$("[data-film]", form)) part.hidden = isPhoto(file);
   $("[data-first-parameters]").hidden = isPhoto(file); // effort is for learning, and of a photo nothing is learned
   if (file && !form.elements.name.value) form.elements.name.value = file.name.replace(/\.[^.]*$/, "").slice(0, 60);
-}
-
-function parameterField(parameter) {
-  const id = `params.${parameter.name}`;
-  const label = known(`parameter.${parameter.name}`, parameter.name.replaceAll("_", " "));
-  const help = el("p", { class: "help", id: `${id}-help`, textContent: known(`parameter.${parameter.name}_help`, parameter.help) });
-  const error = el("p", { class: "field-error", role: "alert", hidden: true, data: { errorFor: id } });
-  if (parameter.type === "boolean") {
-    const input = el("input", { type: "checkbox", id, name: id, value: "true", checked: parameter.default === true });
-    return el("div", { class: "field check" }, input, el("label", { for: id }, label, help), error);
-  }
-  const input = control(parameter, id);
-  input.setAttribute("aria-describedby", help.id);
-  return el("div", { class: "field" }, el("label", { for: id, textContent: label }), input, help, error);
-}
-
-function control(parameter, id) {
-  if (parameter.choices.length) {
-    const options = parameter.choices.map((value) => el("option", { value, textContent: known(`choice.${value}`, value), selected: value === parameter.default }));
-    return el("select", { id, name: id }, ...options);
-  }
-  if (parameter.type === "text") return el("input", { type: "text", id, name: id, value: parameter.default ?? "" });
-  const step = parameter.type === "integer" ? 1 : "any";
-  return el("input", { type: "number", id, name: id, value: parameter.default ?? "", min: parameter.minimum ?? "", max: parameter.maximum ?? "", step });
 }
 
 function showParameters() {
@@ -72,7 +49,7 @@ async function showVoices() {
 function formData() {
   const data = new FormData();
   for (const name of ["name", "consent", "engine", "asr_engine", "tts_engine", "device"]) data.set(name, form.elements[name].value.trim());
-  for (const input of form.querySelectorAll("[name^='params.']")) data.set(input.name, input.type === "checkbox" ? String(input.checked) : input.value);
+  for (const [name, value] of toldParameters(form)) data.set(name, value);
   if (isPhoto(drop.file)) data.set("voice", form.elements.voice.value);
   data.set("video", drop.file, drop.file.name);
   return data;
@@ -106,7 +83,7 @@ function show(job) {
   const photo = isPhoto(drop.file) ? el("img", { class: "job-preview", src: URL.createObjectURL(drop.file), alt: "" }) : null;
   const lost = el("p", { class: "help", role: "status", textContent: t("job.lost"), hidden: true });
   const actions = el("div", { class: "actions" }, cancelButton(job));
-  body.replaceChildren(...warnings(job), progress.element, ...(photo ? [photo] : []), preview, caption, lost, actions);
+  body.replaceChildren(progress.element, ...(photo ? [photo] : []), preview, caption, lost, actions);
   follow(job.id, (now) => {
     progress.update(now);
     if (now.preview_url && preview.src !== new URL(now.preview_url, location).href) {
@@ -115,13 +92,6 @@ function show(job) {
     }
     if (isFinal(now)) finish(now, actions, progress);
   }, (isLost) => { lost.hidden = !isLost; });
-}
-
-/** What in the recording could be better; known only when it has just been brought. */
-function warnings(job) {
-  if (!job.warnings) return [];
-  const items = job.warnings.map((warning) => el("li", { textContent: warning.message }));
-  return [el("div", { class: "warnings" }, el("p", { textContent: t("train.warnings") }), el("ul", {}, ...items))];
 }
 
 function finish(job, actions, progress) {
@@ -139,11 +109,11 @@ function finish(job, actions, progress) {
     const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const poster = avatarFile(name, "thumbnail"); // there at once; the first drawing of the loop takes a while
     const face = el("video", { class: "job-preview face", src: avatarFile(name, "idle"), poster, autoplay: !isStill, loop: true, muted: true, playsInline: true });
-    body.replaceChildren(face, el("p", { class: "help", textContent: t("job.from_photo") }), next);
+    body.replaceChildren(progress.warnings, face, el("p", { class: "help", textContent: t("job.from_photo") }), next);
     return;
   }
   const comparison = el("img", { class: "job-preview", src: avatarFile(name, "comparison"), alt: t("job.comparison") });
-  body.replaceChildren(metrics(job.result.metrics), comparison, el("p", { class: "help", textContent: t("job.comparison") }), next);
+  body.replaceChildren(progress.warnings, metrics(job.result.metrics), comparison, el("p", { class: "help", textContent: t("job.comparison") }), next);
   get(path("avatars", name))
     .then((avatar) => avatar.files.includes("report") && talk.after(el("a", { class: "button", href: reportPage(name), textContent: t("home.report") })))
     .catch(() => {}); // the avatar is there; its report can be had from the first page

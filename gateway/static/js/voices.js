@@ -1,7 +1,7 @@
 // Voices: hear them, try a sentence, add and delete.
 import { path, post, remove } from "./api.js";
 import { allVoices } from "./avatars.js";
-import { $, confirmed, el, icon } from "./dom.js";
+import { $, $$, confirmed, el, icon } from "./dom.js";
 import { EngineField, isAble, listEngines } from "./engines.js";
 import { FileDrop, check, clearErrors, send } from "./form.js";
 import { watchServices } from "./notice.js";
@@ -11,7 +11,7 @@ import { t } from "./words.js";
 const form = $("[data-form]");
 const list = $("[data-voice-list]");
 const drop = new FileDrop($("[data-drop=audio]"));
-const speaking = new EngineField($("[data-engine=tts]"));
+const [speaking, learning] = $$("[data-engine=tts]").map((root) => new EngineField(root));
 let tries = 0;
 
 function card(voice) {
@@ -95,7 +95,10 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-const showEngines = async () => speaking.show((await listEngines()).tts?.filter(isAble("cloning")));
+async function showEngines() {
+  const cloning = (await listEngines()).tts?.filter(isAble("cloning"));
+  for (const field of [speaking, learning]) field.show(cloning);
+}
 const load = () => [show(), showEngines()].forEach((work) => work.catch(() => {}));
 load();
 watchServices(load);

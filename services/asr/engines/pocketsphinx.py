@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import queue
 import re
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from pocketsphinx import Decoder
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition, Word
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
 from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import Busy, Unsupported
+from services.common.subtitles import Word
 
 _BYTES_PER_S = 2 * SAMPLE_RATE
 _PIECE_BYTES = _BYTES_PER_S // 4
@@ -59,7 +61,7 @@ class Engine(AsrEngine):
         able = {Capability.STREAMING, Capability.WORD_TIMES, Capability.CONFIDENCE, Capability.OFFLINE}
         return EngineInfo("pocketsphinx", version("pocketsphinx"), ("en",), frozenset(able), "BSD-2-Clause")
 
-    def open(self, language: str) -> Recognition:
+    def open(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance in English.
 
         Raises:
@@ -67,8 +69,8 @@ class Engine(AsrEngine):
         """
         if re.split("[-_]", language.lower())[0] not in ("", "en"):
             message = (
-                f"This engine knows English, not '{language[:35]}'. Set ASR_ENGINE to an engine that knows it; "
-                "docs/adding-an-engine.md shows how to add one."
+                f"This engine knows English, not '{language[:35]}'. Get a model that knows it, visavis models pull "
+                "whisper-base, or set ASR_ENGINE to an engine that does; docs/adding-an-engine.md shows how to add one."
             )
             values = {"language": language[:35], "engine": "pocketsphinx"}
             raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="config.language", values=values)
@@ -181,7 +183,7 @@ def _mean(decoder: Decoder, audio: bytes) -> str:
     decoder.process_raw(audio, no_search=True, full_utt=True)
     decoder.end_utt()
     decoder.activate_search(words)
-    return decoder.get_cmn()
+    return str(decoder.get_cmn())
 
 
 def _decode(decoder: Decoder, audio: bytes) -> None:

@@ -1,15 +1,15 @@
-"""What the Get, List, Cancel, Resume, Delete and Watch calls of every kind of job have in common."""
+"""What the calls about jobs do with the table, whatever the kind."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 from google.protobuf.message import Message
-from visavis.common.v1 import job_pb2
+from visavis.jobs.v1 import jobs_pb2
 
 from services.common import pages
+from services.common.describe import error_message
 from services.common.errors import Conflict, InvalidInput
 from services.common.jobs.store import MAX_REQUEST_ID, Job, JobStore, State
 from services.common.times import duration, timestamp
@@ -17,12 +17,12 @@ from services.common.times import duration, timestamp
 WATCH_POLL_S = 0.3  # while somebody watches
 
 _STATES = {
-    State.WAITING: job_pb2.JOB_STATE_QUEUED,
-    State.QUEUED: job_pb2.JOB_STATE_QUEUED,
-    State.RUNNING: job_pb2.JOB_STATE_RUNNING,
-    State.SUCCEEDED: job_pb2.JOB_STATE_SUCCEEDED,
-    State.FAILED: job_pb2.JOB_STATE_FAILED,
-    State.CANCELLED: job_pb2.JOB_STATE_CANCELLED,
+    State.WAITING: jobs_pb2.JOB_STATE_QUEUED,
+    State.QUEUED: jobs_pb2.JOB_STATE_QUEUED,
+    State.RUNNING: jobs_pb2.JOB_STATE_RUNNING,
+    State.SUCCEEDED: jobs_pb2.JOB_STATE_SUCCEEDED,
+    State.FAILED: jobs_pb2.JOB_STATE_FAILED,
+    State.CANCELLED: jobs_pb2.JOB_STATE_CANCELLED,
 }
 
 
@@ -59,13 +59,14 @@ def failed(store: JobStore, kind: str, job_id: str, keep_days: float) -> Job:
     return job
 
 
-def ended(store: JobStore, kind: str, job_id: str) -> Job:
-    """A job that can be deleted.
+def given_up(store: JobStore, kind: str, job_id: str) -> Job:
+    """A job that has ended and that nobody can resume from now on, so that what it needs can be freed.
 
     Raises:
         NotFound: there is no such job.
         Conflict: it has not ended.
     """
+    store.update(store.get(job_id, kind).id, only=(State.FAILED,), state=State.CANCELLED)
     job = store.get(job_id, kind)
     if not job.state.is_final:
         message = "This is still being made. Cancel it first, then delete it."
@@ -73,10 +74,12 @@ def ended(store: JobStore, kind: str, job_id: str) -> Job:
     return job
 
 
-def page(store: JobStore, kind: str, request: Any, describe: Callable[[Job], Message]) -> pages.Page:
-    """The page of the jobs of a kind, newest first, that a List… request asks for."""
+def page(
+    store: JobStore, kinds: tuple[str, ...], request: jobs_pb2.ListJobsRequest, describe: Callable[[Job], Message]
+) -> pages.Page:
+    """The page of the jobs of some kinds, newest first, that a request asks for."""
     size, behind = pages.size_of(request), pages.position(request.page_token, (float, str))
-    jobs = store.list(kind, size + 1, behind)
+    jobs = store.list(kinds, size + 1, behind)
     return pages.page(((describe(job), _place(job)) for job in jobs), size)
 
 
@@ -98,14 +101,16 @@ async def watch(store: JobStore, kind: str, job_id: str) -> AsyncIterator[Job]:
         await asyncio.sleep(WATCH_POLL_S)
 
 
-def _visible(job: Job) -> tuple:
-    return job.state, job.stage, job.progress, job.eta_s, job.details, job.error, job.result, job.device
+def _visible(job: Job) -> tuple[object, ...]:
+    return (
+        job.state, job.stage, job.progress, job.eta_s, job.details, job.error, job.warnings, job.result, job.device,
+    )  # fmt: skip
 
 
-def message(store: JobStore, job: Job, *, can_resume: bool) -> job_pb2.Job:
-    """A job's row as a message."""
+def message(store: JobStore, job: Job, *, can_resume: bool) -> jobs_pb2.Job:
+    """What every kind of job tells, as a message."""
     details = job.details
-    result = job_pb2.Job(
+    result = jobs_pb2.Job(
         id=job.id,
         state=_STATES[job.state],
         stage=job.stage,
@@ -117,6 +122,7 @@ def message(store: JobStore, job: Job, *, can_resume: bool) -> job_pb2.Job:
         preview_index=details.get("preview", 0),
         queue_index=store.queue_index(job),
         can_resume=can_resume,
+        warnings=[error_message(warning) for warning in job.warnings],
         page_token=_place(job),
         create_time=timestamp(job.created_at),
         start_time=timestamp(job.started_at),
@@ -125,5 +131,5 @@ def message(store: JobStore, job: Job, *, can_resume: bool) -> job_pb2.Job:
     if job.eta_s is not None:
         result.eta.CopyFrom(duration(int(job.eta_s)))
     if job.error:
-        result.error.CopyFrom(job_pb2.Error(**job.error))
+        result.error.CopyFrom(error_message(job.error))
     return result

@@ -2,7 +2,7 @@
 
 `python -m services.<svc>.job` is started with one JSON line on stdin (`{"id", "spec", "device", "work_folder",
 "settings"}`) and prints one JSON object per line: `{"progress": {...}}` any number of times, then `{"result": {...}}`
-or `{"error": {...}}`.
+or `{"error": {...}}`. A progress may hold `warnings`, all that there are by then, with those that the job began with.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from services.common import errors, logs
+from basics import logs
+from services.common import errors
 from services.common.interceptors import to_service_error
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,15 @@ class Task:
 
 
 Report = Callable[[dict[str, Any]], None]
+
+
+def part(report: Report, begin: float) -> Report:
+    """Takes the reports of the part of a job that is left once the share `begin` is done."""
+
+    def told(progress: dict[str, Any]) -> None:
+        report(progress | {"progress": begin + (1 - begin) * progress.get("progress", 0.0)})
+
+    return told
 
 
 def run(service: str, work: Callable[[Task, Report], dict[str, Any]], *, most_bytes: int = 0) -> int:
@@ -61,15 +71,10 @@ def run(service: str, work: Callable[[Task, Report], dict[str, Any]], *, most_by
         answer = to_service_error(error)
         if isinstance(answer, errors.Internal):
             logger.exception("job broke", extra={"fields": {"job": task["id"]}})
-        _send(channel, {"error": error_dict(answer), "type": type(answer).__name__})
+        _send(channel, {"error": asdict(answer.problem), "type": type(answer).__name__})
         return 1
     _send(channel, {"result": result})
     return 0
-
-
-def error_dict(error: errors.ServiceError) -> dict[str, Any]:
-    """An error as it is kept in the job's row."""
-    return {"reason": error.reason, "message": error.message, "field": error.field, "values": error.values}
 
 
 def _claim_stdout() -> TextIO:

@@ -7,10 +7,11 @@ import contextlib
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from basics.problem import Problem
 from services.common import errors
 
 TERMINATE_GRACE_S = 5.0
@@ -22,6 +23,7 @@ async def spawn(module: str, task: dict[str, Any]) -> Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, stdin=PIPE, stdout=PIPE, limit=LONGEST_LINE
     )
+    assert process.stdin
     with contextlib.suppress(ConnectionError):  # it died at once; its exit tells
         process.stdin.write(json.dumps(task).encode() + b"\n")  # stdin stays open: its end tells the child to die
         await process.stdin.drain()
@@ -30,6 +32,7 @@ async def spawn(module: str, task: dict[str, Any]) -> Process:
 
 async def messages(process: Process) -> AsyncIterator[dict[str, Any]]:
     """What the child says, until it has ended."""
+    assert process.stdout
     async for line in process.stdout:
         yield json.loads(line)
     await process.wait()
@@ -47,23 +50,40 @@ async def terminate(process: Process) -> None:
 
 
 async def call(module: str, spec: dict[str, Any], settings: dict[str, Any], work_folder: Path) -> dict[str, Any]:
-    """Do something heavy or risky in a child and wait for it; when the caller goes away, so does the child.
+    """Do something heavy or risky in a child and wait for it; raises as `run`."""
+    async with contextlib.aclosing(run(module, spec, settings, work_folder)) as told:
+        async for message in told:
+            if "result" in message:
+                result: dict[str, Any] = message["result"]
+                return result
+    raise _crashed()
+
+
+async def run(
+    module: str, spec: dict[str, Any], settings: dict[str, Any], work_folder: Path, device: str = ""
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Do something in a child: yields `{"progress": …}` as it comes, and `{"result": …}`.
+
+    When the caller goes away, so does the child.
 
     Raises:
         ServiceError: what the child raised.
         Internal: it died without a word.
     """
-    task = {"id": module, "spec": spec, "device": "", "work_folder": str(work_folder), "settings": settings}
+    task = {"id": module, "spec": spec, "device": device, "work_folder": str(work_folder), "settings": settings}
     process = await spawn(module, task)
-    outcome: dict[str, Any] = {}
+    is_told = False
     try:
         async for message in messages(process):
-            outcome = message
+            if "error" in message:
+                raise getattr(errors, message["type"]).of(Problem(**message["error"]))
+            is_told = "result" in message
+            yield message
     finally:
         await terminate(process)
-    if "result" in outcome:
-        return outcome["result"]
-    if "error" in outcome:
-        error = outcome["error"]
-        raise getattr(errors, outcome["type"])(error.pop("message"), **error)
-    raise errors.Internal("A part of this service stopped unexpectedly. Try again.", reason="PART_CRASHED")
+    if not is_told:
+        raise _crashed()
+
+
+def _crashed() -> errors.Internal:
+    return errors.Internal("A part of this service stopped unexpectedly. Try again.", reason="PART_CRASHED")

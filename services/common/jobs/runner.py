@@ -13,11 +13,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from basics.problem import Problem
 from services.common import tidying
 from services.common.disk import age_s, is_full
 from services.common.errors import NotFound, ServiceError, Unavailable
 from services.common.interceptors import to_service_error
-from services.common.jobs.child import error_dict
 from services.common.jobs.process import messages, spawn, terminate
 from services.common.jobs.store import DAY_S, Counted, Job, JobStore, State
 from services.common.settings import ServiceSettings
@@ -31,19 +31,12 @@ LOST_AFTER_S = 15.0  # a runner silent for so long is taken for dead
 TIDY_EVERY_S = 60.0
 MAX_ATTEMPTS = 3  # a job that kills its process again and again is given up
 MAX_LOSSES = 10  # in a row, without getting further: it cannot begin here, or takes its whole service with it
-INPUT_MISSING = {
-    "reason": "INPUT_MISSING",
-    "message": "The speech for this video never arrived. Ask for it again.",
-    "field": "",
-    "values": {},
-}
-CRASHED = {
-    "reason": "CRASHED",
-    "message": "The work stopped unexpectedly, more than once; the service's log has the details. What was done is "
-    "kept: resume the job, or delete it.",
-    "field": "",
-    "values": {},
-}
+INPUT_MISSING = Problem("INPUT_MISSING", "The speech for this video never arrived. Ask for it again.")
+CRASHED = Problem(
+    "CRASHED",
+    "The work stopped unexpectedly, more than once; the service's log has the details. What was done is kept: resume "
+    "the job, or delete it.",
+)
 
 
 class Silence:
@@ -91,7 +84,7 @@ class LocalRunner:
         self._devices, self._settings = devices, settings
         self._input_timeout_s = input_timeout_s
         self._name = f"{socket.gethostname()[:64]}:{os.getpid()}:{id(self):x}"
-        self._loops: list[asyncio.Task] = []
+        self._loops: list[asyncio.Task[None]] = []
         self._work = {device: asyncio.Event() for device in devices}  # there may be some
         self._held: set[str] = set()  # jobs that run here
         self._silence = Silence()
@@ -194,7 +187,7 @@ class LocalRunner:
             self._end(job, State.FAILED, error=CRASHED)
             return
         process: Process | None = None
-        watcher: asyncio.Task | None = None
+        watcher: asyncio.Task[None] | None = None
         self._held.add(job.id)
         try:
             process = await spawn(self._module, self._task(job))
@@ -215,7 +208,7 @@ class LocalRunner:
         """Queue a job again whose attempt broke on our side; one that cannot begin however often it is tried, fails."""
         cannot_begin = isinstance(error, OSError) or is_full(error)
         if cannot_begin and job.losses + 1 >= MAX_LOSSES:
-            self._end(job, State.FAILED, error=error_dict(_cannot_begin(error)))
+            self._end(job, State.FAILED, error=_cannot_begin(error).problem)
         else:
             self._store.requeue(job, held_by=self._name, counts_as=_counted(error))
 
@@ -237,6 +230,8 @@ class LocalRunner:
             update = message["progress"]
             best = max(best, update.pop("progress", 0.0))
             changes = {"stage": update.pop("stage", ""), "progress": best, "eta_s": update.pop("eta_s", None)}
+            if "warnings" in update:  # all that there are by now
+                changes["warnings"] = tuple(Problem(**one) for one in update.pop("warnings"))
             if best > job.progress:  # it gets further than the attempts before
                 changes["losses"] = 0
             await asyncio.to_thread(self._change, job, details=update, **changes)
@@ -266,7 +261,7 @@ class LocalRunner:
         elif self._store.get(job.id).cancel_requested:
             self._end(job, State.CANCELLED)
         elif "error" in outcome:
-            self._end(job, State.FAILED, error=outcome["error"])
+            self._end(job, State.FAILED, error=Problem(**outcome["error"]))
         else:
             logger.error("job's process died", extra={"fields": {"job": job.id}})
             self._store.requeue(job, held_by=self._name)

@@ -9,13 +9,14 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from basics.problem import Problem
 from services.common.errors import NotFound
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ BUSY_S = 10  # that SQLite waits for whoever writes
 MAX_REQUEST_ID = 64
 """Characters; a UUID has 36."""
 MAX_STAGE = 40
+OTHERS_AHEAD = 4
+"""How often another service that starts may be ahead: once with the table, and with each column that came later."""
 Counted = Literal["attempt", "loss", "nothing"]
 """As what the end of an attempt is counted: the job's own fault, none that is known, or nobody's."""
 
@@ -59,7 +62,8 @@ class Job:
     progress: float = 0.0
     eta_s: float | None = None
     details: dict[str, Any] = field(default_factory=dict)  # step, steps, loss, preview
-    error: dict[str, Any] | None = None  # reason, message, field, values
+    error: Problem | None = None
+    warnings: tuple[Problem, ...] = ()  # it goes on all the same
     result: dict[str, Any] | None = None
     device: str = ""  # asked for while queued, in use while running
     request_id: str | None = None
@@ -101,7 +105,11 @@ _jobs = sa.Table(
     sa.Column("started_at", sa.Float, nullable=False),
     sa.Column("ended_at", sa.Float, nullable=False),
     sa.Column("losses", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("warnings", sa.JSON, nullable=False, server_default="[]"),
 )
+
+
+Jobs = list[Job]  # where the method `list` hides the type
 
 
 class JobStore:
@@ -121,11 +129,11 @@ class JobStore:
         self._create_table()
 
     def _create_table(self) -> None:
-        try:
-            self._lay_out()
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
-            # Another service made it between the look and the making; anything else fails again here.
-            self._lay_out()
+        for _ in range(OTHERS_AHEAD):
+            # Another service made it, or the next column, between the look and the making.
+            with contextlib.suppress(sa.exc.OperationalError, sa.exc.ProgrammingError, sa.exc.IntegrityError):
+                return self._lay_out()
+        return self._lay_out()  # anything else fails again here
 
     def _lay_out(self) -> None:
         """Make the table, or the columns that a version before had not."""
@@ -142,7 +150,15 @@ class JobStore:
         self._engine.dispose()
 
     def create(
-        self, kind: str, spec: dict[str, Any], *, device: str = "", request_id: str = "", waiting: bool = False
+        self,
+        kind: str,
+        spec: dict[str, Any],
+        *,
+        device: str = "",
+        request_id: str = "",
+        waiting: bool = False,
+        stage: str = "",
+        warnings: tuple[Problem, ...] = (),
     ) -> Job:
         """A new job, or the one that the same `request_id` made before."""
         job = Job(
@@ -150,15 +166,17 @@ class JobStore:
             kind=kind,
             spec=spec,
             state=State.WAITING if waiting else State.QUEUED,
+            stage=stage,
             device=device,
+            warnings=warnings,
             request_id=f"{kind}:{request_id}" if request_id else None,
             created_at=time.time(),
             heartbeat_at=time.time(),
         )
-        row = {column.name: getattr(job, column.name) for column in _jobs.columns} | {"state": job.state.value}
+        row = {column.name: getattr(job, column.name) for column in _jobs.columns}
         try:
             with self._engine.begin() as connection:
-                connection.execute(_jobs.insert().values(row))
+                connection.execute(_jobs.insert().values(_stored(row)))
         except sa.exc.IntegrityError:
             existing = self._select(_jobs.c.request_id == job.request_id)
             if not existing:
@@ -172,7 +190,7 @@ class JobStore:
         """
         found = self._select(_jobs.c.id == job_id)
         if not found or (kind and found[0].kind != kind):
-            raise NotFound("There is no such job.", reason="JOB_NOT_FOUND", field="id")
+            raise no_such_job()
         return found[0]
 
     def find_request(self, kind: str, request_id: str) -> Job | None:
@@ -180,18 +198,18 @@ class JobStore:
         found = self._select(_jobs.c.request_id == f"{kind}:{request_id}") if request_id else []
         return found[0] if found else None
 
-    def list(self, kind: str, limit: int = 100, behind: tuple[float, str] | None = None) -> list[Job]:
-        """Jobs of a kind, newest first; only those behind a time of creation and an id, of whatever kind, if given."""
+    def list(self, kinds: tuple[str, ...], limit: int = 100, behind: tuple[float, str] | None = None) -> Jobs:
+        """Jobs of some kinds, newest first; only those behind a time of creation and an id (of any kind), if given."""
         place = sa.tuple_(_jobs.c.created_at, _jobs.c.id)
-        conditions = [_jobs.c.kind == kind, *([place < sa.tuple_(*behind)] if behind else [])]
+        conditions = [_jobs.c.kind.in_(kinds), *([place < sa.tuple_(*behind)] if behind else [])]
         return self._select(*conditions, order=(_jobs.c.created_at.desc(), _jobs.c.id.desc()), limit=limit)
 
-    def active(self, kind: str) -> list[Job]:
+    def active(self, kind: str) -> Jobs:
         """Jobs of a kind that have not ended, oldest first."""
         open_states = [state.value for state in State if not state.is_final]
         return self._select(_jobs.c.kind == kind, _jobs.c.state.in_(open_states), order=(_jobs.c.created_at.asc(),))
 
-    def failed(self, kind: str) -> list[Job]:
+    def failed(self, kind: str) -> Jobs:
         """Jobs of a kind that have failed."""
         return self._select(_jobs.c.kind == kind, _jobs.c.state == State.FAILED.value)
 
@@ -216,8 +234,6 @@ class JobStore:
     ) -> bool:
         """Change a job if it is in one of the states `only`, in the hands of the runner `held_by`, and was last heard
         of at `heard_at`; tells whether."""
-        if isinstance(changes.get("state"), State):
-            changes["state"] = changes["state"].value
         if "stage" in changes:
             changes["stage"] = changes["stage"][:MAX_STAGE]  # engines name their stages as they like
         condition = [_jobs.c.id == job_id]
@@ -228,7 +244,7 @@ class JobStore:
         if heard_at is not None:
             condition.append(_jobs.c.heartbeat_at == heard_at)
         with self._engine.begin() as connection:
-            return connection.execute(_jobs.update().where(*condition).values(changes)).rowcount == 1
+            return connection.execute(_jobs.update().where(*condition).values(_stored(changes))).rowcount == 1
 
     def finish(self, job_id: str, state: State, **options: Any) -> bool:
         """End a job under the conditions of `update`, with its changes; tells whether they held."""
@@ -245,7 +261,7 @@ class JobStore:
         )
         now = time.time()
         for job in waiting:
-            changes = {
+            changes: dict[str, Any] = {
                 "state": State.RUNNING,
                 "device": device,
                 "runner": runner,
@@ -295,11 +311,41 @@ class JobStore:
         with self._engine.begin() as connection:
             return connection.execute(gone).rowcount == 1
 
-    def _select(self, *conditions: Any, order: tuple[Any, ...] = (), limit: int | None = None) -> list[Job]:
+    def _select(self, *conditions: Any, order: tuple[Any, ...] = (), limit: int | None = None) -> Jobs:
         query = sa.select(_jobs).where(*conditions).order_by(*order).limit(limit)
         with self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
-        return [Job(**{**row, "state": State(row["state"])}) for row in rows]
+        return [_job(row) for row in rows]
+
+
+def no_such_job() -> NotFound:
+    """The error for an id that names no job."""
+    return NotFound("There is no such job.", reason="JOB_NOT_FOUND", field="id")
+
+
+def _stored(values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a job as the table holds them."""
+    return values | {
+        name: to_column(values[name]) for name, to_column in _TO_COLUMN.items() if values.get(name) is not None
+    }
+
+
+_TO_COLUMN: dict[str, Callable[[Any], Any]] = {
+    "state": lambda state: state.value,
+    "error": asdict,
+    "warnings": lambda warnings: [asdict(one) for one in warnings],
+}
+
+
+def _job(row: sa.RowMapping) -> Job:
+    return Job(
+        **{
+            **row,
+            "state": State(row["state"]),
+            "error": Problem(**row["error"]) if row["error"] else None,
+            "warnings": tuple(Problem(**one) for one in row["warnings"]),
+        }
+    )
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:
@@ -330,7 +376,8 @@ def _move_aside_if_damaged(file: Path) -> bool:
 def _is_damaged(file: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(file, timeout=BUSY_S)) as connection:
-            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+            found: object = connection.execute("PRAGMA quick_check(1)").fetchone()
+            return found != ("ok",)
     except sqlite3.DatabaseError as error:
         return _tells_damage(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from services.common.engine import Capability, EngineInfo
 from services.llm.answers import answer
@@ -26,7 +26,7 @@ class Engine(LlmEngine):
             "knowledge", "1", ("en", "zh"), frozenset({Capability.OFFLINE, Capability.GROUNDED}), "Apache-2.0"
         )
 
-    async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
+    async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         """Yield the answer word by word, or clause by clause in Chinese."""
         text = await asyncio.to_thread(answer, options.persona, dialogue, options.language)
         pieces = _CHINESE_PIECE if options.language.startswith("zh") else _PIECE

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from pydantic_settings import SettingsConfigDict
 
+from services.common import provider
 from services.common.engine import Capability, EngineInfo, Lack
 from services.common.errors import ServiceError
-from services.llm import provider
-from services.llm.engine import LlmEngine, Message, ReplyOptions
+from services.llm.engine import LlmEngine, Message, ReplyOptions, Role
 from services.llm.thoughts import without_thoughts
 
 if TYPE_CHECKING:
     import openai
+    from openai.types.chat import ChatCompletionMessageParam
 
 _OPENAI = "https://api.openai.com/v1"
 _DEFAULT_MODEL = "gpt-4o-mini"
@@ -54,18 +55,14 @@ class Engine(LlmEngine):
 
     def info(self) -> EngineInfo:
         """The model answers in whatever languages it knows."""
-        able = frozenset({Capability.LANGUAGE_MODEL})
+        able = frozenset({Capability.LANGUAGE_MODEL, *provider.whereabouts(self._settings.base_url)})
         return EngineInfo("openai", self._model, (), able, "Apache-2.0 (the SDK); the model has its own")
 
     def lack(self) -> Lack | None:
         """A key for OpenAI's own models, a model's name for anybody else's."""
-        settings = self._settings
-        if settings.base_url and not settings.model:
-            model, reason = settings.variable("model"), "It is not told which of the endpoint's models to use."
-            return Lack("MODEL_UNNAMED", reason, f"Set {model} and restart the service.", {"model": model})
-        return None if settings.base_url else provider.key_lack(settings)
+        return provider.endpoint_lack(self._settings)
 
-    async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
+    async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         """Yield the model's deltas; closing the iterator closes the connection."""
         import openai
 
@@ -76,13 +73,13 @@ class Engine(LlmEngine):
         except openai.OpenAIError as error:
             raise self._translated(error) from error
 
-    async def _deltas(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncIterator[str]:
+    async def _deltas(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         import openai
 
-        messages = [{"role": message.role.value, "content": message.text} for message in dialogue]
+        assert self._client  # since it was loaded
         stream = await self._client.chat.completions.create(
             model=self._model,
-            messages=[{"role": "system", "content": options.system_prompt}, *messages],
+            messages=[{"role": "system", "content": options.system_prompt}, *map(_told, dialogue)],
             max_tokens=options.max_tokens,
             temperature=options.temperature,
             stream=True,
@@ -96,7 +93,7 @@ class Engine(LlmEngine):
                         began = True
                         yield delta
             except openai.APIConnectionError as error:
-                raise (provider.broken_off() if began else self._translated(error)) from error
+                raise (self._failures.broken_off() if began else self._translated(error)) from error
 
     def _translated(self, error: openai.OpenAIError) -> ServiceError:
         """One table from the SDK's errors to ours."""
@@ -107,5 +104,11 @@ class Engine(LlmEngine):
         if isinstance(error, openai.APIConnectionError):
             return self._failures.unreachable()
         if isinstance(error, openai.APIStatusError):
-            return self._failures.by_status(error.status_code)
-        return provider.failing()
+            return self._failures.by_status(error.status_code, error.code)
+        return self._failures.failing()
+
+
+def _told(message: Message) -> ChatCompletionMessageParam:
+    if message.role is Role.USER:
+        return {"role": "user", "content": message.text}
+    return {"role": "assistant", "content": message.text}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, Generator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic_settings import SettingsConfigDict
 
+from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import InvalidInput
 from services.common.streams import in_thread
@@ -64,7 +65,7 @@ class Engine(TtsEngine):
         if language:
             languages.espeak_language(language)
 
-    def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
+    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Learn a voice; the transcript is not needed.
 
         Raises:
@@ -81,7 +82,9 @@ class Engine(TtsEngine):
             raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{voiced_s:.1f}"})
         cloning.learn(frames, self._recorded_banks()).save(folder)
 
-    def synthesize(self, text: str, *, language: str, voice: Path | None, prosody: Prosody) -> AsyncIterator[Speech]:
+    def synthesize(
+        self, text: str, *, language: str, voice: Path | None, prosody: Prosody
+    ) -> AsyncGenerator[Speech, None]:
         """One piece of speech per sentence.
 
         Raises:
@@ -118,14 +121,14 @@ def _open_model(folder: Path, stamp: int) -> cloning.VoiceModel:
 
 def _say(
     sentence: str, language: str, who: cloning.VoiceModel | str, prosody: Prosody
-) -> tuple[np.ndarray, tuple[SpokenWord, ...], tuple[LipClosure, ...]]:
+) -> tuple[Samples, tuple[SpokenWord, ...], tuple[LipClosure, ...]]:
     """One sentence in a registered voice or a variant of espeak's, levelled, with its pause; its words and closures."""
-    text, voice = sentences.without_symbols(sentence), languages.voice_for(language, sentence)
+    voice = languages.voice_for(language, sentence)
     model = None if isinstance(who, str) else who
     if model:
-        utterance = espeak_ng.speak(text, voice, _tempo(model))
+        utterance = espeak_ng.speak(sentence, voice, _tempo(model))
     else:
-        utterance = espeak_ng.speak(text, f"{voice}+{who}" if who else voice)
+        utterance = espeak_ng.speak(sentence, f"{voice}+{who}" if who else voice)
     samples = world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
     start, end = loudness.sounding_span(samples, world.SAMPLE_RATE)
     samples = samples[start:end]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 
@@ -139,3 +141,77 @@ def test_endless_speech_is_cut_and_nothing_is_lost():
 
 def test_speech_still_going_on_ends_with_the_stream():
     assert spans(run(pcm(silence(0.5), vowel(1)))) == [pytest.approx((0.5, 1.5), abs=0.15)]
+
+
+def test_a_pause_is_told_before_it_ends_the_utterance_and_speech_takes_that_back():
+    audio = pcm(silence(0.5), vowel(1.0), silence(0.3), vowel(0.6), silence(1.0))
+    pieces = [event for event in run(audio, hangover_ms=600) if isinstance(event, Speech)]
+    kinds = [is_pause for is_pause, _ in groupby(piece.is_pause for piece in pieces)]
+    assert kinds == [False, True, False, True]
+    ended = next(event for event in run(audio, hangover_ms=600) if isinstance(event, SpeechEnded))
+    last = next(piece for piece in reversed(pieces) if not piece.is_pause)
+    told_s = (last.sample_index + len(last.pcm) // 2 - ended.sample_index) / RATE
+    assert told_s == pytest.approx(0.1, abs=0.02)  # long before the hangover is over
+
+
+def ended(events: list[Event]) -> SpeechEnded:
+    return next(event for event in events if isinstance(event, SpeechEnded))
+
+
+@pytest.mark.parametrize(
+    ("probability", "waited_s"), [(0.95, 0.2), (0.5, 0.4), (0.05, 0.6)], ids=["finished", "unsure", "not finished"]
+)
+def test_who_surely_has_finished_is_not_waited_for_and_who_surely_has_not_is_waited_for_longer(probability, waited_s):
+    audio = pcm(silence(0.5), vowel(1.0), silence(1.0))
+    end = ended(run(audio, hangover_ms=400, has_finished=lambda said: probability))
+    assert (end.known_index - end.sample_index) / RATE == pytest.approx(waited_s)
+
+
+def test_it_is_asked_once_in_a_pause_whether_the_speaker_has_finished_and_what_is_told_does_not_outlast_the_pause():
+    asked: list[float] = []
+
+    def has_finished(said: bytes) -> float:
+        asked.append(len(said) / 2 / RATE)
+        return 0.05 if len(asked) == 1 else 0.5
+
+    audio = pcm(silence(0.5), vowel(1.0), silence(0.5), vowel(9.6), silence(1.0))
+    end = ended(run(audio, hangover_ms=400, max_speech_ms=60_000, has_finished=has_finished))
+    assert end.sample_index / RATE == pytest.approx(11.6, abs=0.15)  # the first pause, of more than 400 ms, is none
+    assert (end.known_index - end.sample_index) / RATE == pytest.approx(0.4)
+    assert asked == [pytest.approx(1.5, abs=0.2), 8.0]  # the utterance so far, with a little before; its last seconds
+
+
+def test_nobody_is_asked_where_the_hangover_is_short_anyway():
+    audio = pcm(silence(0.5), vowel(1.0), silence(1.0))
+    asked = []
+    run(audio, hangover_ms=200, has_finished=lambda said: asked.append(said) or 0.0)
+    assert asked == []
+
+
+class Told:
+    """Hears a voice until a moment, whatever there is."""
+
+    def __init__(self, until_s: float) -> None:
+        self.left = until_s
+
+    def voice_probability(self, pcm: bytes) -> float:
+        self.left -= len(pcm) / 2 / RATE
+        return float(self.left > 0)
+
+
+def test_another_detector_tells_whether_an_utterance_goes_on_but_not_when_it_begins():
+    soft = 0.01 * np.sin(2 * np.pi * 90 * np.arange(3 * RATE) / RATE)  # for WebRTC no speech
+    start, end = spans(run(pcm(silence(1), vowel(1.0), soft), voice=Told(3.0)))[0]
+    assert (start, end) == pytest.approx((1.0, 3.0), abs=0.15)
+    start, end = spans(run(pcm(silence(1), vowel(4.0)), voice=Told(2.0), max_speech_ms=60_000))[0]
+    assert (start, end) == pytest.approx((1.0, 2.0), abs=0.15)
+
+
+def test_nothing_begins_where_another_detector_hears_no_voice():
+    assert run(pcm(silence(1), vowel(4.0)), voice=Told(0.5)) == []
+
+
+def test_what_is_too_soft_is_silence_whatever_a_detector_hears():
+    soft = 0.0005 * np.sin(2 * np.pi * 200 * np.arange(3 * RATE) / RATE)
+    ((_, end),) = spans(run(pcm(silence(1), vowel(1.0), soft), voice=Told(9.0)))
+    assert end == pytest.approx(2.0, abs=0.15)

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from visavis.common.v1 import error_pb2, info_pb2
 
-from cli.checks import installation, machine, running
+from cli.checks import engines, installation, machine, models, running
 from cli.checks.finding import Level
 from cli.settings import LocalSettings
-from client.services import NAMES, Services
-from client.settings import ClientSettings
+from client import library
+from client.wire.errors import CallError
+from client.wire.services import NAMES, Services
+from client.wire.settings import ClientSettings
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -44,6 +47,40 @@ def test_a_missing_font_comes_with_its_command() -> None:
     finding = machine._font("letters", ("no-such-font.ttf",), "fonts-of-ours")
     assert finding.level is Level.WARNING
     assert finding.remedy == "sudo apt-get install fonts-of-ours"
+
+
+def test_recommended_models_that_are_not_here_are_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VISAVIS_MODELS_FOLDER", str(tmp_path))
+    found = {finding.subject: finding for finding in models.findings()}
+    missing = found["model: smart-turn"]
+    assert (missing.level, missing.remedy) == (Level.NOTE, "visavis models pull smart-turn")
+    assert "whether a speaker has finished" in missing.text
+    assert "model: whisper-tiny.en" not in found
+
+
+def _engine(state: int, lack: error_pb2.Error | None, remedy: str) -> library.Engine:
+    told = info_pb2.EngineInfo(name="portrait", state=state, lack=lack, remedy=remedy)
+    (engine,) = library.described(info_pb2.ServiceInfo(default_engine="portrait", engines=[told]))
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("state", "lack", "level", "text"),
+    [
+        (info_pb2.ENGINE_STATE_READY, "", Level.GOOD, "ready, the default"),
+        (info_pb2.ENGINE_STATE_READY, "It hears little.", Level.NOTE, "ready, the default. It hears little."),
+        (info_pb2.ENGINE_STATE_MISSING, "It needs a key.", Level.MISSING, "It needs a key."),
+    ],
+)
+def test_what_an_engine_lacks_and_what_it_would_be_better_with(state: int, lack: str, level: Level, text: str) -> None:
+    engine = _engine(state, error_pb2.Error(reason="LACK", message=lack) if lack else None, "Get it." if lack else "")
+    finding = engines._finding("render", engine)
+    assert (finding.level, finding.text, finding.remedy) == (level, text, "Get it." if lack else "")
+    if state == info_pb2.ENGINE_STATE_READY:
+        engine.check_usable("engine")
+    else:
+        with pytest.raises(CallError, match="It needs a key. Get it."):
+            engine.check_usable("engine")
 
 
 @pytest.fixture

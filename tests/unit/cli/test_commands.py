@@ -44,8 +44,10 @@ def test_every_command_explains_itself(command: str) -> None:
         ["voices", "list"],
         ["jobs"],
         ["say", "Hello.", "-o", "never.wav"],
+        ["say", "-", "-o", "never.wav"],
         ["chat", "--avatar", "Ann"],
         ["generate", "--avatar", "Ann", "--text", "Hi.", "-o", "never.mp4"],
+        ["generate", "--avatar", "Ann", "--text", "-", "-o", "never.mp4"],
     ],
 )
 def test_services_that_are_down_are_a_sentence_not_a_trace(nobody, arguments: list[str]) -> None:

@@ -11,35 +11,35 @@ import click
 import grpc
 import pytest
 from rich.console import Console
-from visavis.common.v1 import job_pb2
-from visavis.train.v1 import train_pb2, train_pb2_grpc
+from visavis.common.v1 import error_pb2
+from visavis.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 
 from cli import progress
 from cli.train import train
-from client import jobs
-from client.files import Download
-from client.services import Services
-from client.settings import ClientSettings
+from client.wire.files import Download
+from client.wire.services import Services
+from client.wire.settings import ClientSettings
+from client.work import jobs
 
-RUNNING, SUCCEEDED = job_pb2.JOB_STATE_RUNNING, job_pb2.JOB_STATE_SUCCEEDED
-
-
-def _training(state: int, **fields: object) -> train_pb2.Training:
-    return train_pb2.Training(job=job_pb2.Job(id="training-1", state=state, **fields), avatar="Ann")
+RUNNING, SUCCEEDED = jobs_pb2.JOB_STATE_RUNNING, jobs_pb2.JOB_STATE_SUCCEEDED
 
 
-class Trainer(train_pb2_grpc.TrainServiceServicer):
+def _training(state: int, **fields: object) -> jobs_pb2.Job:
+    return jobs_pb2.Job(id="training-1", state=state, training=jobs_pb2.Training(avatar="Ann"), **fields)
+
+
+class Trainer(jobs_pb2_grpc.JobServiceServicer):
     """Sends `snapshots`; breaks off the first calls as a service that restarts does."""
 
     def __init__(self) -> None:
-        self.snapshots: list[train_pb2.Training] = []
+        self.snapshots: list[jobs_pb2.Job] = []
         self.breaks = 0
 
-    def WatchTraining(
-        self, request: train_pb2.WatchTrainingRequest, context: grpc.ServicerContext
-    ) -> Iterator[train_pb2.WatchTrainingResponse]:
+    def WatchJob(
+        self, request: jobs_pb2.WatchJobRequest, context: grpc.ServicerContext
+    ) -> Iterator[jobs_pb2.WatchJobResponse]:
         for training in self.snapshots:
-            yield train_pb2.WatchTrainingResponse(training=training)
+            yield jobs_pb2.WatchJobResponse(job=training)
             if self.breaks:
                 self.breaks -= 1
                 context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
@@ -49,7 +49,7 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
 def trainer() -> Iterator[Trainer]:
     server = grpc.server(ThreadPoolExecutor(4))
     trainer = Trainer()
-    train_pb2_grpc.add_TrainServiceServicer_to_server(trainer, server)
+    jobs_pb2_grpc.add_JobServiceServicer_to_server(trainer, server)
     trainer.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield trainer
@@ -71,10 +71,6 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return shown
 
 
-def _job(training: train_pb2.Training) -> jobs.Job:
-    return jobs.from_training(training)
-
-
 def test_a_line_per_stage(trainer, services, screen) -> None:
     trainer.snapshots = [
         _training(RUNNING, stage="track", progress=0.01),
@@ -82,7 +78,7 @@ def test_a_line_per_stage(trainer, services, screen) -> None:
         _training(RUNNING, stage="face", progress=0.5, step_index=40, step_count=80, loss=0.125),
         _training(SUCCEEDED, stage="face", progress=1),
     ]
-    job = progress.follow(services, _job(trainer.snapshots[0]))
+    job = progress.follow(services, jobs.from_message(trainer.snapshots[0]))
     assert job.state == "succeeded"
     lines = screen.getvalue().splitlines()
     assert lines[0].split() == ["1%", "running", "track"]
@@ -94,17 +90,17 @@ def test_a_restart_of_the_service_is_survived(trainer, services, screen, monkeyp
     monkeypatch.setattr(jobs, "RETRY_S", 0.01)
     trainer.snapshots = [_training(RUNNING, progress=0.5), _training(SUCCEEDED, progress=1)]
     trainer.breaks = 2
-    assert progress.follow(services, _job(trainer.snapshots[0])).state == "succeeded"
+    assert progress.follow(services, jobs.from_message(trainer.snapshots[0])).state == "succeeded"
 
 
 def test_a_failed_job_says_why_and_what_is_to_blame(trainer, services, screen) -> None:
-    error = job_pb2.Error(reason="NO_FACE", message="No face at second 12.4.", field="recording")
-    trainer.snapshots = [_training(job_pb2.JOB_STATE_FAILED, error=error)]
+    error = error_pb2.Error(reason="NO_FACE", message="No face at second 12.4.", field="recording")
+    trainer.snapshots = [_training(jobs_pb2.JOB_STATE_FAILED, error=error)]
     with (
         click.Context(train),
         pytest.raises(click.ClickException, match=r"No face at second 12\.4\. \(VIDEO\)") as caught,
     ):
-        progress.follow(services, _job(trainer.snapshots[0]))
+        progress.follow(services, jobs.from_message(trainer.snapshots[0]))
     assert caught.value.exit_code == 2
 
 
@@ -114,7 +110,7 @@ def test_ctrl_c_without_a_terminal_leaves_the_job_running(trainer, services, scr
 
     monkeypatch.setattr(jobs, "watch", interrupted)
     with pytest.raises(click.exceptions.Exit) as caught:
-        progress.follow(services, _job(_training(RUNNING)))
+        progress.follow(services, jobs.from_message(_training(RUNNING)))
     assert caught.value.exit_code == 130
     assert "visavis jobs watch training-1" in screen.getvalue()
 

@@ -91,6 +91,12 @@ def test_one_that_keeps_dying_is_given_up_with_its_last_words(supervise, told) -
     assert supervisor.watched[0].pid is None
 
 
+def test_one_whose_settings_are_wrong_is_not_tried_again(supervise, told) -> None:
+    supervisor = supervise("import sys; print('GATEWAY_TOKEN is too short.', file=sys.stderr); sys.exit(78)")
+    _step_until(supervisor, State.GIVEN_UP)
+    assert told == ["gateway cannot begin. GATEWAY_TOKEN is too short."]
+
+
 def test_one_that_has_served_is_never_given_up(supervise, told) -> None:
     supervisor = supervise(PAGE)
     for _ in range(supervision.MAX_QUICK_DEATHS + 1):

@@ -16,14 +16,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
-from visavis.common.v1 import info_pb2, job_pb2, media_pb2
+from visavis.common.v1 import error_pb2, info_pb2, media_pb2
+from visavis.jobs.v1 import jobs_pb2, jobs_pb2_grpc
 from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
 from visavis.render.v1 import render_pb2, render_pb2_grpc
 from visavis.train.v1 import train_pb2, train_pb2_grpc
 from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
-from client.services import NAMES, Services
-from client.settings import ClientSettings
+from client.wire.services import NAMES, Services
+from client.wire.settings import ClientSettings
 
 RATE = 1000  # samples a second of the speech below
 WORD_S = 0.4
@@ -54,6 +55,7 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
         self.script: list[tuple[int, asr_pb2.StreamingRecognizeResponse]] = []
         self.breaks: list[tuple[int, str, str]] = []
         self.configs: list[asr_pb2.StreamingRecognizeConfig] = []
+        self.recorded: list[asr_pb2.TranscribeConfig] = []
         self.heard = 0
         self.ended = threading.Event()
 
@@ -64,10 +66,13 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
     def Transcribe(
         self, requests: Iterator[asr_pb2.TranscribeRequest], context: grpc.ServicerContext
     ) -> asr_pb2.TranscribeResponse:
+        self.recorded.append(next(requests).config)
         size = sum(len(request.data) for request in requests)
         if self.breaks:
             refuse(context, *self.breaks.pop(0))
-        return asr_pb2.TranscribeResponse(text=f"{size} bytes", webvtt="WEBVTT")
+        word = media_pb2.TimedWord(text=f"{size}", end_offset=_duration(0.4), confidence=0.5)
+        utterances = [asr_pb2.Utterance(text=f"{size} bytes", end_offset=_duration(0.5), words=[word])]
+        return asr_pb2.TranscribeResponse(text=f"{size} bytes", utterances=utterances, webvtt="WEBVTT")
 
     def StreamingRecognize(
         self, requests: Iterator[asr_pb2.StreamingRecognizeRequest], context: grpc.ServicerContext
@@ -109,7 +114,7 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
                 return
 
     def GetInfo(self, request: llm_pb2.GetInfoRequest, context: grpc.ServicerContext) -> llm_pb2.GetInfoResponse:
-        lack = job_pb2.Error(reason="KEY_MISSING", message="It needs a key.", values={"key": "KEY"})
+        lack = error_pb2.Error(reason="KEY_MISSING", message="It needs a key.", values={"key": "KEY"})
         engines = [
             info_pb2.EngineInfo(name="small", state=info_pb2.ENGINE_STATE_READY),
             info_pb2.EngineInfo(name="large", state=info_pb2.ENGINE_STATE_UNLOADED),
@@ -122,7 +127,9 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
             ),
         ]
         info = info_pb2.ServiceInfo(default_engine="small", engines=engines)
-        return llm_pb2.GetInfoResponse(info=info, personas=[llm_pb2.Persona(name="guide")])
+        return llm_pb2.GetInfoResponse(
+            info=info, personas=[llm_pb2.Persona(name="guide", hotwords=["Louvre", "x" * 51])]
+        )
 
     def _stop(self, context: grpc.ServicerContext) -> None:
         if self.breaks:
@@ -146,6 +153,8 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
         self.configs: list[tts_pb2.SynthesisConfig] = []
         self.ended = threading.Event()
         self.voices: dict[str, bytes] = {}
+        self.is_away = False  # for whoever asks which voices there are
+        self.refusal: tuple[int, str, str, str] | None = None  # of whatever shall be said
 
     def StreamingSynthesize(
         self, requests: Iterator[tts_pb2.StreamingSynthesizeRequest], context: grpc.ServicerContext
@@ -154,20 +163,24 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
         self.configs.append(next(requests).config)
         if len(self.configs) <= self.voiceless:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        if self.refusal:
+            refuse(context, *self.refusal)
         self.go.wait(60)
         mark = media_pb2.SyntheticMark(aigc='{"Label": "1"}', statement="Synthetic, 合成的。")
         header = tts_pb2.SynthesisHeader(sample_rate_hertz=RATE, mark=mark)
         yield tts_pb2.StreamingSynthesizeResponse(header=header)
         begin, dies_at = 0.0, self.dies_at.pop(0) if self.dies_at else None
-        for index, sentence in enumerate(_sentences(request.text for request in requests)):
+        for index, (sentence, text_end) in enumerate(_sentences(request.text for request in requests)):
             if index == dies_at:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
             if index == self.fail_at:
                 refuse(context, code_pb2.UNIMPLEMENTED, "LANGUAGE_UNKNOWN", "This voice cannot say that.", "text")
             yield tts_pb2.StreamingSynthesizeResponse(
-                sentence=tts_pb2.SentenceStarted(sentence_index=index, text=sentence, sample_index=round(begin * RATE))
+                sentence=tts_pb2.SentenceStarted(
+                    sentence_index=index, text=_plain(sentence), sample_index=round(begin * RATE), text_end=text_end
+                )
             )
-            for word in sentence.split():
+            for word in _plain(sentence).split():
                 yield self._word(word, begin)
                 begin += WORD_S
 
@@ -181,6 +194,8 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
     def ListVoices(
         self, request: tts_pb2.ListVoicesRequest, context: grpc.ServicerContext
     ) -> tts_pb2.ListVoicesResponse:
+        if self.is_away:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
         return tts_pb2.ListVoicesResponse(
             **paged("voices", [tts_pb2.Voice(name=name) for name in self.voices], request)
         )
@@ -193,12 +208,6 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
             refuse(context, code_pb2.ALREADY_EXISTS, "VOICE_EXISTS", "There is one.", "name")
         return tts_pb2.CreateVoiceResponse(voice=tts_pb2.Voice(name=name))
 
-    def DeleteVoice(
-        self, request: tts_pb2.DeleteVoiceRequest, context: grpc.ServicerContext
-    ) -> tts_pb2.DeleteVoiceResponse:
-        del self.voices[request.name]
-        return tts_pb2.DeleteVoiceResponse()
-
     @staticmethod
     def _word(word: str, begin: float) -> tts_pb2.StreamingSynthesizeResponse:
         timed = media_pb2.TimedWord(text=word, start_offset=_duration(begin), end_offset=_duration(begin + WORD_S))
@@ -209,16 +218,23 @@ class Speaker(tts_pb2_grpc.TtsServiceServicer):
         )
 
 
-def _sentences(pieces: Iterator[str]) -> Iterator[str]:
-    text = ""
+def _plain(sentence: str) -> str:
+    """Without the marks of Markdown."""
+    return sentence.replace("**", "")
+
+
+def _sentences(pieces: Iterator[str]) -> Iterator[tuple[str, int]]:
+    """Each sentence as it is written, and where it ends in the whole text."""
+    text, ended = "", 0
     for piece in pieces:
         text += piece
         while (end := min((text.find(mark) for mark in ".?!\n" if mark in text), default=-1)) >= 0:
+            ended += end + 1
             if text[: end + 1].strip():
-                yield text[: end + 1].strip()
+                yield text[: end + 1].strip(), ended
             text = text[end + 1 :]
     if text.strip():
-        yield text.strip()
+        yield text.strip(), ended + len(text)
 
 
 class Painter(render_pb2_grpc.RenderServiceServicer):
@@ -236,14 +252,13 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.created: list[render_pb2.CreateGenerationRequest] = []
         self.supplied: list[render_pb2.SupplyGenerationRequest] = []
         self.complete = threading.Event()
-        self.stage_at_creation = "input"
+        self.known: dict[str, jobs_pb2.Job] = {}  # by the request that made it
         self.refusals: list[tuple[int, str, str]] = []  # of the first supplies
-        self.deleted: list[str] = []
         self.avatars: list[str] = []
         self.own_voice = ""
-        self.snapshots: list[render_pb2.Generation] = []
-        self.breaks: list[grpc.StatusCode] = []  # what the first watches end with, after one snapshot
-        self.generations: list[render_pb2.Generation] = []
+        self.loop_fps = 0.0  # of every avatar
+        self.steps: list[render_pb2.ClipProgress] = []  # of an avatar that talks turn by turn
+        self.jobs = Jobs()
 
     def StreamingRender(
         self, requests: Iterator[render_pb2.StreamingRenderRequest], context: grpc.ServicerContext
@@ -254,6 +269,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         self.configs.append(config)
         header = render_pb2.StreamingRenderHeader(init_segment=b"init", media_type="video/mp4", fps=FPS)
         yield render_pb2.StreamingRenderResponse(header=header)
+        yield from (render_pb2.StreamingRenderResponse(progress=step) for step in self.steps)
         frame = heard = 0
         for request in requests:
             self.go.wait(60)
@@ -280,10 +296,12 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
     ) -> render_pb2.CreateGenerationResponse:
         if request.avatar == "nobody":
             refuse(context, code_pb2.NOT_FOUND, "AVATAR_NOT_FOUND", "There is no avatar of that name.", "avatar")
+        known = self.known.get(request.request_id)
+        if known or request.validate_only:
+            return render_pb2.CreateGenerationResponse(job=known)
         self.created.append(request)
-        return render_pb2.CreateGenerationResponse(
-            generation=generation(job_pb2.JOB_STATE_QUEUED, stage=self.stage_at_creation)
-        )
+        stage = "" if request.HasField("script") else "input"
+        return render_pb2.CreateGenerationResponse(job=generation(jobs_pb2.JOB_STATE_QUEUED, stage=stage))
 
     def SupplyGeneration(
         self, requests: Iterator[render_pb2.SupplyGenerationRequest], context: grpc.ServicerContext
@@ -295,7 +313,7 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
         if self.refusals:
             refuse(context, *self.refusals.pop(0))
         self.complete.set()
-        return render_pb2.SupplyGenerationResponse(generation=generation(job_pb2.JOB_STATE_QUEUED))
+        return render_pb2.SupplyGenerationResponse(job=generation(jobs_pb2.JOB_STATE_QUEUED))
 
     def ListAvatars(
         self, request: render_pb2.ListAvatarsRequest, context: grpc.ServicerContext
@@ -309,81 +327,87 @@ class Painter(render_pb2_grpc.RenderServiceServicer):
     ) -> render_pb2.GetAvatarResponse:
         if request.name not in self.avatars:
             refuse(context, code_pb2.NOT_FOUND, "AVATAR_NOT_FOUND", "There is no avatar of that name.", "name")
-        return render_pb2.GetAvatarResponse(avatar=render_pb2.Avatar(name=request.name, voice=self.own_voice))
+        avatar = render_pb2.Avatar(name=request.name, voice=self.own_voice, fps=self.loop_fps)
+        return render_pb2.GetAvatarResponse(avatar=avatar)
 
-    def CancelGeneration(
-        self, request: render_pb2.CancelGenerationRequest, context: grpc.ServicerContext
-    ) -> render_pb2.CancelGenerationResponse:
-        return render_pb2.CancelGenerationResponse(generation=generation(job_pb2.JOB_STATE_CANCELLED))
 
-    def DeleteGeneration(
-        self, request: render_pb2.DeleteGenerationRequest, context: grpc.ServicerContext
-    ) -> render_pb2.DeleteGenerationResponse:
-        self.deleted.append(request.id)
-        return render_pb2.DeleteGenerationResponse()
+class Jobs(jobs_pb2_grpc.JobServiceServicer):
+    """Lists `all` its jobs, newest first; every watch shows `snapshots`. Nothing can be had of a single job."""
 
-    def ResumeGeneration(
-        self, request: render_pb2.ResumeGenerationRequest, context: grpc.ServicerContext
-    ) -> render_pb2.ResumeGenerationResponse:
-        row = job_pb2.Job(id=request.id, state=job_pb2.JOB_STATE_QUEUED)
-        return render_pb2.ResumeGenerationResponse(generation=render_pb2.Generation(job=row))
+    def __init__(self) -> None:
+        self.all: list[jobs_pb2.Job] = []
+        self.snapshots: list[jobs_pb2.Job] = []
+        self.breaks: list[grpc.StatusCode] = []  # what the first watches end with, after one snapshot
+        self.ended = threading.Event()
+        self.is_down = False
+        self.refusal: tuple[int, str, str] | None = None  # of what shall be resumed
+        self.deleted: list[str] = []
 
-    def ListGenerations(
-        self, request: render_pb2.ListGenerationsRequest, context: grpc.ServicerContext
-    ) -> render_pb2.ListGenerationsResponse:
-        return render_pb2.ListGenerationsResponse(**paged_jobs("generations", self.generations, request))
+    def GetJob(self, request: jobs_pb2.GetJobRequest, context: grpc.ServicerContext) -> jobs_pb2.GetJobResponse:
+        refuse(context, code_pb2.INVALID_ARGUMENT, "NO_FACE", "No face at second 12.4.", "recording")
 
-    def WatchGeneration(
-        self, request: render_pb2.WatchGenerationRequest, context: grpc.ServicerContext
-    ) -> Iterator[render_pb2.WatchGenerationResponse]:
+    def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: grpc.ServicerContext) -> jobs_pb2.ListJobsResponse:
+        if self.is_down:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "down")
+        token = request.page_token  # the second that a job was asked for in, which is each one's own
+        behind = [one for one in self.all if not token or one.create_time.seconds < int(token)]
+        shown = behind[: min(request.page_size or PAGE, PAGE)]
+        for one in shown:
+            one.page_token = str(one.create_time.seconds)
+        more = len(behind) > len(shown)
+        return jobs_pb2.ListJobsResponse(jobs=shown, next_page_token=shown[-1].page_token if more else "")
+
+    def WatchJob(
+        self, request: jobs_pb2.WatchJobRequest, context: grpc.ServicerContext
+    ) -> Iterator[jobs_pb2.WatchJobResponse]:
         context.add_callback(self.ended.set)
         for snapshot in self.snapshots:
-            yield render_pb2.WatchGenerationResponse(generation=snapshot)
+            yield jobs_pb2.WatchJobResponse(job=snapshot)
             if self.breaks:
                 context.abort(self.breaks.pop(0), "broken off")
-        while self.snapshots[-1].job.state == job_pb2.JOB_STATE_RUNNING and context.is_active():
+        while self.snapshots[-1].state == jobs_pb2.JOB_STATE_RUNNING and context.is_active():
             self.ended.wait(0.05)
+
+    def CancelJob(
+        self, request: jobs_pb2.CancelJobRequest, context: grpc.ServicerContext
+    ) -> jobs_pb2.CancelJobResponse:
+        return jobs_pb2.CancelJobResponse(job=jobs_pb2.Job(id=request.id, state=jobs_pb2.JOB_STATE_CANCELLED))
+
+    def ResumeJob(
+        self, request: jobs_pb2.ResumeJobRequest, context: grpc.ServicerContext
+    ) -> jobs_pb2.ResumeJobResponse:
+        if self.refusal:
+            refuse(context, *self.refusal)
+        return jobs_pb2.ResumeJobResponse(job=jobs_pb2.Job(id=request.id, state=jobs_pb2.JOB_STATE_QUEUED))
+
+    def DeleteJob(
+        self, request: jobs_pb2.DeleteJobRequest, context: grpc.ServicerContext
+    ) -> jobs_pb2.DeleteJobResponse:
+        self.deleted.append(request.id)
+        return jobs_pb2.DeleteJobResponse()
+
+
+QUIET = error_pb2.Error(reason="QUIET", message="Rather quiet (-40 dB).", values={"level": "-40"})
 
 
 class Trainer(train_pb2_grpc.TrainServiceServicer):
-    """Takes every recording, with a warning; lists what `trainings` holds."""
+    """Takes every recording, with a warning that stays with its training."""
 
     def __init__(self) -> None:
         self.is_photo = False  # whether what is brought is taken for a photo
-        self.trainings: list[train_pb2.Training] = []
-        self.is_down = False
+        self.jobs = Jobs()
         self.uploads: list[bytes] = []
         self.taken: set[str] = set()  # names of avatars
-        self.known: dict[str, train_pb2.Training] = {}  # by the request that made it
+        self.known: dict[str, jobs_pb2.Job] = {}  # by the request that made it
         self.created: list[train_pb2.CreateTrainingRequest] = []
         self.breaks: list[tuple[int, str, str]] = []  # how the next calls that create one end
-        self.deleted: list[str] = []
-
-    def ResumeTraining(
-        self, request: train_pb2.ResumeTrainingRequest, context: grpc.ServicerContext
-    ) -> train_pb2.ResumeTrainingResponse:
-        refuse(context, code_pb2.FAILED_PRECONDITION, "CANNOT_RESUME", "Only a job that has failed…", "id")
-
-    def DeleteTraining(
-        self, request: train_pb2.DeleteTrainingRequest, context: grpc.ServicerContext
-    ) -> train_pb2.DeleteTrainingResponse:
-        self.deleted.append(request.id)
-        return train_pb2.DeleteTrainingResponse()
-
-    def ListTrainings(
-        self, request: train_pb2.ListTrainingsRequest, context: grpc.ServicerContext
-    ) -> train_pb2.ListTrainingsResponse:
-        if self.is_down:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "down")
-        return train_pb2.ListTrainingsResponse(**paged_jobs("trainings", self.trainings, request))
 
     def UploadRecording(
         self, requests: Iterator[train_pb2.UploadRecordingRequest], context: grpc.ServicerContext
     ) -> train_pb2.UploadRecordingResponse:
         self.uploads.append(b"".join(request.data for request in requests))
-        warning = job_pb2.Error(reason="QUIET", message="Rather quiet (-40 dB).", values={"level": "-40"})
         return train_pb2.UploadRecordingResponse(
-            recording=train_pb2.Recording(id="r1", warnings=[warning], is_photo=self.is_photo)
+            recording=train_pb2.Recording(id="r1", warnings=[QUIET], is_photo=self.is_photo)
         )
 
     def CreateTraining(
@@ -394,23 +418,19 @@ class Trainer(train_pb2_grpc.TrainServiceServicer):
         if self.breaks:
             refuse(context, *self.breaks.pop(0))
         self.created.append(request)
-        row = job_pb2.Job(id="training-9", state=job_pb2.JOB_STATE_QUEUED)
-        return train_pb2.CreateTrainingResponse(training=train_pb2.Training(job=row, avatar=request.name))
+        begun = training(jobs_pb2.JOB_STATE_QUEUED, 9, warnings=[QUIET])
+        begun.training.avatar = request.name
+        return train_pb2.CreateTrainingResponse(job=begun)
 
     def _judge(
         self, request: train_pb2.CreateTrainingRequest, context: grpc.ServicerContext
     ) -> train_pb2.CreateTrainingResponse:
         if request.request_id in self.known:
-            return train_pb2.CreateTrainingResponse(training=self.known[request.request_id])
-        running = {one.avatar for one in self.trainings if one.job.state == job_pb2.JOB_STATE_RUNNING}
+            return train_pb2.CreateTrainingResponse(job=self.known[request.request_id])
+        running = {one.training.avatar for one in self.jobs.all if one.state == jobs_pb2.JOB_STATE_RUNNING}
         if request.name in self.taken | running:
             refuse(context, code_pb2.ALREADY_EXISTS, "NAME_TAKEN", "There is one.", "name")
         return train_pb2.CreateTrainingResponse()
-
-    def GetTraining(
-        self, request: train_pb2.GetTrainingRequest, context: grpc.ServicerContext
-    ) -> train_pb2.GetTrainingResponse:
-        refuse(context, code_pb2.INVALID_ARGUMENT, "NO_FACE", "No face at second 12.4.", "recording")
 
 
 PAGE = 2
@@ -424,18 +444,14 @@ def paged(field: str, entries: list[Any], request: Any) -> dict[str, Any]:
     return {field: entries[begin:end], "next_page_token": str(end) if end < len(entries) else ""}
 
 
-def paged_jobs(field: str, entries: list[Any], request: Any) -> dict[str, Any]:
-    """The same of jobs, newest first; their token is the second they were asked for in, which is each one's own."""
-    behind = [one for one in entries if not request.page_token or one.job.create_time.seconds < int(request.page_token)]
-    shown = behind[: min(request.page_size or PAGE, PAGE)]
-    for one in shown:
-        one.job.page_token = str(one.job.create_time.seconds)
-    return {field: shown, "next_page_token": shown[-1].job.page_token if len(behind) > len(shown) else ""}
-
-
-def generation(state: int, number: int = 1, **job: Any) -> render_pb2.Generation:
+def generation(state: int, number: int = 1, **job: Any) -> jobs_pb2.Job:
     """A generation in some state."""
-    return render_pb2.Generation(job=job_pb2.Job(id=f"generation-{number}", state=state, **job), avatar="Ann")
+    return jobs_pb2.Job(id=f"generation-{number}", state=state, generation=jobs_pb2.Generation(avatar="Ann"), **job)
+
+
+def training(state: int, number: int = 1, **job: Any) -> jobs_pb2.Job:
+    """A training in some state."""
+    return jobs_pb2.Job(id=f"training-{number}", state=state, training=jobs_pb2.Training(avatar="Ann"), **job)
 
 
 def _duration(seconds: float) -> Duration:
@@ -465,13 +481,15 @@ class Rooms:
     trainer: Trainer = field(default_factory=Trainer)
     ids: IdsSeen = field(default_factory=IdsSeen)
 
-    def register(self, server: grpc.Server) -> None:
-        """Add them to a server."""
+    def register(self, server: grpc.Server, train_server: grpc.Server) -> None:
+        """Add them to a server, and to another the training service: two that have jobs cannot share one."""
         asr_pb2_grpc.add_AsrServiceServicer_to_server(self.listener, server)
         llm_pb2_grpc.add_LlmServiceServicer_to_server(self.writer, server)
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self.speaker, server)
         render_pb2_grpc.add_RenderServiceServicer_to_server(self.painter, server)
-        train_pb2_grpc.add_TrainServiceServicer_to_server(self.trainer, server)
+        jobs_pb2_grpc.add_JobServiceServicer_to_server(self.painter.jobs, server)
+        train_pb2_grpc.add_TrainServiceServicer_to_server(self.trainer, train_server)
+        jobs_pb2_grpc.add_JobServiceServicer_to_server(self.trainer.jobs, train_server)
 
 
 def client_of(port: int, **settings: Any) -> Services:
@@ -484,19 +502,21 @@ def client_of(port: int, **settings: Any) -> Services:
 def rooms() -> Iterator[Rooms]:
     """The services on a port of their own, for one test."""
     ids = IdsSeen()
-    server = grpc.server(ThreadPoolExecutor(8), interceptors=[ids])
-    port = server.add_insecure_port("127.0.0.1:0")
-    rooms = Rooms(client_of(port), ids=ids)
-    rooms.register(server)
-    server.start()
+    servers = [grpc.server(ThreadPoolExecutor(8), interceptors=[ids]) for _ in range(2)]
+    port, train_port = (server.add_insecure_port("127.0.0.1:0") for server in servers)
+    rooms = Rooms(client_of(port, train_address=f"127.0.0.1:{train_port}"), ids=ids)
+    rooms.register(*servers)
+    for server in servers:
+        server.start()
     yield rooms
     rooms.painter.go.set()
     rooms.speaker.go.set()
     rooms.services.close()
-    server.stop(0).wait()
+    for server in servers:
+        server.stop(0).wait()
 
 
 @pytest.fixture
 def make() -> SimpleNamespace:
     """Makers of messages and clients."""
-    return SimpleNamespace(generation=generation, duration=_duration, client_of=client_of)
+    return SimpleNamespace(generation=generation, training=training, duration=_duration, client_of=client_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,45 @@ def test_a_page_learns_what_is_to_be_chosen_from(gateway: FlaskClient) -> None:
     assert engines.status_code == 200 and engines.json["tts"][0]["languages"] == ["en", "zh"]
     assert [one["name"] for one in gateway.get("/api/v1/avatars").json["avatars"]] == ["Bob"]
     assert [one["name"] for one in gateway.get("/api/v1/personas").json["personas"]] == ["guide"]
+
+
+def test_what_a_recording_says_is_told_in_full(gateway: FlaskClient, rooms: Any) -> None:
+    asked = {"audio": (io.BytesIO(b"123"), "said.wav"), "hotwords": "Ann, Ulm", "form": "spoken"}
+    told = gateway.post("/api/v1/transcriptions", data=asked).json
+    (config,) = rooms.listener.recorded
+    assert (list(config.hotwords), config.spoken_form) == (["Ann", "Ulm"], True)
+    word = {"text": "3", "start_s": 0.0, "end_s": 0.4, "confidence": 0.5}
+    utterance = {"text": "3 bytes", "start_s": 0.0, "end_s": 0.5, "words": [word]}
+    assert told == {
+        "text": "3 bytes",
+        "words": [word],
+        "utterances": [utterance],
+        "webvtt": "WEBVTT",
+        "srt": "",
+        "language": "",
+        "duration_s": 0.0,
+    }
+
+
+def test_an_avatar_is_told_in_full(gateway: FlaskClient) -> None:
+    assert gateway.get("/api/v1/avatars/Bob").json == {
+        "name": "Bob",
+        "kind": "video",
+        "engine": "",
+        "width": 0,
+        "height": 0,
+        "fps": 0.0,
+        "voice": "bob",
+        "consent": {"given_by": "", "time": 0.0},
+        "created_at": 0.0,
+        "report": {},
+        "files": [],
+        "error": None,
+    }
+
+
+def test_how_the_services_are_doing_is_told(gateway: FlaskClient) -> None:
+    told = gateway.get("/api/v1/system").json["services"]
+    assert told["train"] == {"state": "down"}, "what does not answer tells no more"
+    assert told["llm"].keys() == {"state", "version", "engine", "devices", "hardware"}
+    assert told["llm"]["hardware"]["gpus"] == []

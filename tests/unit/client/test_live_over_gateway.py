@@ -5,29 +5,32 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import re
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
+import httpx
 import pytest
 from flask import Flask
+from google.rpc import code_pb2
 from rich.console import Console
 from werkzeug.serving import make_server
 
 from cli.talk import _Talk
-from client.conversation import Conversation, Reply
-from client.live import LiveTalk
-from client.live_socket import LiveSocket, Piece
+from client.remote.live_socket import LiveSocket, Piece
+from client.talk.conversation import Conversation, Reply
+from client.talk.live import LiveTalk
 from gateway.app import create_app
 from gateway.context import KEY
 from gateway.flows import live
-from gateway.live import Live
 from gateway.settings import GatewaySettings
+from gateway.web.live import Live
 
 WAIT_S = 60
 OURS = (LiveTalk, Live, Conversation, Reply)
@@ -65,6 +68,8 @@ class Visit:
 
     def connect(self) -> LiveSocket:
         live = LiveSocket(self.url, self.chat)
+        # From then on the chat is this one's, and who comes later takes it over. Handshakes may overtake each other.
+        assert cast(dict[str, Any], next(iter(live)))["type"] == "ready"
         live.hear(bytes(3200))
         live.say("Hi")
         return live
@@ -204,6 +209,43 @@ def test_what_is_chosen_in_a_talk_is_told_and_nonsense_is_refused(app: Flask, ro
     assert (conversation.rate, conversation.language) == (1.5, "")
 
 
+def over_http(url: str, chat: str, text: str) -> list[tuple[str, dict[str, Any]]]:
+    """What a page gets that writes something."""
+    answer = httpx.post(f"{url}/api/v1/chats/{chat}/messages", json={"text": text}, timeout=WAIT_S).text
+    return [(name, json.loads(data)) for name, data in re.findall(r"^event: (\w+)\ndata: (.*)$", answer, re.MULTILINE)]
+
+
+def over_websocket(url: str, chat: str, text: str) -> list[tuple[str, dict[str, Any]]]:
+    """The same in a live talk."""
+    told: list[tuple[str, dict[str, Any]]] = []
+    with contextlib.closing(LiveSocket(url, chat)) as socket:
+        socket.say(text)
+        for event in socket:
+            if isinstance(event, dict) and event.get("reply"):
+                told.append((event.pop("type"), {name: event[name] for name in event if name != "reply"}))
+                if told[-1][0] in ("done", "error"):
+                    return told
+    raise AssertionError(f"only {told}")
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["an answer", "an apology"])
+def test_what_is_written_is_answered_alike_on_both_transports(app: Flask, rooms: Any, url: str, stops: bool) -> None:
+    if stops:
+        rooms.writer.stop_after, rooms.writer.breaks = 0, (code_pb2.UNAVAILABLE, "DOWN", "It is down.")
+    chats = [app.extensions[KEY].chats.create(Conversation(rooms.services, avatar="Ann")).id for _ in range(2)]
+    http, live = over_http(url, chats[0], "Hi"), over_websocket(url, chats[1], "Hi")
+    for kind in ("delta", "sentence", "words", "apology"):  # kinds come from several threads
+        assert [fields for name, fields in http if name == kind] == [fields for name, fields in live if name == kind]
+    (done,), (live_done,) = ([fields for name, fields in told if name == "done"] for told in (http, live))
+    assert done.keys() == live_done.keys() | {"video_url"}
+    assert [done[name] for name in ("text", "next_frame_index")] == [
+        live_done[name] for name in ("text", "next_frame_index")
+    ]
+    media, live_media = (next(fields for name, fields in told if name == "media") for told in (http, live))
+    assert {name: media[name] for name in live_media} == live_media
+    assert media.keys() - live_media.keys() == {"index", "url"}
+
+
 class Told(LiveSocket):
     """A connection that notes what it tells of what was played."""
 
@@ -226,5 +268,5 @@ def test_of_a_reply_that_the_command_line_cuts_short_the_heard_part_is_remembere
         going.stop()
         going.wait_for_reply()
         asked, answered = conversation.messages
-    assert answered["role"] == "assistant" and answered["text"].startswith("Hello there.")
-    assert 1 < len(answered["text"].split()) < socket.heard_s / 0.4 + 1, "a word lasts 0.4 s"
+    assert answered.role == "assistant" and answered.text.startswith("Hello there.")
+    assert 1 < len(answered.text.split()) < socket.heard_s / 0.4 + 1, "a word lasts 0.4 s"

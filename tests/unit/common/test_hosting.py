@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from pydantic_settings import SettingsConfigDict
 
+from models import catalogue
+from models.bringing import bring
+from models.folder import ModelFolder, find
 from services.common import hardware, hosting
+from services.common.engine import Lack
 from services.common.errors import InvalidInput, Unavailable
 from services.common.hosting import Engines, State
 from services.common.settings import ServiceSettings
@@ -121,6 +125,66 @@ def test_every_engine_is_told_with_its_state_the_default_first(make: Any) -> Non
     assert lacks["packageless"].values["package"] == "no_such_package.part"
     assert "no_such_package" in lacks["unimportable"].reason
     assert lacks["unimportable"].remedy.startswith("pip install")
+
+
+def test_what_an_engine_would_be_better_with_keeps_nobody_from_using_it(make: Any, package: ModuleType) -> None:
+    wish = "    def wish(self):\n        return Lack('BETTER_WITH_MODEL', 'It hears little.', 'Get it an ear.')\n"
+    add(package, "modest", HEAD + GOOD + wish)
+    add(package, "muddled", HEAD + GOOD + "    def wish(self):\n        raise KeyError('in the depths')\n")
+    engines = make(engine="modest")
+    engines.load()
+    told = {one.info.name: one for one in engines.describe()}
+    assert (told["modest"].state, told["muddled"].state) == (State.READY, State.UNLOADED)
+    assert told["modest"].lack == Lack("BETTER_WITH_MODEL", "It hears little.", "Get it an ear.")
+    assert told["muddled"].lack is None
+    assert use(engines, "modest").loads == 1
+
+
+MODEL = """
+[little]
+purpose = { en = "Tests." }
+licence = "MIT"
+[[little.files]]
+path = "model.bin"
+size = 3
+sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+[[little.sources]]
+kind = "huggingface"
+repository = "owner/name"
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of models; the model `little` is known."""
+    (tmp_path / "own.toml").write_text(MODEL)
+    monkeypatch.setenv("VISAVIS_MODELS_CATALOGUE", str(tmp_path / "own.toml"))
+    monkeypatch.setenv("VISAVIS_MODELS_FOLDER", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def test_a_model_that_is_not_here_is_told_with_the_command_that_gets_it(
+    make: Any, package: ModuleType, models: Path, tmp_path: Path
+) -> None:
+    add(package, "weighty", HEAD + GOOD + "    def models(self):\n        return ('little',)\n")
+    engines = make()
+    (told,) = [one for one in engines.describe() if one.info.name == "weighty"]
+    assert told.state is State.MISSING and told.lack
+    assert (told.lack.code, told.lack.reason) == ("MODEL_MISSING", "The model little is not here.")
+    assert told.lack.remedy == told.lack.values["remedy"] == "visavis models pull little"
+    with pytest.raises(Unavailable, match="'weighty' cannot be used. The model little is not here. visavis models"):
+        use(engines, "weighty")
+    (tmp_path / "brought").write_bytes(b"foo")
+    bring(tmp_path / "brought", catalogue.load().values(), ModelFolder(models))
+    assert states(engines)["weighty"] is State.UNLOADED, "without a restart"
+    assert use(engines, "weighty").loads == 1
+    assert find("little") == models / "little"
+
+
+def test_a_model_that_nobody_knows_is_told(make: Any, package: ModuleType, models: Path) -> None:
+    add(package, "weighty", HEAD + GOOD + "    def models(self):\n        return ('unheard-of',)\n")
+    (told,) = [one for one in make().describe() if one.info.name == "weighty"]
+    assert told.lack and told.lack.code == "MODEL_UNKNOWN" and "'unheard-of'" in told.lack.reason
 
 
 def test_an_engine_is_loaded_when_it_is_first_used(make: Any) -> None:
@@ -307,3 +371,22 @@ def test_a_containers_limit_counts_too(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert not hardware.memory_is_short()
     (tmp_path / "memory.max").write_text("1000001\n")
     assert hardware.memory_is_short()
+
+
+def test_where_none_is_set_the_first_that_can_be_used_is_the_default(
+    make: Any, package: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    needed = Path(package.__path__[0]) / "needed"
+    lack = f"    def lack(self):\n        return None if open_({str(needed)!r}) else Lack('GONE', 'Away.', 'Get it.')\n"
+    add(package, "better", HEAD + GOOD + lack.replace("open_", "__import__('os').path.exists"))
+    monkeypatch.setattr(ToySettings, "choices", ("better", "plain"))
+    monkeypatch.setenv("TOY_KEY", "of the default")
+    engines = make(engine="")
+    engines.load()
+    told = [record.fields for record in caplog.records if record.msg == "a better engine is missing"]
+    assert [(one["engine"], "Get it." in one["reason"]) for one in told] == [("better", True)]
+    assert (engines.default, use(engines).loads) == ("plain", 1)
+    needed.touch()
+    assert use(engines).info().name == engines.default == "better"
+    assert use(engines).settings.key == "of the default"
+    assert make(engine="plain").default == "plain"

@@ -14,6 +14,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from google.rpc import code_pb2, error_details_pb2
 from grpc_status import rpc_status
 
+from client.wire.services import _OPTIONS
 from services.common import errors
 from services.common.interceptors import STATUS, CallInterceptor, to_service_error
 
@@ -26,8 +27,10 @@ class Echo:
     def __init__(self) -> None:
         self.held: asyncio.Queue[str] = asyncio.Queue()
         self.released = asyncio.Event()
+        self.calls = 0
 
     async def unary(self, request: StringValue, context: Any) -> StringValue:
+        self.calls += 1
         if request.value == "hold":
             self.held.put_nowait(request.value)
             await self.released.wait()
@@ -57,12 +60,16 @@ FAILURES: dict[str, Exception] = {
     "taken": errors.AlreadyExists("Taken."),
     "not now": errors.Conflict("Not now."),
     "cannot": errors.Unsupported("Cannot."),
+    "away": errors.Unavailable("Away."),
+    "no key": errors.Unavailable("No key.", reason="KEY_REFUSED"),
     "full": OSError(errno.ENOSPC, "No space left on device"),
     "broken": RuntimeError(SECRET),
 }
 
 
-def serve(work: Callable[[grpc.aio.Channel, Echo], Awaitable[Any]], *, ready: bool = True, most: int = 8) -> Any:
+def serve(
+    work: Callable[[grpc.aio.Channel, Echo], Awaitable[Any]], *, ready: bool = True, most: int = 8, options: Any = None
+) -> Any:
     async def run() -> Any:
         echo = Echo()
         server = grpc.aio.server(interceptors=[CallInterceptor(lambda: ready, most)])
@@ -70,7 +77,7 @@ def serve(work: Callable[[grpc.aio.Channel, Echo], Awaitable[Any]], *, ready: bo
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
                 return await work(channel, echo)
         finally:
             await server.stop(0)
@@ -125,6 +132,17 @@ def test_every_kind_of_error_has_its_status(text: str, code: grpc.StatusCode, re
     answer = serve(lambda channel, _: fail(unary(channel, text)))
     assert (answer[0], answer[2]) == (code, reason)
     assert SECRET not in answer[1]
+
+
+@pytest.mark.parametrize(("text", "calls"), [("away", 4), ("no key", 1)])
+def test_a_refusal_is_not_made_again_by_grpc_itself(text: str, calls: int) -> None:
+    """A service that is away is asked again; an engine without its key, or whose provider is slow and dear, is not."""
+
+    async def work(channel: grpc.aio.Channel, echo: Echo) -> int:
+        await fail(unary(channel, text))
+        return echo.calls
+
+    assert serve(work, options=_OPTIONS) == calls
 
 
 def test_every_error_class_is_mapped() -> None:

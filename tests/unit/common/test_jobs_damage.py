@@ -48,7 +48,7 @@ def scratch(file: Path) -> None:
 def test_it_is_moved_aside_and_the_log_says_where_and_what_to_do(table: Path, caplog: pytest.LogCaptureFixture) -> None:
     table.write_bytes(GARBAGE)
     store = opened(table)
-    assert store.list("training") == []
+    assert store.list(("training",)) == []
     assert store.get(store.create("training", {}).id)
     (kept,) = aside(table)
     assert kept.read_bytes() == GARBAGE
@@ -62,13 +62,13 @@ def test_what_its_jobs_had_made_stays(table: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tidying, "CERTAIN_AFTER_S", 0.0)
     settings = ServiceSettings(work_folder=table.parent / "work", storage_url="memory://test")
     store = opened(table)
-    checkpoint = settings.work_folder / store.list("training")[0].id / "checkpoint"
+    checkpoint = settings.work_folder / store.list(("training",))[0].id / "checkpoint"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     store.close()
     table.write_bytes(GARBAGE)
     store = opened(table)
-    assert store.list("training") == []
+    assert store.list(("training",)) == []
     LocalRunner(store, "training", "none", ["cpu"], settings).forget_folders()
     assert checkpoint.exists()
     store.close()
@@ -77,7 +77,7 @@ def test_what_its_jobs_had_made_stays(table: Path, monkeypatch: pytest.MonkeyPat
 def test_damage_in_the_middle_is_found_too(table: Path) -> None:
     scratch(table)
     store = opened(table)
-    assert store.list("training") == []
+    assert store.list(("training",)) == []
     assert len(aside(table)) == 1
     store.close()
 
@@ -97,18 +97,18 @@ def test_services_that_start_together_move_it_once_and_share_the_new_one(table: 
     for thread in threads:
         thread.join()
     assert len(aside(table)) == 1
-    assert [len(store.list("training")) for store in stores] == [6] * 6
+    assert [len(store.list(("training",))) for store in stores] == [6] * 6
     for store in stores:
         store.close()
 
 
 def test_who_still_has_it_open_goes_on_with_the_new_one(table: Path) -> None:
     running = opened(table)
-    assert len(running.list("training")) == 30
+    assert len(running.list(("training",))) == 30
     scratch(table)
     starting = opened(table)
     job = starting.create("training", {})
-    assert [one.id for one in running.list("training")] == [job.id]
+    assert [one.id for one in running.list(("training",))] == [job.id]
     running.close()
     starting.close()
 
@@ -118,8 +118,8 @@ def test_damage_that_is_found_at_work_ends_one_call(table: Path) -> None:
     running.close()  # its connections, not the service
     scratch(table)
     with pytest.raises(sa.exc.DatabaseError):
-        running.list("training")
-    assert running.list("training") == []
+        running.list(("training",))
+    assert running.list(("training",)) == []
     assert len(aside(table)) == 1
     running.close()
 
@@ -135,7 +135,7 @@ def test_a_locked_table_is_not_damaged(table: Path, monkeypatch: pytest.MonkeyPa
     other.close()
     assert aside(table) == []
     store = opened(table)
-    assert len(store.list("training")) == 30
+    assert len(store.list(("training",))) == 30
     store.close()
 
 

@@ -106,8 +106,8 @@ def test_a_failure_is_told_in_plain_words(
 
     job = asyncio.run(scenario())
     assert job.state is State.FAILED
-    assert (job.error["reason"], job.error["field"]) == (reason, field)
-    assert "secret" not in job.error["message"]
+    assert (job.error.reason, job.error.field) == (reason, field)
+    assert "secret" not in job.error.message
 
 
 def test_a_long_name_of_a_stage_is_cut(store: JobStore, settings: ServiceSettings) -> None:
@@ -128,7 +128,7 @@ def test_what_the_table_refuses_to_hold_is_not_tried_for_ever(postgres: Cluster,
         async with running(store, settings):
             return await until(store, job, ended)
 
-    assert asyncio.run(scenario()).error["reason"] == "CRASHED"
+    assert asyncio.run(scenario()).error.reason == "CRASHED"
     store.close()
 
 
@@ -139,7 +139,7 @@ def test_a_job_that_crashes_again_and_again_is_given_up(store: JobStore, setting
             return await until(store, job, ended)
 
     job = asyncio.run(scenario())
-    assert (job.state, job.error["reason"]) == (State.FAILED, "CRASHED")
+    assert (job.state, job.error.reason) == (State.FAILED, "CRASHED")
     assert job.attempt == runner.MAX_ATTEMPTS + 1
 
 
@@ -157,7 +157,7 @@ def test_a_job_that_was_given_up_goes_on_where_it_was_when_it_is_resumed(
             return failed, is_kept, await until(store, job, ended)
 
     failed, is_kept, done = asyncio.run(scenario())
-    assert (failed.state, failed.error["reason"], is_kept) == (State.FAILED, "CRASHED", True)
+    assert (failed.state, failed.error.reason, is_kept) == (State.FAILED, "CRASHED", True)
     assert (done.state, done.error, done.result) == (State.SUCCEEDED, None, {"attempts": runner.MAX_ATTEMPTS + 1})
     assert not (settings.work_folder / done.id).exists()
 
@@ -319,7 +319,7 @@ def test_a_job_whose_input_never_comes_fails(store: JobStore, settings: ServiceS
         async with running(store, settings, input_timeout_s=0.2):
             return await until(store, job, ended)
 
-    assert asyncio.run(scenario()).error["reason"] == "INPUT_MISSING"
+    assert asyncio.run(scenario()).error.reason == "INPUT_MISSING"
 
 
 def test_slots_and_sweep_survive_what_nobody_foresaw(
@@ -387,9 +387,9 @@ def test_a_job_that_cannot_begin_fails_with_the_reason_and_can_be_resumed(
             return failed, await until(store, job, ended)
 
     failed, done = asyncio.run(scenario())
-    assert (failed.error["reason"], failed.losses, failed.attempt) == ("CANNOT_BEGIN", runner.MAX_LOSSES - 1, 1)
-    assert failed.error["values"]["cause"] in failed.error["message"]
-    assert str(settings.work_folder) not in failed.error["message"]
+    assert (failed.error.reason, failed.losses, failed.attempt) == ("CANNOT_BEGIN", runner.MAX_LOSSES - 1, 1)
+    assert failed.error.values["cause"] in failed.error.message
+    assert str(settings.work_folder) not in failed.error.message
     assert done.state is State.SUCCEEDED
 
 
@@ -408,7 +408,7 @@ def test_a_disk_that_stays_full_is_told(
         async with running(store, settings):
             return await until(store, job, ended)
 
-    assert asyncio.run(scenario()).error["reason"] == "STORAGE_FULL"
+    assert asyncio.run(scenario()).error.reason == "STORAGE_FULL"
 
 
 def test_a_job_that_takes_its_service_with_it_is_given_up(store: JobStore, settings: ServiceSettings) -> None:
@@ -420,7 +420,7 @@ def test_a_job_that_takes_its_service_with_it_is_given_up(store: JobStore, setti
         async with running(store, settings):
             return await until(store, job, ended)
 
-    assert asyncio.run(scenario()).error["reason"] == "CRASHED"
+    assert asyncio.run(scenario()).error.reason == "CRASHED"
 
 
 def test_losses_are_forgiven_a_job_that_gets_further(store: JobStore, settings: ServiceSettings) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from basics.problem import Problem
 from services.common.errors import InvalidInput, NotFound
 from services.common.jobs import calls
 from services.common.jobs.store import MAX_REQUEST_ID, JobStore, State
@@ -88,8 +89,7 @@ def test_a_failed_job_is_resumed_as_if_nothing_had_happened(store: JobStore) -> 
     job = store.create("training", {"device": "cuda:0"}, device="cuda:0")
     assert not store.resume(job)
     store.claim("training", "cuda:0", "r")
-    error = {"reason": "CRASHED", "message": "…", "field": "", "values": {}}
-    store.finish(job.id, State.FAILED, error=error, progress=0.4, attempt=4)
+    store.finish(job.id, State.FAILED, error=Problem("CRASHED", "…"), progress=0.4, attempt=4)
     failed = store.get(job.id)
     assert (failed.can_resume(1), failed.can_resume(0)) == (True, False)
     assert [one.id for one in store.failed("training")] == [job.id]
@@ -152,7 +152,8 @@ def test_a_table_of_a_version_before_gets_the_column_that_it_lacks(
     job = open_store().create("training", {})
     engine = sa.create_engine(database_url)
     with engine.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE jobs DROP COLUMN losses"))
+        for column in ("losses", "warnings"):
+            connection.execute(sa.text(f"ALTER TABLE jobs DROP COLUMN {column}"))
     engine.dispose()
     failures: list[Exception] = []
 
@@ -168,18 +169,19 @@ def test_a_table_of_a_version_before_gets_the_column_that_it_lacks(
     for thread in threads:
         thread.join()
     assert failures == []
-    assert open_store().get(job.id).losses == 0
+    assert (open_store().get(job.id).losses, open_store().get(job.id).warnings) == (0, ())
 
 
 def test_a_snapshot_as_a_message(store: JobStore) -> None:
     job = store.create("training", {})
     store.claim("training", "cpu", "r")
-    error = {"reason": "NO_FACE", "message": "…", "field": "video", "values": {"second": "3"}}
-    store.update(job.id, stage="face", eta_s=7.6, details={"step": 3, "steps": 9, "loss": 0.5}, error=error)
+    problem, details = Problem("NO_FACE", "…", "video", {"second": "3"}), {"step": 3, "steps": 9, "loss": 0.5}
+    store.update(job.id, stage="face", eta_s=7.6, details=details, error=problem, warnings=(problem, problem))
+    assert (store.get(job.id).error, store.get(job.id).warnings) == (problem, (problem, problem))
     message = calls.message(store, store.get(job.id), can_resume=False)
     assert (message.stage, message.step_index, message.step_count, message.loss) == ("face", 3, 9, 0.5)
     assert message.eta.seconds == 7
-    assert message.error.values["second"] == "3"
+    assert [one.values["second"] for one in (message.error, *message.warnings)] == ["3"] * 3
     assert message.device == "cpu"
 
 
@@ -198,7 +200,7 @@ def test_services_that_start_together_make_one_table(open_store: Callable[[], Jo
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(open_store().list("training")) == 8
+    assert len(open_store().list(("training",))) == 8
 
 
 def test_the_longest_request_id_can_be_kept_and_a_longer_one_is_refused(store: JobStore) -> None:

@@ -9,7 +9,8 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from visavis.asr.v1 import asr_pb2
-from visavis.common.v1 import info_pb2, job_pb2, limits_pb2, media_pb2
+from visavis.common.v1 import error_pb2, info_pb2, limits_pb2, media_pb2
+from visavis.jobs.v1 import jobs_pb2
 from visavis.llm.v1 import llm_pb2
 from visavis.render.v1 import render_pb2
 from visavis.train.v1 import train_pb2
@@ -34,13 +35,15 @@ def consent(length: int) -> media_pb2.Consent:
         (tts_pb2.CreateVoiceRequest(config=tts_pb2.VoiceConfig(transcript="x" * 60_001)), "transcript", 60_000),
         (tts_pb2.SetVoiceTranscriptRequest(name="n" * 201), "name", 200),
         (asr_pb2.TranscribeConfig(language="e" * 201), "language", 200),
+        (asr_pb2.TranscribeConfig(hotwords=["e" * 51]), "hotwords", 50),
+        (asr_pb2.StreamingRecognizeConfig(hotwords=["e"] * 101), "hotwords", 100),
         (train_pb2.CreateTrainingRequest(engine="e" * 201), "engine", 200),
         (train_pb2.CreateTrainingRequest(parameters=[info_pb2.ParameterValue(text="x" * 201)]), "parameters.text", 200),
         (train_pb2.CreateTrainingRequest(parameters=[info_pb2.ParameterValue()] * 101), "parameters", 100),
         (train_pb2.RecordingConfig(file_name="f" * 201), "file_name", 200),
-        (render_pb2.SupplyGenerationRequest(error=job_pb2.Error(message="x" * 2001)), "error.message", 2000),
-        (render_pb2.SupplyGenerationRequest(error=job_pb2.Error(values={"a": "x" * 201})), "error.values", 200),
-        (render_pb2.SupplyGenerationRequest(error=job_pb2.Error(values={"x" * 201: "a"})), "error.values", 200),
+        (error_pb2.Error(message="x" * 2001), "message", 2000),
+        (error_pb2.Error(values={"a": "x" * 201}), "values", 200),
+        (error_pb2.Error(values={"x" * 201: "a"}), "values", 200),
         (llm_pb2.ReplyRequest(messages=[llm_pb2.Message(text="x" * 100_001)]), "messages.text", 100_000),
     ],
 )
@@ -58,13 +61,13 @@ def test_what_is_allowed_passes() -> None:
 
 def test_what_was_stored_without_bound_is_cut() -> None:
     voice = tts_pb2.Voice(name="Ann", consent=consent(400_000), transcript="x" * 10**6)
-    error = job_pb2.Error(message="x" * 5000, values={"name": "x" * 300, "max": "3"})
-    generation = render_pb2.Generation(job=job_pb2.Job(error=error))
-    for message in (voice, generation):
+    error = error_pb2.Error(message="x" * 5000, values={"name": "x" * 300, "max": "3"})
+    job = jobs_pb2.Job(error=error, warnings=[error])
+    for message in (voice, job):
         limits.cut(message)
         limits.check(message)
     assert (voice.name, voice.consent.given_by) == ("Ann", "字" * 199 + "…")
-    assert generation.job.error.values["max"] == "3"
+    assert job.error.values["max"] == job.warnings[0].values["max"] == "3"
 
 
 def test_a_report_is_left_as_the_engine_wrote_it() -> None:
@@ -75,7 +78,7 @@ def test_a_report_is_left_as_the_engine_wrote_it() -> None:
 
 
 def _requests() -> Iterator[Descriptor]:
-    for service in ("asr", "llm", "tts", "render", "train"):
+    for service in ("asr", "llm", "tts", "render", "train", "jobs"):
         module = import_module(f"visavis.{service}.v1.{service}_pb2")
         for methods in module.DESCRIPTOR.services_by_name.values():
             yield from (method.input_type for method in methods.methods)

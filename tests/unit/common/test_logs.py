@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from basics.logs import JsonFormatter
 from services.common import errors
 from services.common.jobs import process
-from services.common.logs import JsonFormatter
 
 NAME = "Ada Lovelace"
 

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from pydantic import SecretStr
 
-from client.services import NAMES, Services
-from client.settings import ClientSettings
+from client.wire.services import NAMES, Services
+from client.wire.settings import ClientSettings
 from gateway.app import create_app
 from gateway.settings import GatewaySettings
 

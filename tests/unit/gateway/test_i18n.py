@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +10,11 @@ import pytest
 from flask import Flask
 
 from gateway import i18n
+from tests.reasons import in_file
 
 ROOT = Path(__file__).resolve().parents[3]
 GATEWAY = ROOT / "gateway"
-RAISING = ("services", "client", "gateway", "portrait")
-REASON = re.compile(r"[A-Z][A-Z0-9_]+|[a-z]+(-[a-z]+)+")
+RAISING = ("services", "client", "gateway", "portrait", "models")
 MENTIONED = {
     "UNAVAILABLE",
     "TIMEOUT",
@@ -51,32 +50,10 @@ def test_every_key_that_is_used_is_there() -> None:
 
 
 def reasons() -> Iterator[tuple[str, str]]:
-    """Every reason in the code: `reason="…"`, `default_reason = "…"`, and what errors and refusals begin with."""
+    """Every reason in the code, and where it stands."""
     for room in RAISING:
         for path in (ROOT / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                for value in _reason_nodes(node):
-                    if isinstance(value, ast.Constant) and REASON.fullmatch(str(value.value)):
-                        yield f"{path.relative_to(ROOT)}:{value.lineno}", value.value.upper().replace("-", "_")
-
-
-def _reason_nodes(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Lack":
-        return node.args[:1]
-    if isinstance(node, ast.Call):
-        named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
-        is_error = isinstance(node.func, ast.Name) and re.search(
-            r"(CallError|RecordingError|refusal|invalid)$", node.func.id
-        )
-        return named + (node.args[:3] if is_error else [])
-    if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "default_reason" for target in node.targets):
-        return [node.value]
-    if isinstance(node, ast.Dict):
-        told = [
-            value for key, value in zip(node.keys, node.values, strict=True) if getattr(key, "value", "") == "reason"
-        ]
-        return [leaf for value in told for leaf in (value.values if isinstance(value, ast.BoolOp) else [value])]
-    return []
+            yield from ((f"{path.relative_to(ROOT)}:{line}", reason) for line, reason in in_file(path))
 
 
 def test_every_reason_is_translated() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
-from client.conversation import Conversation
+from client.talk.conversation import Conversation
 from gateway.context import KEY, Context
 from gateway.metrics import OUTCOMES
 

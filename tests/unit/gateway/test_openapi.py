@@ -11,11 +11,11 @@ import jsonschema
 import pytest
 from flask import Flask
 
-from gateway.errors import FIELDS
 from gateway.flows.docs import document
+from gateway.web.errors import FIELDS
 
 DOCUMENT = document()
-PAGES = {"/", "/train", "/generate", "/chat", "/voices", "/jobs"}
+PAGES = {"/", "/train", "/generate", "/chat", "/voices", "/jobs", "/models"}
 PAGES |= {"/sign-in", "/sign-out", "/language/{name}", "/static/{filename}"}
 METHODS = {"GET", "POST", "PATCH", "DELETE"}
 

@@ -220,6 +220,28 @@ def test_more_means_something_new(visavis):
     assert not set(sentences(first)) & set(sentences(more))
 
 
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What did I just ask?", "You asked: “How do I train an avatar”."),
+        ("What was my last question?", "You asked: “How do I train an avatar”."),
+        ("Do you remember what I asked first?", "You asked: “What is Visavis”."),
+        ("What have we talked about so far?", "You asked: “What is Visavis”, then “How do I train an avatar”."),
+        ("我刚才问了什么？", "你问的是：“How do I train an avatar”。"),
+        ("我第一个问题是什么？", "你问的是：“What is Visavis”。"),
+        ("我们都聊了些什么？", "你问的是：“What is Visavis”，然后是“How do I train an avatar”。"),
+    ],
+)
+def test_the_talk_itself_is_known(visavis, question, expected):
+    earlier = ("Hello.", "What is Visavis?", "How do I train an avatar?")
+    assert converse(visavis, *earlier, question)[-1] == expected
+
+
+def test_there_was_nothing_before_the_first_question(visavis):
+    assert converse(visavis, "What did I just ask?")[-1] == "You have not asked me anything before."
+    assert "Visavis" in converse(visavis, "What is Visavis?", "What did I do to deserve this?")[0]
+
+
 def test_courtesies(visavis):
     replies = converse(visavis, "Hi there!", "Thanks a lot!", "Goodbye!", "你好", "谢谢你", "再见")
     assert replies[0].startswith("Hello, I am Visavis")

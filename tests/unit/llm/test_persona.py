@@ -24,6 +24,9 @@ def test_own_personas_come_first_and_edits_are_seen(tmp_path):
     assert personas.get("visavis").greetings["en"] == "Changed."
     write(tmp_path, "new", "Hello.")
     assert personas.names() == ["new", "visavis"]
+    assert personas.get("new").hotwords == ("new",)
+    (tmp_path / "new" / "persona.toml").write_text('title = "Guide"\nhotwords = ["Louvre"]\n')
+    assert personas.get("new").hotwords == ("Guide", "Louvre")
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "..", "../personas/visavis", "/etc"])

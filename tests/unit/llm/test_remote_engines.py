@@ -71,6 +71,20 @@ def test_refusals_name_the_remedy(name, provider, status, kind, reason, remedy):
     assert remedy.format(name.upper()) in error.message
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (429, "insufficient_quota", "QUOTA_SPENT"),
+        (429, "1113", "QUOTA_SPENT"),
+        (400, "1301", "REFUSED"),
+        (400, "1211", "MODEL_NOT_FOUND"),
+    ],
+)
+def test_the_providers_own_code_tells_more_than_the_status(name, provider, status, code, reason):
+    provider.status, provider.code = status, code
+    assert fail(make_engine(name, provider.url)).reason == reason
+
+
 def test_a_connection_lost_in_mid_reply(name, provider):
     provider.deltas, provider.break_after = ["It ", "is ", "four."], 2
     heard = []

@@ -15,15 +15,18 @@ import numpy as np
 import pytest
 import torch
 
-from portrait.avatar import BASE, Avatar
-from portrait.detail import Gallery
-from portrait.geometry import MOUTH_POINTS, Canon
-from portrait.motion import Motion, Speech, train_motion
-from portrait.network import FaceNet
-from portrait.shape import COMPONENTS, Shape
-from portrait.trained_face import TrainedFace
-from portrait.video import Movie
-from portrait.walk import Footage
+from portrait.avatar.stored import BASE, Avatar, Ear
+from portrait.face.detail import Gallery
+from portrait.face.network import FaceNet
+from portrait.face.trained_face import TrainedFace
+from portrait.footage.walk import Footage
+from portrait.media.video import Movie
+from portrait.mouth.hearing import Directions
+from portrait.mouth.motion import Motion, Speech, train_motion
+from portrait.mouth.shape import COMPONENTS, Shape
+from portrait.sound.encoder import TOKENS, fingerprint
+from portrait.tracking.geometry import MOUTH_POINTS, Canon
+from tests.tiny_whisper import make
 
 SIZE, SIDE, FRAMES, IDLE = 96, 48, 200, 70
 RATE = 44_100
@@ -101,7 +104,7 @@ def presenter(demo_clip: Path) -> list[np.ndarray]:
 @pytest.fixture(scope="session")
 def voice(demo_clip: Path) -> np.ndarray:
     """What the presenter says, (1, samples) at 44.1 kHz."""
-    from portrait.video import audio
+    from portrait.media.video import audio
 
     return audio(demo_clip, rate=RATE)[None]
 
@@ -149,6 +152,25 @@ def motion(shape: Shape) -> Motion:
 
 
 @pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an encoder whose weights are drawn by chance."""
+    return make(tmp_path_factory.mktemp("encoder"), [" word"], seed=0)
+
+
+@pytest.fixture(scope="session")
+def ear(shape: Shape, encoder: Path) -> Ear:
+    """A motion model that hears by it, and has seen two steps of noise."""
+    rng = np.random.default_rng(5)
+    learned = Directions.learn(rng.normal(size=(400, 64)).astype(np.float32))
+    directions = rng.normal(size=(25, TOKENS, 64)).astype(np.float32)
+    speech = Speech(rng.normal(size=(400, 248)).astype(np.float32), 0, directions)
+    wanted = rng.normal(size=(100, COMPONENTS)).astype(np.float32)
+    motion = train_motion([speech], wanted, np.ones(100, bool), shape.aperture, seed=0, steps=2, nets=1,
+                          directions=learned)  # fmt: skip
+    return Ear(motion, fingerprint(encoder))
+
+
+@pytest.fixture(scope="session")
 def avatar(
     tmp_path_factory: pytest.TempPathFactory, canon: Canon, shape: Shape, motion: Motion, footage: Footage
 ) -> Avatar:
@@ -164,7 +186,7 @@ def avatar(
     made = Avatar(
         folder, SIZE, canon, shape, motion, face, np.zeros(COMPONENTS, np.float32),
         np.repeat(shift[None], FRAMES, axis=0), np.repeat(mouth[None], FRAMES, axis=0),
-        np.zeros((FRAMES, COMPONENTS), np.float32), footage, {"metrics": {"psnr": 30.0}},
+        np.zeros((FRAMES, COMPONENTS), np.float32), footage, card={"metrics": {"psnr": 30.0}},
     )  # fmt: skip
     made.save()
     with Movie(folder / BASE, size=(SIZE, SIZE), crf=10, seekable=True) as movie:

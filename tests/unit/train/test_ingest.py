@@ -13,25 +13,27 @@ import av
 import numpy as np
 import pytest
 
+from portrait.tracking.checking import glances
 from services.common.audio import to_pcm
 from services.common.errors import InvalidInput
 from services.train import footage, ingest
+from services.train.engines.portrait import Engine, Settings
 from services.train.settings import TrainSettings
 
-SETTINGS = TrainSettings()
+SETTINGS, ENGINE = TrainSettings(), Engine(Settings())
 BLANK = np.full((256, 256, 3), 90, np.uint8)
 
 
 def refusal(path: Path, settings: TrainSettings = SETTINGS) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
-        ingest.check(path, settings)
+        ingest.check(path, settings, ENGINE)
     assert caught.value.field == "video"
     assert str(path) not in caught.value.message
     return caught.value
 
 
 def test_a_good_recording_passes(demo_clip: Path) -> None:
-    facts = ingest.check(demo_clip, SETTINGS)
+    facts = ingest.check(demo_clip, SETTINGS, ENGINE)
     assert (facts["width"], facts["height"], facts["fps"]) == (256, 256, pytest.approx(25))
     assert facts["duration_s"] == pytest.approx(12, abs=0.05)
     assert "CUTS" not in [warning["reason"] for warning in facts["warnings"]]
@@ -105,12 +107,12 @@ def test_no_face_names_the_second(film: Any, pictures: Any, speech: Any) -> None
 
 def test_a_face_that_leaves_for_a_moment_passes(film: Any, pictures: Any, speech: Any) -> None:
     briefly = [*pictures[:150], *[BLANK] * 15, *pictures[165:]]
-    assert ingest.check(film(briefly, speech), SETTINGS)["duration_s"] == pytest.approx(12, abs=0.1)
+    assert ingest.check(film(briefly, speech), SETTINGS, ENGINE)["duration_s"] == pytest.approx(12, abs=0.1)
 
 
 def test_a_face_that_is_away_for_a_while_is_a_warning(film: Any, pictures: Any, speech: Any) -> None:
     away = [*pictures[:125], *[BLANK] * 50, *pictures[125:]]
-    facts = ingest.check(film(away, np.concatenate([speech, speech])[: 14 * 16_000]), SETTINGS)
+    facts = ingest.check(film(away, np.concatenate([speech, speech])[: 14 * 16_000]), SETTINGS, ENGINE)
     (warning,) = [warning for warning in facts["warnings"] if warning["reason"] == "FACE_AWAY"]
     assert 5 <= float(warning["values"]["second"]) <= 6.5
     assert 1 <= float(warning["values"]["seconds"]) <= 3
@@ -121,7 +123,9 @@ def test_somebody_else_for_a_moment_is_a_warning(film: Any, pictures: Any, speec
     for index in range(100, 140):
         pairs[index][:, 256:] = pictures[-index]
     settings = TrainSettings(min_seconds=8)
-    (warning,) = [w for w in ingest.check(film(pairs, speech), settings)["warnings"] if w["reason"] == "OTHERS_SEEN"]
+    (warning,) = [
+        w for w in ingest.check(film(pairs, speech), settings, ENGINE)["warnings"] if w["reason"] == "OTHERS_SEEN"
+    ]
     assert 3.9 <= float(warning["values"]["second"]) <= 5.7
 
 
@@ -129,7 +133,7 @@ def test_sound_for_only_a_part(film: Any, pictures: Any, speech: Any) -> None:
     error = refusal(film(pictures, speech[: 6 * 16_000]))
     assert error.reason == "SOUND_TOO_SHORT"
     assert float(error.values["end"]) == pytest.approx(6, abs=0.1)
-    facts = ingest.check(film(pictures, speech[: 10 * 16_000]), SETTINGS)
+    facts = ingest.check(film(pictures, speech[: 10 * 16_000]), SETTINGS, ENGINE)
     assert "SOUND_PARTLY" in reasons(facts)
 
 
@@ -154,13 +158,13 @@ def test_small_pictures_and_small_faces(film: Any, pictures: Any, speech: Any) -
 
 def test_faults_that_can_be_lived_with_are_warnings(film: Any, pictures: Any, speech: Any) -> None:
     loud = np.clip(speech * 12, -1, 1)
-    facts = ingest.check(film(pictures, loud, name="loud.mkv", audio_codec="pcm_s16le"), SETTINGS)
+    facts = ingest.check(film(pictures, loud, name="loud.mkv", audio_codec="pcm_s16le"), SETTINGS, ENGINE)
     assert "CLIPPING" in reasons(facts)
-    facts = ingest.check(film(pictures[::2], speech * 0.05, fps=12.5), SETTINGS)
+    facts = ingest.check(film(pictures[::2], speech * 0.05, fps=12.5), SETTINGS, ENGINE)
     assert {"QUIET", "LOW_FPS"} <= reasons(facts)
     left = [np.concatenate([picture, BLANK], axis=1) for picture in pictures[:150]]
     right = [np.concatenate([BLANK, picture], axis=1) for picture in pictures[150:]]
-    assert "CUTS" in reasons(ingest.check(film([*left, *right], speech), SETTINGS))
+    assert "CUTS" in reasons(ingest.check(film([*left, *right], speech), SETTINGS, ENGINE))
 
 
 def reasons(facts: dict[str, Any]) -> set[str]:
@@ -179,14 +183,14 @@ def reasons(facts: dict[str, Any]) -> set[str]:
 def test_codecs_and_containers(film: Any, pictures: Any, speech: Any, name: str, codec: str, audio_codec: str) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this build of PyAV does not write {codec}")
-    facts = ingest.check(film(pictures, speech, name=name, codec=codec, audio_codec=audio_codec), SETTINGS)
+    facts = ingest.check(film(pictures, speech, name=name, codec=codec, audio_codec=audio_codec), SETTINGS, ENGINE)
     assert facts["duration_s"] == pytest.approx(12, abs=0.2)
     assert facts["fps"] == pytest.approx(25, abs=0.5)
 
 
 def test_variable_frame_rates_are_measured_not_believed(film: Any, pictures: Any, speech: Any) -> None:
     times = [tick for tick in range(600) if tick % 4 in (0, 1)]  # two close, then a gap: 25 a second of 50
-    facts = ingest.check(film(pictures, speech, fps=50, times=times), SETTINGS)
+    facts = ingest.check(film(pictures, speech, fps=50, times=times), SETTINGS, ENGINE)
     assert facts["fps"] == pytest.approx(25, abs=0.3)
     assert facts["duration_s"] == pytest.approx(12, abs=0.2)
 
@@ -195,7 +199,7 @@ def test_a_phone_held_upright(film: Any, pictures: Any, speech: Any, tmp_path: P
     lying = [np.rot90(np.concatenate([p, p[:64]], axis=0)) for p in pictures]
     path = film([np.ascontiguousarray(p) for p in lying], speech)
     rotate(path, 90)
-    facts = ingest.check(path, SETTINGS)
+    facts = ingest.check(path, SETTINGS, ENGINE)
     assert (facts["width"], facts["height"]) == (256, 320)
 
 
@@ -226,7 +230,7 @@ def test_pixels_that_are_not_square_and_high_dynamic_range(tmp_path: Path) -> No
         container.mux(stream.encode(None))
     about = footage.outline(path)
     assert (about.width, about.height, about.is_hdr, about.is_interlaced) == (427, 240, True, False)
-    assert next(footage.looks(path, about)).picture.shape == (240, 427, 3)
+    assert next(glances(path, about.duration_s, about.keyframes_s)).picture.shape == (240, 427, 3)
 
 
 def test_a_video_larger_than_8k_is_refused_by_its_header(film: Any, pictures: Any, speech: Any) -> None:
@@ -253,4 +257,4 @@ def find_all(data: bytes, mark: bytes) -> Iterator[int]:
 
 def test_real_recordings_pass(shared_data: Path) -> None:
     for name in ("dfrf_cnn2_en_71s.mp4", "icable_anchor_cantonese_12s.mp4", "latentsync_demo1_woman_10s.mp4"):
-        assert ingest.check(shared_data / "videos" / name, SETTINGS)["duration_s"] > 9.9
+        assert ingest.check(shared_data / "videos" / name, SETTINGS, ENGINE)["duration_s"] > 9.9

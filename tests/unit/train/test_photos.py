@@ -9,14 +9,15 @@ from PIL import Image
 
 from services.common.errors import InvalidInput
 from services.train import ingest
+from services.train.engines.portrait import Engine, Settings
 from services.train.settings import TrainSettings
 
-SETTINGS = TrainSettings()
+SETTINGS, ENGINE = TrainSettings(), Engine(Settings())
 
 
 def refusal(path: Path, settings: TrainSettings = SETTINGS) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
-        ingest.check(path, settings)
+        ingest.check(path, settings, ENGINE)
     assert caught.value.field == "video"
     assert str(path) not in caught.value.message
     return caught.value
@@ -26,7 +27,7 @@ def refusal(path: Path, settings: TrainSettings = SETTINGS) -> InvalidInput:
 def test_a_good_photo_passes(demo_photo: Path, tmp_path: Path, kind: str) -> None:
     path = tmp_path / "recording"
     Image.open(demo_photo).save(path, format=kind)
-    facts = ingest.check(path, SETTINGS)
+    facts = ingest.check(path, SETTINGS, ENGINE)
     assert (facts["kind"], facts["width"], facts["height"]) == ("photo", 400, 480)
     assert facts["warnings"] == []
 
@@ -35,7 +36,7 @@ def test_a_turned_photo_is_looked_at_upright(demo_photo: Path, tmp_path: Path) -
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open(demo_photo).rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=exif)
-    facts = ingest.check(tmp_path / "turned.jpg", SETTINGS)
+    facts = ingest.check(tmp_path / "turned.jpg", SETTINGS, ENGINE)
     assert (facts["width"], facts["height"]) == (400, 480)
 
 
@@ -76,7 +77,7 @@ def test_damaged_and_huge_photos_are_refused(demo_photo: Path, tmp_path: Path) -
 
 def test_a_small_face_is_told(demo_photo: Path, tmp_path: Path) -> None:
     Image.open(demo_photo).resize((260, 312)).save(tmp_path / "small.png")
-    assert [warning["reason"] for warning in ingest.check(tmp_path / "small.png", SETTINGS)["warnings"]] == [
+    assert [warning["reason"] for warning in ingest.check(tmp_path / "small.png", SETTINGS, ENGINE)["warnings"]] == [
         "SMALL_FACE"
     ]
 
@@ -90,4 +91,4 @@ def test_real_photos_that_cannot_serve(shared_data: Path, name: str, reason: str
 
 @pytest.mark.parametrize("name", ["obama.jpg", "biden.jpg", "astronaut.png", "sun_woman_ai.png"])
 def test_real_photos_that_can(shared_data: Path, name: str) -> None:
-    assert ingest.check(shared_data / "photos" / name, SETTINGS)["kind"] == "photo"
+    assert ingest.check(shared_data / "photos" / name, SETTINGS, ENGINE)["kind"] == "photo"

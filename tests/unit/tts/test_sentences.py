@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.tts.sentences import MAX_WEIGHT, SentenceSplitter, is_speakable, language_of, split, without_symbols
+from services.tts.sentences import MAX_WEIGHT, SentenceSplitter, is_speakable, language_of, split
 
 CASES = {
     "plain": ("One. Two! Three?", ["One.", "Two!", "Three?"]),
@@ -85,6 +85,5 @@ def test_language_by_script(text: str, language: str) -> None:
     assert language_of(text) == language
 
 
-def test_pictures_are_not_read_out() -> None:
-    assert without_symbols("Hi 👍🏽 20°C ❤️").split() == ["Hi", "20°C"]
+def test_pictures_alone_are_no_sentence() -> None:
     assert not is_speakable("😀 …!")

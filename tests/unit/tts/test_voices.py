@@ -52,7 +52,7 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     folder = recording(tmp_path / "voice", 600, HALF_HOUR_S - 600)
     tracemalloc.start()
     try:
-        made = voices.register(
+        made = voices.learn(
             engine, folder, name="Ada", seconds=HALF_HOUR_S, transcript="", consent_by="Ada L.", digest="0"
         )  # fmt: skip
         peak = tracemalloc.get_traced_memory()[1]
@@ -61,6 +61,8 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     assert peak < 250e6  # the whole of it would be 170 MB as samples alone, and three times that on its way
     assert len(engine.reference) == pytest.approx(LONGEST_LEARNT_S * REFERENCE_RATE, rel=0.01)
     assert made.duration_s == HALF_HOUR_S
+    assert not list(voices.list())
+    assert voices.keep(made, folder) == made
     assert list(voices.list()) == [made]
 
 

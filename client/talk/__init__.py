@@ -1,0 +1,1 @@
+"""A conversation with an avatar: heard, answered, spoken and shown, typed or live."""

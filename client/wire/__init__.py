@@ -1,0 +1,1 @@
+"""What speaks to the services: channels, deadlines, errors, files, pages."""

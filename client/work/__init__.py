@@ -1,0 +1,1 @@
+"""Work that takes minutes: trainings, videos, measurements."""

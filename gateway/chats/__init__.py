@@ -1,0 +1,1 @@
+"""Chats that are open or stored, their replies, and their export."""

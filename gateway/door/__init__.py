@@ -1,0 +1,1 @@
+"""Who is there: addresses, proxies, sign-ins, and where a page may lead."""

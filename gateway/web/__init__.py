@@ -1,0 +1,1 @@
+"""What the views share: who may come in, fields, errors, pages, downloads, the live protocol."""

@@ -1,0 +1,1 @@
+"""An avatar on disk, and how it speaks."""

@@ -1,0 +1,1 @@
+"""Where it is computed: which device, and how many processes."""

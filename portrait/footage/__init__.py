@@ -1,0 +1,1 @@
+"""The frames that an avatar plays on: which, in what order, and where they may jump."""

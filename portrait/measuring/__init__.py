@@ -1,0 +1,1 @@
+"""How good a talking head is: metrics, comparisons and the report card."""

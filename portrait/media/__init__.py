@@ -1,0 +1,1 @@
+"""Recordings and pictures: opened, put right, read and written."""

@@ -1,0 +1,1 @@
+"""What is heard becomes the shape of a mouth."""

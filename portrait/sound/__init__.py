@@ -1,0 +1,1 @@
+"""What is heard: spectra, phones, and how far sound is from picture."""

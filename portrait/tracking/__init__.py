@@ -1,0 +1,1 @@
+"""Where faces are in frames, and the crop that lies alike on each."""

@@ -1,0 +1,1 @@
+"""From a recording or a photo to an avatar, in stages."""

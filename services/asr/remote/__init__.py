@@ -1,0 +1,1 @@
+"""What recognisers on somebody else's server have in common."""

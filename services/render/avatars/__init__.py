@@ -1,0 +1,1 @@
+"""Avatars that are kept, loaded and described."""

@@ -1,0 +1,1 @@
+"""Videos as files: each a job, drawn in pieces."""

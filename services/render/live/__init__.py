@@ -1,0 +1,1 @@
+"""Replies as they are spoken, and the idle loops between them."""

@@ -1,0 +1,1 @@
+"""Pictures and sound as files and streams: encoding, and what is drawn over."""
