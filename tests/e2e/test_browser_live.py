@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 import pytest
 
+from client.talk.live import BREATH_S
 from tests.conftest import SHARED_DATA
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -149,13 +150,30 @@ def test_a_spoken_question_is_answered(page: Any) -> None:
     assert page.is_hidden("[data-form-error]")
 
 
+BREATHS = 3  # that may be drawn until one arrives as it was drawn: a busy machine's microphone stutters
+
+
+def is_one_breath(told: list[dict[str, Any]]) -> bool:
+    """Whether the microphone brought two pieces of speech, and the breath between them has not become a pause."""
+    starts = [event["start_s"] for event in told if event["type"] == "hearing"]
+    ends = [event["end_s"] for event in told if event["type"] == "transcript"]
+    return len(starts) == 2 and starts[1] - ends[0] <= BREATH_S
+
+
 def test_a_question_with_a_breath_in_it_is_one_and_answered_once(open_page: Open, stack: Any, tmp_path: Path) -> None:
     words = "What can you do for me today|and how does it work?"
-    page = open_page(record(stack, words, LONG_S, tmp_path / "breath.wav", breath_s=0.8))
-    told = events_of(page)
-    start(page)
-    page.wait_for_selector(".stage.speaking")
-    are_answered(page, told)
+    microphone = record(stack, words, LONG_S, tmp_path / "breath.wav", breath_s=0.6)
+    for _ in range(BREATHS):
+        page = open_page(microphone)
+        told = events_of(page)
+        start(page)
+        page.wait_for_selector(".stage.speaking")
+        are_answered(page, told)
+        if is_one_breath(told):
+            break
+        page.close()
+    else:
+        pytest.fail("the microphone stuttered each time")
     transcripts = [event for event in told if event["type"] == "transcript"]
     assert [event["goes_on"] for event in transcripts] == [False, True]
     first, whole = (event["text"] for event in transcripts)
