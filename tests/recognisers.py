@@ -19,6 +19,9 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
+FLOOD_BYTES = 2**28
+"""Only ends a flood that should have been ended."""
+
 
 @dataclass
 class Transcriber:
@@ -29,6 +32,11 @@ class Transcriber:
     extra: dict[str, Any] = field(default_factory=dict)  # beside the text, where details are asked for
     statuses: list[int] = field(default_factory=list)  # of the next answers, before it behaves
     code: str = ""  # the provider's own, in the body of a refusal
+    retry_after: str = ""  # of refusals
+    floods: bytes = b""  # again and again until nobody reads it, as an answer that does not end
+    packs: bool = False  # claims that its answer is compressed
+    flooded: int = 0  # bytes that were taken of a flood
+    ends_unmarked: bool = False  # a stream of text ends as if it were whole, without saying so
     refuses: str = ""  # a value of a form that it answers with 400
     is_streaming: bool = True  # does it answer `stream` with events
     body: bytes | None = None  # instead of an answer
@@ -58,11 +66,13 @@ class _Handler(BaseHTTPRequestHandler):
         if says.statuses or refused:
             status = 400 if refused else says.statuses.pop(0)
             error = {"error": {"message": "secret-key said hello", "code": says.code}}
-            self._answer(status, json.dumps(error).encode())
+            self._answer(status, json.dumps(error).encode(), retry_after=says.retry_after)
         elif says.stall_after == 0:
             self._stall()
         elif says.trickles:
             self._trickle()
+        elif says.floods:
+            self._flood()
         elif says.body is not None:
             self._answer(200, says.body, _kind(says.body))
         elif form.get("stream") == ["true"] and says.is_streaming:
@@ -98,8 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
             if says.break_after == count:
                 self.close_connection = True
                 return
-        self._event({"type": "transcript.text.done", "text": text})
-        self._write(b"data: [DONE]\n\n")
+        if not says.ends_unmarked:
+            self._event({"type": "transcript.text.done", "text": text})
+            self._write(b"data: [DONE]\n\n")
         self._write(b"")
 
     def _trickle(self) -> None:
@@ -112,6 +123,18 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.01)
         self.close_connection = True
 
+    def _flood(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", _kind(self.says.floods))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while self.says.flooded < FLOOD_BYTES:
+                self._write(self.says.floods)
+                self.says.flooded += len(self.says.floods)
+        self.says.gone.set()
+        self.close_connection = True
+
     def _stall(self) -> None:
         self.says.stalled.set()
         readable, _, _ = select.select([self.connection], [], [], 60)
@@ -119,9 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.says.gone.set()
         self.close_connection = True
 
-    def _answer(self, status: int, body: bytes, kind: str = "application/json") -> None:
+    def _answer(self, status: int, body: bytes, kind: str = "application/json", retry_after: str = "") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
+        if self.says.packs:
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -175,6 +202,8 @@ class Runtime:
     is_silent: bool = False  # never answers
     is_deaf: bool = False  # takes no more sound after the first piece
     talks_on: bool = False  # never comes to the end of what it says
+    words: str = "a"  # that it says then
+    pause_s: float = 0.01  # between them
     break_after: int | None = None  # pieces of sound before the connection ends
     openings: list[dict[str, Any]] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)  # bytes, of all connections
@@ -198,8 +227,8 @@ class Runtime:
                 self.ended.append(json.loads(message))
                 self.over.set()
                 while self.talks_on:
-                    connection.send(json.dumps({"mode": "2pass-online", "text": "a", "is_final": False}))
-                    time.sleep(0.01)
+                    connection.send(json.dumps({"mode": "2pass-online", "text": self.words, "is_final": False}))
+                    time.sleep(self.pause_s)
                 if not self.is_silent:
                     connection.send(self.answer if self.answer is not None else json.dumps(self._last(text)))
                 continue

@@ -22,6 +22,8 @@ class ServiceError(ProblemError):
     """
 
     default_reason = "INTERNAL"
+    retry_after_s = 0.0
+    """Seconds until whoever refused wants to be asked again; 0 where that is not told."""
 
     def __init__(
         self, message: str, *, reason: str = "", field: str = "", values: dict[str, str] | None = None

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -114,14 +116,21 @@ class Failures:
         message = f"What answers at {self.url} does not speak the protocol of '{self.engine}'. Check the address."
         return Unavailable(message, reason="PROVIDER_GARBLED", values={"engine": self.engine, "url": self.url})
 
+    def endless(self) -> ServiceError:
+        """The answer is larger than any is."""
+        message = f"What answers at {self.url} sent far more than '{self.engine}' ever does. Check the address."
+        return Unavailable(message, reason="ANSWER_TOO_LARGE", values={"engine": self.engine, "url": self.url})
+
     def failing(self) -> ServiceError:
         """The provider is broken."""
         message = f"The provider of '{self.engine}' has a problem. Try again later."
         return Unavailable(message, reason="PROVIDER_FAILING", values={"engine": self.engine})
 
-    def by_status(self, status: int, code: object = None) -> ServiceError:
+    def by_status(self, status: int, code: object = None, headers: Mapping[str, str] | None = None) -> ServiceError:
         """The error that an HTTP status stands for, or the provider's own code in the body, where that tells more."""
-        return (self._by_code(str(code)) or self._by_status(status))()
+        error = (self._by_code(str(code)) or self._by_status(status))()
+        error.retry_after_s = retry_after_s(headers or {})
+        return error
 
     def _by_status(self, status: int) -> Failure:
         known: dict[int, Failure] = {
@@ -141,6 +150,33 @@ class Failures:
 
 
 Failure = Callable[[], ServiceError]
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """When a provider wants to be asked again, in seconds from now; 0 where it does not say so understandably.
+
+    Source: RFC 9110, 10.2.3: a number of seconds, or a date.
+    """
+    told = headers.get("Retry-After", "").strip()
+    try:
+        if told.isascii() and told.isdigit():
+            return float(told)
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except (OverflowError, TypeError, ValueError):
+        return 0.0
+
+
+def pause_s(error: ServiceError, own_s: float | None, most_s: float) -> float | None:
+    """How long to wait before the provider is asked again; None where that is no use.
+
+    Args:
+        own_s: how long it would be waited if the provider did not say; None after the last time.
+        most_s: the longest that whoever waits for the answer can be made to wait.
+    """
+    if error.reason not in NOT_BEGUN or own_s is None:
+        return None
+    wait_s = max(own_s, error.retry_after_s)
+    return wait_s if wait_s <= most_s else None
 
 
 def key_lack(settings: ProviderSettings) -> Lack | None:

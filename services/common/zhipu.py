@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from services.common.bounds import PLAIN, AnswerTooLarge, Bounded, is_too_large
 from services.common.line import Line
 from services.common.provider import MISSHAPEN, Failures, ProviderSettings, keep_logs_clean
 
@@ -40,8 +41,11 @@ class Zhipu:
 
         settings = self._settings
         timeout = httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds)
-        hooks = {"request": [line.watch]}
-        with httpx.Client(verify=self._tls, timeout=timeout, event_hooks=hooks) as http, self._translated(line):
+        hooks: dict[str, list[Callable[..., Any]]] = {"request": [line.watch], "response": [Bounded(httpx).hook]}
+        with (
+            httpx.Client(verify=self._tls, timeout=timeout, event_hooks=hooks, headers=PLAIN) as http,
+            self._translated(line),
+        ):
             yield zhipuai.ZhipuAI(
                 api_key=settings.api_key.get_secret_value(),
                 base_url=settings.base_url or None,
@@ -59,13 +63,16 @@ class Zhipu:
         failures = self._failures
         try:
             yield
-        except (ZhipuAIError, httpx.HTTPError, *MISSHAPEN) as error:
+        except (ZhipuAIError, httpx.HTTPError, AnswerTooLarge, *MISSHAPEN) as error:
             if line.hung_up:
                 return
             if line.is_late:
                 raise failures.timed_out() from error
+            if is_too_large(error):
+                raise failures.endless() from error
             if isinstance(error, APIStatusError):
-                raise failures.by_status(error.status_code, _code(error.response)) from error
+                response = error.response
+                raise failures.by_status(error.status_code, _code(response), response.headers) from error
             if isinstance(error, APITimeoutError | httpx.TimeoutException):
                 is_slow_to_connect = isinstance(error.__cause__, httpx.ConnectTimeout)
                 raise (failures.unreachable() if is_slow_to_connect else failures.timed_out()) from error

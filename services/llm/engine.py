@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class ReplyOptions:
     language: str  # BCP 47; empty lets the engine follow the user
     max_tokens: int = 400
     temperature: float = 0.7
+    patience_s: float = math.inf  # until whoever asked waits no longer
 
 
 class LlmEngine(BaseEngine):

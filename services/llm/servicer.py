@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import grpc
 from visavis.llm.v1 import llm_pb2, llm_pb2_grpc
@@ -55,12 +57,14 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
             ],
         )
 
-    async def Reply(self, request: llm_pb2.ReplyRequest, context: object) -> AsyncIterator[llm_pb2.ReplyResponse]:
+    async def Reply(
+        self, request: llm_pb2.ReplyRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[llm_pb2.ReplyResponse]:
         dialogue = self._dialogue(request)
         persona = await asyncio.to_thread(self._personas.get, request.persona or self._settings.default_persona)
         said = [message.text for message in dialogue if message.role is Role.USER]
         language = reply_language(request.language, said, persona.languages[0])
-        options = await asyncio.to_thread(self._options, persona, dialogue, language)
+        options = await asyncio.to_thread(self._options, persona, dialogue, language, context.time_remaining())
         remembered = prompting.remembered(dialogue, self._settings.history_characters)
         async with self.engines.use(request.engine, "engine") as engine:
             info = engine.info()
@@ -71,13 +75,16 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
                 async for delta in deltas:
                     yield llm_pb2.ReplyResponse(delta=delta)
 
-    def _options(self, persona: Persona, dialogue: list[Message], language: str) -> ReplyOptions:
+    def _options(
+        self, persona: Persona, dialogue: list[Message], language: str, remaining_s: float | None
+    ) -> ReplyOptions:
         return ReplyOptions(
             system_prompt=prompting.system_prompt(persona, language, passages_for(persona, dialogue, language)),
             persona=persona,
             language=language,
             max_tokens=self._settings.max_tokens,
             temperature=self._settings.temperature,
+            patience_s=math.inf if remaining_s is None else remaining_s,
         )
 
     def _dialogue(self, request: llm_pb2.ReplyRequest) -> list[Message]:

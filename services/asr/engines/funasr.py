@@ -1,6 +1,8 @@
 """FunASR's runtime, a server of one's own, over its WebSocket protocol: Paraformer and SenseVoice, while one speaks.
 
-A connection is an utterance. `services/asr/funasr/` speaks the protocol.
+`services/asr/funasr/` speaks the protocol. A connection is an utterance: a runtime takes hot words once per connection,
+and one that does not mark its last text may send more of it when the next utterance has begun. It is made with the
+first sound, so nobody waits for it at the end.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ times, Whisper's tell when each word is said, and a server that refuses to be as
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,11 @@ from pydantic_settings import SettingsConfigDict
 from services.asr.engine import AsrEngine, Hypothesis, Recognition
 from services.asr.remote.heard import as_text, hypothesis
 from services.asr.remote.names import tag_of
-from services.asr.remote.sent import LIVE_PAUSES_S, RECORDED_PAUSES_S, Sent, as_wav
+from services.asr.remote.sent import Sent, as_wav
 from services.asr.remote.settings import RecogniserFailures, RecogniserSettings
 from services.asr.whisper.languages import LANGUAGES, code
 from services.common import provider
+from services.common.bounds import PLAIN, AnswerTooLarge, Bounded, is_too_large
 from services.common.engine import Capability, EngineInfo, Lack
 from services.common.errors import ServiceError
 from services.common.line import Line
@@ -82,16 +83,16 @@ class Engine(AsrEngine):
 
     def open(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance, sent when it is over."""
-        return self._opened(language, hotwords, LIVE_PAUSES_S)
+        return self._opened(language, hotwords, is_live=True)
 
     def open_recorded(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """The same, with more patience for a provider that is busy."""
-        return self._opened(language, hotwords, RECORDED_PAUSES_S)
+        return self._opened(language, hotwords, is_live=False)
 
-    def _opened(self, language: str, hotwords: Sequence[str], pauses_s: tuple[float, ...]) -> Recognition:
+    def _opened(self, language: str, hotwords: Sequence[str], *, is_live: bool) -> Recognition:
         if code(language) not in ("", *map(code, LANGUAGES)):
             raise self._failures.language_unknown(language, f"{len(LANGUAGES)} languages")
-        return Sent(partial(self._asked, language, hotwords), pauses_s, self._settings.answer_seconds)
+        return Sent(partial(self._asked, language, hotwords), self._settings.answer_seconds, is_live=is_live)
 
     def _asked(
         self, language: str, hotwords: Sequence[str], pcm: bytes, line: Line
@@ -165,9 +166,10 @@ class Engine(AsrEngine):
 
         settings = self._settings
         timeout = openai.Timeout(settings.read_seconds, connect=settings.connect_seconds)
-        hooks = {"request": [line.watch]}
+        hooks: dict[str, list[Callable[..., Any]]] = {"request": [line.watch], "response": [Bounded(httpx2).hook]}
+        how: dict[str, Any] = {"verify": self._tls, "timeout": timeout, "event_hooks": hooks, "headers": PLAIN}
         try:
-            with httpx2.Client(verify=self._tls, timeout=timeout, event_hooks=hooks, follow_redirects=True) as http:
+            with httpx2.Client(**how, follow_redirects=True) as http:
                 yield openai.OpenAI(
                     api_key=settings.api_key.get_secret_value() or "none",  # some local servers need none, the SDK does
                     base_url=settings.base_url or _OPENAI,
@@ -175,7 +177,7 @@ class Engine(AsrEngine):
                     timeout=timeout,
                     max_retries=0,
                 )
-        except (openai.OpenAIError, httpx2.HTTPError, *provider.MISSHAPEN) as error:
+        except (openai.OpenAIError, httpx2.HTTPError, AnswerTooLarge, *provider.MISSHAPEN) as error:
             if not line.hung_up:
                 raise (self._failures.timed_out() if line.is_late else self._translated(error)) from error
 
@@ -184,6 +186,8 @@ class Engine(AsrEngine):
         import httpx2
         import openai
 
+        if is_too_large(error):
+            return self._failures.endless()
         cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
             return self._failures.unreachable()
@@ -192,7 +196,7 @@ class Engine(AsrEngine):
         if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
             return self._failures.broken_off()
         if isinstance(error, openai.APIStatusError):
-            return self._failures.by_status(error.status_code, error.code)
+            return self._failures.by_status(error.status_code, error.code, error.response.headers)
         if isinstance(error, openai.APIError):  # in the middle of a stream that had begun well
             return self._failures.by_status(500, error.code)
         if isinstance(error, provider.MISSHAPEN):

@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.asr.engine import AsrEngine, Hypothesis, Recognition
 from services.asr.remote.heard import as_text, hypothesis
-from services.asr.remote.sent import LIVE_PAUSES_S, RECORDED_PAUSES_S, Sent, as_wav
+from services.asr.remote.sent import Sent, as_wav
 from services.asr.remote.settings import RecogniserFailures, RecogniserSettings
 from services.common import provider, zhipu
 from services.common.engine import Capability, EngineInfo, Lack
@@ -59,17 +59,17 @@ class Engine(AsrEngine):
 
     def open(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance, sent when it is over."""
-        return self._opened(language, hotwords, LIVE_PAUSES_S)
+        return self._opened(language, hotwords, is_live=True)
 
     def open_recorded(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """The same, with more patience for a provider that is busy."""
-        return self._opened(language, hotwords, RECORDED_PAUSES_S)
+        return self._opened(language, hotwords, is_live=False)
 
-    def _opened(self, language: str, hotwords: Sequence[str], pauses_s: tuple[float, ...]) -> Recognition:
+    def _opened(self, language: str, hotwords: Sequence[str], *, is_live: bool) -> Recognition:
         if language.lower().replace("_", "-").split("-")[0] not in ("", *_LANGUAGES):
             raise self._failures.language_unknown(language, "Chinese and English")
         asked = partial(self._asked, language, hotwords[:_MOST_HOTWORDS])
-        return Sent(asked, pauses_s, self._settings.answer_seconds)
+        return Sent(asked, self._settings.answer_seconds, is_live=is_live)
 
     def _asked(
         self, language: str, hotwords: Sequence[str], pcm: bytes, line: Line
@@ -101,15 +101,27 @@ class Engine(AsrEngine):
             return
         if "event-stream" not in kind:
             raise self._failures.garbled()
-        text = ""
+        text, is_over = "", False
         for event in stream:
             text = as_text(event.get("text") or text + _delta(event))
+            is_over = is_over or _is_last(event)
             yield text
+        if not is_over:
+            raise self._failures.broken_off()
 
 
 def _delta(event: Mapping[str, Any]) -> str:
     """What an event adds to the text: as events of transcriptions tell it, or as those of the SDK's chat do."""
     if isinstance(delta := event.get("delta"), str):
         return delta
-    choices: Sequence[Any] = event.get("choices") or ({},)
-    return (choices[0].get("delta") or {}).get("content") or ""
+    return (_choice(event).get("delta") or {}).get("content") or ""
+
+
+def _is_last(event: Mapping[str, Any]) -> bool:
+    """Whether the text is whole with it, told in the same two ways. Of the mark after it, the SDK tells nothing."""
+    return event.get("type") == "transcript.text.done" or bool(_choice(event).get("finish_reason"))
+
+
+def _choice(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices: Sequence[Mapping[str, Any]] = event.get("choices") or ({},)
+    return choices[0]

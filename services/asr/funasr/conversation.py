@@ -13,12 +13,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI, WebSocketException
+from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from services.asr.engine import SAMPLE_RATE, Hypothesis, Recognition
 from services.asr.funasr.transcript import Transcript
 from services.asr.remote.settings import PIECES, RecogniserFailures
+from services.common.bounds import ANSWER_BYTES, AnswerTooLarge
 from services.common.line import Line
 from services.common.provider import MISSHAPEN
 
@@ -48,6 +50,7 @@ class Conversation(Recognition):
         self._connection: ClientConnection | None = None
         self._transcript = Transcript()
         self._rest = b""
+        self._left = ANSWER_BYTES
         self._piece_bytes = 2 * SAMPLE_RATE * _STEP_MS * settings.chunk_size[1] // _INTERVAL // 1000
 
     def feed(self, pcm: bytes) -> str:
@@ -143,6 +146,9 @@ class Conversation(Recognition):
                 return
 
     def _message(self, received: str | bytes) -> dict[str, Any]:
+        self._left -= len(received)
+        if self._left < 0:
+            raise AnswerTooLarge
         message: dict[str, Any] = json.loads(received)
         return message
 
@@ -152,9 +158,11 @@ class Conversation(Recognition):
         failures, is_new = self._failures, self._connection is None
         try:
             yield
-        except (WebSocketException, OSError, *MISSHAPEN) as error:
+        except (WebSocketException, OSError, AnswerTooLarge, *MISSHAPEN) as error:
             if self._line.hung_up:
                 return
+            if isinstance(error, AnswerTooLarge) or _is_message_too_large(error):
+                raise failures.endless() from error
             if isinstance(error, ssl.SSLCertVerificationError):
                 raise failures.distrusted() from error
             if isinstance(error, ConnectionClosed):
@@ -164,3 +172,10 @@ class Conversation(Recognition):
             if isinstance(error, TimeoutError) and self._connection:
                 raise failures.timed_out() from error
             raise (failures.unreachable() if is_new else failures.broken_off()) from error
+
+
+def _is_message_too_large(error: Exception) -> bool:
+    """Whether we closed the connection because one message of the runtime exceeds a megabyte."""
+    return (
+        isinstance(error, ConnectionClosed) and error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG
+    )

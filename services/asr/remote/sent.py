@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from services.asr.engine import SAMPLE_RATE, Hypothesis, Recognition
 from services.common.errors import ServiceError
 from services.common.line import Line
-from services.common.provider import NOT_BEGUN
+from services.common.provider import pause_s
 
 Ask = Callable[[bytes, Line], Generator[str, None, Hypothesis]]
 """Sends 16 kHz PCM over a line; yields the text as it becomes known, and returns what was heard."""
@@ -17,18 +17,22 @@ Ask = Callable[[bytes, Line], Generator[str, None, Hypothesis]]
 LIVE_PAUSES_S = (0.3,)
 RECORDED_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Together a minute, by which limits of requests are counted."""
+LIVE_PATIENCE_S, RECORDED_PATIENCE_S = 2.0, 60.0
+"""The longest that a provider may ask to wait; whoever speaks is told sooner that it takes no more."""
 
 
 class Sent(Recognition):
     """One utterance. Nothing is known of it before it is over.
 
     Args:
-        pauses_s: before it is sent again to a provider that did no work on it.
         answer_s: until the whole answer must be there.
+        is_live: whether somebody who speaks waits for it.
     """
 
-    def __init__(self, ask: Ask, pauses_s: tuple[float, ...], answer_s: float) -> None:
-        self._ask, self._pauses_s, self._answer_s = ask, pauses_s, answer_s
+    def __init__(self, ask: Ask, answer_s: float, *, is_live: bool) -> None:
+        self._ask, self._answer_s = ask, answer_s
+        self._pauses_s = LIVE_PAUSES_S if is_live else RECORDED_PAUSES_S
+        self._patience_s = LIVE_PATIENCE_S if is_live else RECORDED_PATIENCE_S
         self._pcm = bytearray()
         self._line = Line()
         self._heard: Hypothesis | None = None
@@ -44,10 +48,10 @@ class Sent(Recognition):
                 with self._line.at_most(self._answer_s):
                     self._heard = yield from self._ask(bytes(self._pcm), self._line)
             except ServiceError as error:
-                pause_s = next(pauses_s, None)
-                if error.reason not in NOT_BEGUN or pause_s is None:
+                wait_s = pause_s(error, next(pauses_s, None), self._patience_s)
+                if wait_s is None:
                     raise
-                self._line.wait(pause_s)
+                self._line.wait(wait_s)
 
     def finish(self) -> Hypothesis:
         for _ in self.finishing():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic_settings import SettingsConfigDict
 
 from services.common import provider
+from services.common.bounds import PLAIN, AnswerTooLarge, Bounded, is_too_large
 from services.common.engine import Capability, EngineInfo, Lack
 from services.common.errors import ServiceError
 from services.llm.engine import LlmEngine, Message, ReplyOptions, Role
+from services.llm.patience import patiently
 from services.llm.thoughts import without_thoughts
 
 if TYPE_CHECKING:
@@ -41,16 +44,20 @@ class Engine(LlmEngine):
 
     def load(self) -> None:
         """Make the client; nothing is sent yet, so that the service starts without the provider."""
+        import httpx2
         import openai
 
         provider.keep_logs_clean()
         settings = self._settings
+        hooks = {"response": [Bounded(httpx2).async_hook]}
+        timeout = openai.Timeout(settings.read_seconds, connect=settings.connect_seconds)
         self._client = openai.AsyncOpenAI(
             # The SDK insists on some key; local servers ignore it.
             api_key=settings.api_key.get_secret_value() or "none",
             base_url=settings.base_url or _OPENAI,
-            timeout=openai.Timeout(settings.read_seconds, connect=settings.connect_seconds),
-            max_retries=1,
+            timeout=timeout,
+            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, event_hooks=hooks, headers=PLAIN),
+            max_retries=0,
         )
 
     def info(self) -> EngineInfo:
@@ -64,13 +71,19 @@ class Engine(LlmEngine):
 
     async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         """Yield the model's deltas; closing the iterator closes the connection."""
+        asked = partial(self._asked, dialogue, options)
+        async with aclosing(without_thoughts(patiently(asked, options.patience_s))) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def _asked(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         import openai
 
         try:
-            async with aclosing(without_thoughts(self._deltas(dialogue, options))) as deltas:
+            async with aclosing(self._deltas(dialogue, options)) as deltas:
                 async for delta in deltas:
                     yield delta
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, AnswerTooLarge) as error:
             raise self._translated(error) from error
 
     async def _deltas(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
@@ -95,16 +108,18 @@ class Engine(LlmEngine):
             except openai.APIConnectionError as error:
                 raise (self._failures.broken_off() if began else self._translated(error)) from error
 
-    def _translated(self, error: openai.OpenAIError) -> ServiceError:
+    def _translated(self, error: Exception) -> ServiceError:
         """One table from the SDK's errors to ours."""
         import openai
 
+        if is_too_large(error):
+            return self._failures.endless()
         if isinstance(error, openai.APITimeoutError):
             return self._failures.timed_out()
         if isinstance(error, openai.APIConnectionError):
             return self._failures.unreachable()
         if isinstance(error, openai.APIStatusError):
-            return self._failures.by_status(error.status_code, error.code)
+            return self._failures.by_status(error.status_code, error.code, error.response.headers)
         return self._failures.failing()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Literal
 
 from pydantic_settings import SettingsConfigDict
@@ -17,6 +18,7 @@ from services.common.engine import Capability, EngineInfo, Lack
 from services.common.line import Line
 from services.common.streams import in_thread
 from services.llm.engine import LlmEngine, Message, ReplyOptions
+from services.llm.patience import patiently
 from services.llm.thoughts import without_thoughts
 
 _DEFAULT_MODEL = "glm-4-flash"
@@ -61,11 +63,14 @@ class Engine(LlmEngine):
 
     async def reply(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
         """Yield the model's deltas; closing the iterator closes the connection."""
-        line = Line()
-        steps = in_thread(self._deltas(line, dialogue, options), interrupt=line.hang_up)
-        async with aclosing(without_thoughts(steps)) as deltas:
+        asked = partial(self._asked, dialogue, options)
+        async with aclosing(without_thoughts(patiently(asked, options.patience_s))) as deltas:
             async for delta in deltas:
                 yield delta
+
+    def _asked(self, dialogue: Sequence[Message], options: ReplyOptions) -> AsyncGenerator[str, None]:
+        line = Line()
+        return in_thread(self._deltas(line, dialogue, options), interrupt=line.hang_up)
 
     def _deltas(self, line: Line, dialogue: Sequence[Message], options: ReplyOptions) -> Generator[str, None, None]:
         messages = [{"role": message.role.value, "content": message.text} for message in dialogue]

@@ -168,6 +168,14 @@ def test_a_text_that_does_not_end_is_not_waited_for(runtime):
     assert fail(make_engine(runtime.url, read_seconds=0.1)).reason == "PROVIDER_TIMEOUT"
 
 
+@pytest.mark.parametrize("words", ["a" * 2**19, "a" * 2**21], ids=["in pieces", "in one piece"])
+def test_a_text_without_end_is_not_kept(runtime, words):
+    runtime.talks_on, runtime.words, runtime.pause_s = True, words, 0
+    error = fail(make_engine(runtime.url))
+    assert (error.reason, "ASR_FUNASR_URL" in error.message) == ("ANSWER_TOO_LARGE", True)
+    assert runtime.gone.wait(LONGEST_S)
+
+
 def test_a_runtime_that_takes_no_more_sound_is_not_waited_for(runtime):
     runtime.is_deaf = True
     with pytest.raises(ServiceError) as caught:

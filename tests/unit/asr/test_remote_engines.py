@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import io
 import logging
 import socket
 import threading
 import wave
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
 from services.asr.engine import AsrEngine, Hypothesis
 from services.asr.remote import sent
+from services.common.bounds import ANSWER_BYTES
 from services.common.engine import Capability
 from services.common.errors import Busy, InvalidInput, ServiceError, Unavailable, Unsupported
+from services.common.line import Line
+from services.common.provider import retry_after_s
 from services.common.subtitles import Word
 
 LONGEST_S = 30  # only ends what would hang; the server is silent for longer
 SPEECH = bytes(range(256)) * 63  # half a second; what it sounds like does not matter here
 WORDS = [{"word": "hello", "start": 0.1, "end": 0.2}, {"word": "there", "start": 0.3, "end": 0.4}]
 
+STREAM, WHOLE = "gpt-4o-transcribe", "whisper-1"
 both = pytest.mark.parametrize("name", ["zhipu", "openai"])
 
 
@@ -111,7 +118,8 @@ def test_a_server_that_does_not_stream_is_understood(name, model, transcriber):
 
 def test_glm_may_stream_as_its_chat_does(transcriber):
     events = (f'data: {{"choices": [{{"delta": {{"content": "{word}"}}}}]}}\n\n' for word in ("现在", "这个"))
-    transcriber.body = "".join((*events, "data: [DONE]\n\n")).encode()
+    last = 'data: {"choices": [{"delta": {"content": ""}, "finish_reason": "stop"}]}\n\n'
+    transcriber.body = "".join((*events, last, "data: [DONE]\n\n")).encode()
     assert make_engine("zhipu", transcriber.url).recognise(SPEECH, "zh").text == "现在这个"
 
 
@@ -187,8 +195,7 @@ def test_refusals_name_the_remedy_and_are_not_tried_again(name, transcriber, sta
 @both
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_provider_is_asked_again_but_not_for_ever(name, transcriber, status, monkeypatch):
-    module = importlib.import_module(f"services.asr.engines.{name}")
-    monkeypatch.setattr(module, "RECORDED_PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(sent, "RECORDED_PAUSES_S", (0.01, 0.01))
     transcriber.statuses = [status] * 2
     assert make_engine(name, transcriber.url).recognise(SPEECH, "en").text == "hello there"
     transcriber.statuses = [status] * 3
@@ -198,6 +205,42 @@ def test_a_busy_provider_is_asked_again_but_not_for_ever(name, transcriber, stat
 
 def test_whoever_speaks_is_told_sooner_than_a_recording():
     assert sum(sent.LIVE_PAUSES_S) < 1 < 60 <= sum(sent.RECORDED_PAUSES_S)
+    assert sent.LIVE_PATIENCE_S < 5 < sent.RECORDED_PATIENCE_S
+
+
+@both
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_provider_says_when_to_ask_again(name, transcriber, status, monkeypatch):
+    monkeypatch.setattr(sent, "RECORDED_PAUSES_S", (0.01, 0.01))
+    waits: list[float] = []
+    monkeypatch.setattr(Line, "wait", lambda self, seconds: waits.append(seconds))
+    transcriber.statuses, transcriber.retry_after = [status] * 2, "7"
+    assert make_engine(name, transcriber.url).recognise(SPEECH, "en").text == "hello there"
+    assert waits == [7.0, 7.0]
+
+
+@both
+@pytest.mark.parametrize("retry_after", ["3", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_whoever_speaks_does_not_wait_as_long_as_a_busy_provider_likes(name, transcriber, retry_after):
+    transcriber.statuses, transcriber.retry_after = [429] * 9, retry_after
+    recognition = make_engine(name, transcriber.url).open("en")
+    recognition.feed(SPEECH)
+    with pytest.raises(Busy):
+        recognition.finish()
+    assert len(transcriber.forms) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("", 0), ("12", 12), (" 12 ", 12), ("-3", 0), ("soon", 0), ("Wed, 01 Jan 2020 00:00:00 GMT", 0), ("９", 0)],
+)
+def test_when_to_ask_again_is_a_number_or_a_date(told, seconds):
+    assert retry_after_s({"Retry-After": told}) == seconds
+
+
+def test_a_date_to_ask_again_is_counted_from_now():
+    soon = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
+    assert 200 < retry_after_s({"Retry-After": soon}) <= 300
 
 
 @both
@@ -224,9 +267,6 @@ def test_events_that_are_none(name, transcriber):
     transcriber.body = b"data: []\n\n"
     error = fail(make_engine(name, transcriber.url, model="gpt-4o-transcribe"))
     assert error.reason in ("PROVIDER_GARBLED", "REPLY_BROKEN_OFF")
-
-
-STREAM, WHOLE = "gpt-4o-transcribe", "whisper-1"
 
 
 @pytest.mark.parametrize(
@@ -269,10 +309,45 @@ def test_an_answer_that_breaks_off(name, model, transcriber):
     assert len(transcriber.forms) == 1
 
 
+def test_a_glm_answer_that_just_ends_is_not_taken_for_whole(transcriber):
+    transcriber.texts, transcriber.ends_unmarked = ["one two three"], True
+    assert fail(make_engine("zhipu", transcriber.url)).reason == "REPLY_BROKEN_OFF"
+
+
+MUCH = b"a" * 2**16
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "piece"),
+    [
+        ("zhipu", STREAM, b'data: {"type": "transcript.text.delta", "delta": "' + MUCH + b'"}\n\n'),
+        ("zhipu", STREAM, b"data: " + MUCH),
+        ("zhipu", WHOLE, b" " + MUCH),
+        ("openai", STREAM, b'data: {"type": "transcript.text.delta", "delta": "' + MUCH + b'"}\n\n'),
+        ("openai", STREAM, b"data: " + MUCH),
+        ("openai", WHOLE, b" " + MUCH),
+    ],
+)
+def test_an_answer_without_end_is_ended_and_told(name, model, piece, transcriber):
+    transcriber.floods = piece
+    error = fail(make_engine(name, transcriber.url, model=model))
+    assert (error.reason, f"ASR_{name.upper()}_BASE_URL" in error.message) == ("ANSWER_TOO_LARGE", True)
+    assert transcriber.gone.wait(LONGEST_S)
+    assert transcriber.flooded < 4 * ANSWER_BYTES  # what fits into the buffers of a connection included
+    assert len(transcriber.forms) == 1
+
+
+@both
+@pytest.mark.parametrize("model", [STREAM, WHOLE])
+def test_an_answer_that_is_packed_is_not_unpacked(name, model, transcriber):
+    transcriber.packs = True
+    transcriber.body = gzip.compress(b'{"text": "' + b"a" * 2**24 + b'"}')
+    assert fail(make_engine(name, transcriber.url, model=model)).reason == "ANSWER_TOO_LARGE"
+
+
 @both
 def test_nobody_listens(name, monkeypatch):
-    module = importlib.import_module(f"services.asr.engines.{name}")
-    monkeypatch.setattr(module, "RECORDED_PAUSES_S", (0.01,))
+    monkeypatch.setattr(sent, "RECORDED_PAUSES_S", (0.01,))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         error = fail(make_engine(name, f"http://127.0.0.1:{unused.getsockname()[1]}/v1"))

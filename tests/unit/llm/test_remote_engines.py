@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import socket
+from dataclasses import replace
 
 import pytest
 
+from services.common.bounds import ANSWER_BYTES
 from services.common.errors import Busy, InvalidInput, ServiceError, Unavailable
+from services.llm import patience
 from services.llm.engine import LlmEngine, Message, ReplyOptions, Role
 from services.llm.persona import SHIPPED, Personas
 
@@ -28,8 +32,8 @@ def make_engine(name: str, url: str, **changes: object) -> LlmEngine:
     return engine
 
 
-async def collect(engine: LlmEngine) -> list[str]:
-    return [delta async for delta in engine.reply(DIALOGUE, OPTIONS)]
+async def collect(engine: LlmEngine, options: ReplyOptions = OPTIONS) -> list[str]:
+    return [delta async for delta in engine.reply(DIALOGUE, options)]
 
 
 def fail(engine: LlmEngine) -> ServiceError:
@@ -83,6 +87,43 @@ def test_refusals_name_the_remedy(name, provider, status, kind, reason, remedy):
 def test_the_providers_own_code_tells_more_than_the_status(name, provider, status, code, reason):
     provider.status, provider.code = status, code
     assert fail(make_engine(name, provider.url)).reason == reason
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_provider_is_asked_again_when_it_says(name, provider, status, monkeypatch):
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(patience.asyncio, "sleep", wait)
+    provider.deltas, provider.statuses, provider.retry_after = ["Four."], [status], "7"
+    assert asyncio.run(collect(make_engine(name, provider.url))) == ["Four."]
+    assert [seconds for seconds in waits if seconds] == [7.0]
+    provider.statuses = [status] * 2
+    assert fail(make_engine(name, provider.url)).reason == "PROVIDER_LIMIT"
+
+
+@pytest.mark.parametrize(("retry_after", "patience_s"), [("3600", math.inf), ("4", 3.0)])
+def test_nobody_waits_longer_than_anybody_listens(name, provider, retry_after, patience_s):
+    provider.statuses, provider.retry_after = [429], retry_after
+    options = replace(OPTIONS, patience_s=patience_s)
+    with pytest.raises(Busy):
+        asyncio.run(collect(make_engine(name, provider.url), options))
+    assert len(provider.requests) == 1
+
+
+def test_what_has_been_said_is_not_asked_for_again(name, provider):
+    provider.deltas, provider.break_after = ["It ", "is "], 1
+    assert fail(make_engine(name, provider.url)).reason == "REPLY_BROKEN_OFF"
+    assert len(provider.requests) == 1
+
+
+def test_a_reply_without_end_is_ended_and_told(name, provider):
+    provider.deltas, provider.floods = ["a" * 2**16], True
+    error = fail(make_engine(name, provider.url))
+    assert (error.reason, f"LLM_{name.upper()}_BASE_URL" in error.message) == ("ANSWER_TOO_LARGE", True)
+    assert provider.flooded < 4 * ANSWER_BYTES  # what fits into the buffers of a connection included
 
 
 def test_a_connection_lost_in_mid_reply(name, provider):
