@@ -36,9 +36,9 @@ network, and the page and `visavis engines` say so. Keys are read from the envir
 a message.
 
 *Run here* says what was run, and against what. "A local server" is one of our own on the loopback (`tests/provider.py`,
-`tests/recognisers.py`) that speaks the protocol as its documentation or its source describes it: the engine's real SDK
-or socket talks to it, and each error of the table of failures is provoked. It shows that the engine does its part; that
-the provider does its own was not tried, for want of a key.
+`tests/recognisers.py`, `tests/speakers.py`) that speaks the protocol as its documentation or its source describes it:
+the engine's real SDK or socket talks to it, and each error of the table of failures is provoked. It shows that the
+engine does its part; that the provider does its own was not tried, for want of a key.
 """
 
 

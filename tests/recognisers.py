@@ -82,12 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, json.dumps({"text": says.next_text(), **told}).encode())
 
     def _form(self) -> dict[str, list[str]]:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        parts = email.message_from_bytes(f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body)
         form: dict[str, list[str]] = {}
-        for part in parts.get_payload():
-            content, name = part.get_payload(decode=True), part.get_param("name", header="content-disposition")
-            if part.get_filename():
+        for name, content, is_file in form_parts(self):
+            if is_file:
                 self.says.sounds.append(content)
             else:
                 form.setdefault(name.removesuffix("[]"), []).append(content.decode())
@@ -168,7 +165,16 @@ def _kind(body: bytes) -> str:
     return {b"<": "text/html", b"d": "text/event-stream"}.get(body[:1], "application/json")
 
 
-class _Server(ThreadingHTTPServer):
+def form_parts(request: BaseHTTPRequestHandler) -> Iterator[tuple[str, bytes, bool]]:
+    """The fields of a form with files: name, content, whether it is a file."""
+    body = request.rfile.read(int(request.headers["Content-Length"]))
+    parts = email.message_from_bytes(f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode() + body)
+    for part in parts.get_payload():
+        content, name = part.get_payload(decode=True), part.get_param("name", header="content-disposition")
+        yield str(name), content, bool(part.get_filename())
+
+
+class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
@@ -179,7 +185,7 @@ class _Server(ThreadingHTTPServer):
 def running_transcriber() -> Iterator[Transcriber]:
     """The server on a port of its own."""
     says = Transcriber(texts=["hello there"])
-    with _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"says": says})) as server:
+    with Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"says": says})) as server:
         says.url = f"http://127.0.0.1:{server.server_port}/v1"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

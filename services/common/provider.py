@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -44,6 +45,22 @@ class ProviderSettings(EngineSettings):
 
     read_seconds: float = Field(30.0, gt=0)
     """How long to wait for the next piece of an answer."""
+
+
+class Modelled(Protocol):
+    """Settings that name a model."""
+
+    model: str
+
+    def variable(self, name: str) -> str: ...
+
+
+class Addressed(Protocol):
+    """Settings that name a server."""
+
+    url: str
+
+    def variable(self, name: str) -> str: ...
 
 
 class Failures:
@@ -189,10 +206,24 @@ def key_lack(settings: ProviderSettings) -> Lack | None:
 
 def endpoint_lack(settings: ProviderSettings) -> Lack | None:
     """What is needed besides an address: a key for the provider's own models, a model's name for anybody else's."""
-    if settings.base_url and not settings.model:
-        model, reason = settings.variable("model"), "It is not told which of the endpoint's models to use."
-        return Lack("MODEL_UNNAMED", reason, f"Set {model} and restart the service.", {"model": model})
-    return None if settings.base_url else key_lack(settings)
+    return model_lack(settings) if settings.base_url else key_lack(settings)
+
+
+def model_lack(settings: Modelled) -> Lack | None:
+    """That no model is named."""
+    if settings.model:
+        return None
+    model, reason = settings.variable("model"), "It is not told which of the endpoint's models to use."
+    return Lack("MODEL_UNNAMED", reason, f"Set {model} and restart the service.", {"model": model})
+
+
+def address_lack(settings: Addressed, example: str) -> Lack | None:
+    """That no address is set, e.g. `ws://127.0.0.1:10095`, of a server that has none of its own."""
+    if settings.url:
+        return None
+    url = settings.variable("url")
+    remedy = f"Set {url}, e.g. to {example}, and restart the service."
+    return Lack("ADDRESS_MISSING", "It is not told where its server is.", remedy, {"url": url, "example": example})
 
 
 def whereabouts(url: str) -> frozenset[Capability]:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from services.common.arrays import Samples
 from services.common.engine import BaseEngine
@@ -53,6 +54,8 @@ class TtsEngine(BaseEngine):
     """Turns text into audio; one instance serves many callers at once."""
 
     sample_rate: int  # of every piece of speech
+    learns_transcript: ClassVar[bool] = False
+    """Whether `enrol` makes anything of the transcript: a voice is enrolled anew when that is changed."""
 
     @abstractmethod
     def check_language(self, language: str) -> None:

@@ -7,6 +7,7 @@ for each engine that has analysed it. An engine that meets a voice for the first
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 import wave
@@ -166,13 +167,16 @@ class Voices:
             Unsupported: the engine speaks in no voice but its own.
             Conflict: its files are damaged.
         """
-        self.get(name)
-        info = engine.info()
+        voice, info = self.get(name), engine.info()
         if Capability.CLONING not in info.capabilities:
             message = f"The engine '{info.name}' speaks in its own voice only. Choose another engine, or no voice."
             raise Unsupported(message, reason="NO_CLONING", field="config.voice", values={"engine": info.name})
         key = self._engine_key(engine, name)
-        return self._storage.local_folder(key, _MARKER) if self._storage.exists(f"{key}/{_MARKER}") else None
+        if not self._storage.exists(f"{key}/{_MARKER}") or self._storage.read(f"{key}/{_MARKER}") != _marker(
+            engine, voice.transcript
+        ):
+            return None
+        return self._storage.local_folder(key, _MARKER)
 
     def analyse(self, engine: TtsEngine, name: str) -> Path:
         """The same folder; the engine analyses the voice now if it never has, which may take seconds."""
@@ -247,7 +251,13 @@ def _damage_told(name: str) -> Iterator[None]:
 def _analyse(engine: TtsEngine, reference: Path, transcript: str, folder: Path) -> None:
     folder.mkdir()
     engine.enrol(_prepared(_beginning(reference)), REFERENCE_RATE, transcript, folder)
-    (folder / _MARKER).write_text("{}")
+    (folder / _MARKER).write_bytes(_marker(engine, transcript))
+
+
+def _marker(engine: TtsEngine, transcript: str) -> bytes:
+    """What tells that a folder is whole, and of which words, where they matter to the engine."""
+    known = {"transcript_sha256": hashlib.sha256(transcript.encode()).hexdigest()} if engine.learns_transcript else {}
+    return json.dumps(known).encode()
 
 
 def _beginning(reference: Path) -> Samples:

@@ -95,10 +95,8 @@ class Engine(AsrEngine):
     def lack(self) -> Lack | None:
         """An address, and the certificate that is named."""
         settings = self._settings
-        if not settings.url:
-            url = settings.variable("url")
-            remedy = f"Set {url}, e.g. to ws://127.0.0.1:10095, and restart the service."
-            return Lack("ADDRESS_MISSING", "It is not told where its server is.", remedy, {"url": url})
+        if lack := provider.address_lack(settings, "ws://127.0.0.1:10095"):
+            return lack
         if settings.certificate and not Path(settings.certificate).is_file():
             file = settings.variable("certificate")
             remedy = f"Correct {file} and restart the service."

@@ -1,0 +1,1 @@
+"""What engines have in common that let somebody else's server speak."""

@@ -1,0 +1,74 @@
+"""The recording that a voice is cloned from, as it is sent to a server with every sentence."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from services.common.arrays import Samples
+from services.common.audio import SILENCE_PEAK, Resampler, from_pcm, silent, to_pcm
+from services.common.errors import InvalidInput
+
+RECORDING, _WORDS = "recording.wav", "words.txt"
+_WINDOW_S = 0.2
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A recording and its words, where they are known to be those of just this stretch."""
+
+    path: Path
+    pcm: bytes  # 16-bit mono
+    transcript: str
+
+
+def keep(
+    samples: Samples, rate: int, transcript: str, folder: Path, *, kept_rate: int, shortest_s: float, longest_s: float
+) -> None:
+    """Leave a recording in a folder, no longer than a server takes.
+
+    One that is longer is cut at the quietest place of the second half of what fits. Nobody knows which of its words are
+    left then, so it is kept without any.
+
+    Args:
+        samples: float32 mono at `rate`, its ends trimmed.
+        transcript: what is said in it, or empty.
+
+    Raises:
+        InvalidInput: silence, or shorter than `shortest_s`.
+    """
+    if np.abs(samples).max(initial=0) < SILENCE_PEAK:
+        raise silent()
+    if (seconds := len(samples) / rate) < shortest_s:
+        message = f"This engine needs {shortest_s:g} seconds of speech; there are {seconds:.1f}. Record ten seconds."
+        raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{seconds:.1f}"})
+    if seconds > longest_s:
+        samples, transcript = samples[: _quiet_place(samples[: int(longest_s * rate)], rate, shortest_s)], ""
+    resampler = Resampler(rate, kept_rate)
+    with wave.open(str(folder / RECORDING), "wb") as file:
+        file.setparams((1, 2, kept_rate, 0, "NONE", ""))
+        file.writeframes(to_pcm(np.concatenate([resampler.push(samples), resampler.flush()])))
+    (folder / _WORDS).write_text(transcript.strip(), encoding="utf-8")
+
+
+def recall(folder: Path) -> Reference:
+    """What `keep` left."""
+    with wave.open(str(folder / RECORDING)) as file:
+        pcm = file.readframes(file.getnframes())
+    return Reference(folder / RECORDING, pcm, (folder / _WORDS).read_text(encoding="utf-8"))
+
+
+def seconds(reference: Reference, rate: int) -> float:
+    """How long a recording is."""
+    return len(from_pcm(reference.pcm)) / rate
+
+
+def _quiet_place(samples: Samples, rate: int, shortest_s: float) -> int:
+    """The middle of the quietest window in the second half."""
+    window = int(_WINDOW_S * rate)
+    first = max(len(samples) // 2, int(shortest_s * rate))
+    power = np.convolve(samples[first:] ** 2, np.full(window, 1 / window), "valid")
+    return first + int(power.argmin()) + window // 2

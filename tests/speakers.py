@@ -1,0 +1,198 @@
+"""Servers of our own that speak as those of other people do: real gRPC and HTTP, no part of a client is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import select
+import struct
+import threading
+import wave
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import grpc
+import numpy as np
+from visavis.foreign import cosyvoice_pb2 as messages
+from visavis.foreign import cosyvoice_pb2_grpc
+
+from tests.recognisers import Server, form_parts
+
+LONGEST_S = 60  # only ends what would hang
+
+
+def tone(seconds: float, rate: int, hertz: float = 440.0) -> bytes:
+    """16-bit PCM in which that many hertz can be counted."""
+    return (12_000 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype("<i2").tobytes()
+
+
+def hertz(samples: np.ndarray, rate: int) -> float:
+    """Of a tone, by its zeros."""
+    return float(np.count_nonzero(np.diff(np.signbit(samples))) / 2 / (len(samples) / rate))
+
+
+@dataclass
+class Speaker:
+    """What a server should do, and what it saw."""
+
+    url: str = ""
+    pieces: list[bytes] = field(default_factory=list)  # of each answer
+    status: Any = None  # a refusal: a number, or gRPC's code
+    details: str = ""  # of a refusal
+    kind: str = ""  # what the answer calls itself
+    stall_after: int | None = None  # pieces before it falls silent
+    break_after: int | None = None  # pieces before the connection ends
+    asked: list[dict[str, Any]] = field(default_factory=list)  # the fields of each request, its way under "way"
+    keys: list[str] = field(default_factory=list)
+    stalled: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)  # the client hung up while it was silent
+    go_on: threading.Event = field(default_factory=threading.Event)  # what a server waits for that `waits_after`
+    waits_after: int | None = None  # pieces before it waits
+
+
+class _CosyVoice(cosyvoice_pb2_grpc.CosyVoiceServicer):
+    """As `runtime/python/grpc/server.py`: one of four requests, answered by messages of sound."""
+
+    def __init__(self, speaks: Speaker) -> None:
+        self._speaks = speaks
+
+    def Inference(self, request: messages.Request, context: grpc.ServicerContext) -> Iterator[messages.Response]:
+        speaks, way = self._speaks, request.WhichOneof("RequestPayload")
+        told = {name.name: value for name, value in getattr(request, way).ListFields()}
+        speaks.asked.append({"way": way.removesuffix("_request"), **told})
+        speaks.keys.append(dict(context.invocation_metadata()).get("authorization", ""))
+        if speaks.status is not None:
+            context.abort(speaks.status, speaks.details)
+        if speaks.details:
+            raise TypeError(speaks.details)
+        context.add_callback(speaks.gone.set)
+        for count, piece in enumerate(speaks.pieces):
+            if speaks.stall_after == count:
+                speaks.stalled.set()
+                speaks.gone.wait(LONGEST_S)
+            if speaks.break_after == count:
+                raise RuntimeError("out of memory")
+            if speaks.waits_after == count:
+                speaks.go_on.wait(LONGEST_S)
+            yield messages.Response(tts_audio=piece)
+
+
+@contextlib.contextmanager
+def running_cosyvoice_grpc() -> Iterator[Speaker]:
+    """CosyVoice's gRPC server."""
+    speaks = Speaker(pieces=[tone(0.5, 24_000), tone(0.5, 24_000)])
+    with ThreadPoolExecutor(4) as pool:
+        server = grpc.server(pool)
+        cosyvoice_pb2_grpc.add_CosyVoiceServicer_to_server(_CosyVoice(speaks), server)
+        speaks.url = f"grpc://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        try:
+            yield speaks
+        finally:
+            for event in (speaks.gone, speaks.go_on):
+                event.set()
+            server.stop(None).wait()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    speaks: Speaker
+
+    def _answer(self) -> None:
+        speaks = self.speaks
+        speaks.keys.append(self.headers["Authorization"] or "")
+        if speaks.status is not None:
+            self._refuse(speaks.status, speaks.details.encode())
+            return
+        self.send_response(200)
+        if speaks.kind:
+            self.send_header("Content-Type", speaks.kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for count, piece in enumerate(speaks.pieces):
+            if speaks.stall_after == count:
+                self._stall()
+                return
+            if speaks.break_after == count:
+                self.close_connection = True
+                return
+            if speaks.waits_after == count:
+                speaks.go_on.wait(LONGEST_S)
+            self._write(piece)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _refuse(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stall(self) -> None:
+        self.speaks.stalled.set()
+        readable, _, _ = select.select([self.connection], [], [], LONGEST_S)
+        if readable and self.connection.recv(1) == b"":
+            self.speaks.gone.set()
+        self.close_connection = True
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _CosyVoiceHandler(_Handler):
+    """As `runtime/python/fastapi/server.py`: forms, answered by bare sound; 200 before anything is known."""
+
+    def do_POST(self) -> None:
+        if not self.path.startswith("/inference_"):
+            self._refuse(404, json.dumps({"detail": "Not Found"}).encode())
+            return
+        if self.headers["Content-Type"].startswith("multipart/"):
+            form = {name: content if is_file else content.decode() for name, content, is_file in form_parts(self)}
+        else:
+            from urllib.parse import parse_qsl
+
+            form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+        self.speaks.asked.append({"way": self.path.removeprefix("/inference_"), **form})
+        self._answer()
+
+
+@contextlib.contextmanager
+def _running(handler: type[_Handler], speaks: Speaker) -> Iterator[Speaker]:
+    with Server(("127.0.0.1", 0), type("Handler", (handler,), {"speaks": speaks})) as server:
+        speaks.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield speaks
+        finally:
+            speaks.go_on.set()
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def running_cosyvoice_http() -> Iterator[Speaker]:
+    """CosyVoice's FastAPI server."""
+    with _running(_CosyVoiceHandler, Speaker(pieces=[tone(0.5, 24_000), tone(0.5, 24_000)])) as speaks:
+        yield speaks
+
+
+def wav(pcm: bytes, rate: int, *, size: int | None = None, channels: int = 1) -> bytes:
+    """A WAV file; `size` is what its header says, where that is not the truth."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setparams((channels, 2, rate, 0, "NONE", ""))
+        file.writeframes(pcm)
+    data = bytearray(target.getvalue())
+    if size is not None:
+        struct.pack_into("<I", data, 40, size)
+    return bytes(data)
