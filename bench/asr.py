@@ -1,11 +1,13 @@
 """How well and how soon the recognisers hear: word and character errors, processor time, latency, in one table.
 
     python -m bench.asr ../shared/data [--engine whisper --engine pocketsphinx] [--model whisper-base] [--grid 25]
+        [--detectors] [--rate 8000]
 
 `file` recognises utterances as Transcribe does. `live` feeds 40 ms at a time, at the pace of a microphone, with the
-hangover of a live talk: *first* is from the onset of speech to the first partial text, *final* from the endpoint to the
-final text, p50 / p95 in ms. *cpu* is processor time over duration of sound, *memory* what the engine added. English is
-compared by words, Chinese by characters, both without punctuation and case, Chinese in simplified characters. GRID
+hangover of a live talk, and with `--detectors` where Silero VAD and Smart Turn are there: *first* is from the onset of
+speech to the first partial text, *final* from the endpoint to the final text, p50 / p95 in ms. *cpu* is processor time
+over duration of sound, *memory* what the engine added. English is compared by words, Chinese by characters, both
+without punctuation and case, Chinese in simplified characters. GRID
 sentences ("bin blue at f two now") break every habit of a general language model: their figure shows the acoustics.
 """
 
@@ -24,6 +26,7 @@ import numpy as np
 import psutil
 
 from services.asr import engines
+from services.asr.detectors import Detectors
 from services.asr.endpointing import Endpointer, SpeechEnded, SpeechStarted
 from services.asr.engine import SAMPLE_RATE, AsrEngine
 from services.asr.settings import AsrSettings
@@ -60,9 +63,11 @@ def main() -> None:
     parser.add_argument("--model", default="", help="of whisper: a name of the catalogue, or a folder")
     parser.add_argument("--grid", type=int, default=25, help="how many GRID sentences")
     parser.add_argument("--rate", type=int, default=SAMPLE_RATE, help="of the recordings, e.g. 8000 as on a telephone")
+    parser.add_argument("--detectors", action="store_true", help="find utterances by the models, too")
     arguments = parser.parse_args()
     given = {"whisper": {"model": arguments.model}} if arguments.model else {}
     hosted: Engines[AsrEngine] = Engines(engines, "asr", AsrSettings(engines=given))
+    endpointer = Detectors().endpointer if arguments.detectors else Endpointer
     sets = {
         "en speech": ("en", list(read_speech(arguments.data, "en"))),
         "zh speech": ("zh", list(read_speech(arguments.data, "zh"))),
@@ -79,20 +84,20 @@ def main() -> None:
         for told, (language, samples) in sets.items():
             heard = [Sample(as_recorded(one.pcm, arguments.rate), one.text) for one in samples]
             try:
-                row = measured(engine, language, heard)
+                row = measured(engine, language, heard, endpointer)
             except ServiceError:
                 row = "refused | refused | | | |"
             print(f"| {name} | {told} ({len(samples)}) | {row} | {memory} |", flush=True)
     print("\nendpoints of grid_s1:", endpoints(arguments.data))
 
 
-def measured(engine: AsrEngine, language: str, samples: list[Sample]) -> str:
-    """The cells of one row."""
+def measured(engine: AsrEngine, language: str, samples: list[Sample], endpointer: Callable[..., Endpointer]) -> str:
+    """The cells of one row; `endpointer` finds utterances live."""
     latency, seconds = Latency(), sum(len(one.pcm) for one in samples) / 2 / SAMPLE_RATE
     cells = []
     ways: tuple[Callable[[bytes], str], ...] = (
         lambda pcm: file(engine, language, pcm),
-        lambda pcm: live(engine, language, pcm, latency),
+        lambda pcm: live(engine, language, pcm, latency, endpointer(hangover_ms=HANGOVER_MS)),
     )
     for way in ways:
         began = time.process_time()
@@ -119,9 +124,9 @@ def file(engine: AsrEngine, language: str, pcm: bytes) -> str:
     return " ".join(one.text for one in RecordedTranscription(engine, language, endpointer).utterances([pcm]))
 
 
-def live(engine: AsrEngine, language: str, pcm: bytes, latency: Latency) -> str:
+def live(engine: AsrEngine, language: str, pcm: bytes, latency: Latency, endpointer: Endpointer) -> str:
     """What is heard of a recording that is spoken now; what is waited for is added to the latencies."""
-    stream = LiveTranscription(engine, language, SAMPLE_RATE, Endpointer(hangover_ms=HANGOVER_MS))
+    stream = LiveTranscription(engine, language, SAMPLE_RATE, endpointer)
     sound = bytes(2 * int(BEFORE_S * SAMPLE_RATE)) + pcm + bytes(2 * int(AFTER_S * SAMPLE_RATE))
     began, texts, started_s, is_first = time.monotonic(), [], 0.0, True
     for at in range(0, len(sound), PIECE_BYTES):

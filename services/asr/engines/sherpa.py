@@ -77,7 +77,7 @@ class Engine(AsrEngine):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._model: Model | None = None
-        self._turns: _Turns | None = None
+        self._turns: Turns | None = None
 
     def load(self) -> None:
         """Load the model, and recognise silence, so that the first caller does not wait for that.
@@ -97,7 +97,7 @@ class Engine(AsrEngine):
             lack = unreadable(", ".join(sorted(path.name for path in files.parts.values()))).lack
             message = f"{lack.reason} {lack.remedy}"
             raise Unavailable(message, reason="MODEL_FILE_UNREADABLE", values=lack.values) from error
-        self._turns = _Turns()
+        self._turns = Turns()
         recognition = self.open("")
         recognition.feed(bytes(_BYTES_PER_S))
         recognition.finish()
@@ -193,17 +193,6 @@ class Engine(AsrEngine):
         raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="config.language", values=values)
 
 
-class _Turns:
-    """Whose turn it is: who has stopped speaking waits for no guess at what somebody else says, nor for a recording."""
-
-    def __init__(self) -> None:
-        self.ends, self.others = Turns(), Turns()
-
-    def close(self) -> None:
-        self.ends.close()
-        self.others.close()
-
-
 class _Streamed(Recognition):
     """An utterance that is heard as it comes."""
 
@@ -220,7 +209,7 @@ class _Streamed(Recognition):
 class _Whole(Recognition):
     """An utterance of which all that has been said is recognised again and again."""
 
-    def __init__(self, model: Model, turns: _Turns, language: str) -> None:
+    def __init__(self, model: Model, turns: Turns, language: str) -> None:
         self.is_recorded = False
         self._model, self._turns, self._language = model, turns, language
         self._pcm = bytearray()
@@ -238,7 +227,7 @@ class _Whole(Recognition):
         seconds = len(self._pcm) / _BYTES_PER_S
         if self._guess is None and self._next_s <= seconds <= _LONGEST_GUESS_S and not self.is_recorded:
             self._asked, self._next_s = time.monotonic(), seconds
-            self._guess = self._turns.others.submit(Urgency.PARTIAL, self._recognising())
+            self._guess = self._turns.submit(Urgency.PARTIAL, self._recognising())
         return self._text
 
     def pause(self, pcm: bytes) -> str:
@@ -262,8 +251,8 @@ class _Whole(Recognition):
 
     def _recognised(self) -> Future[Hypothesis]:
         if self.is_recorded:
-            return self._turns.others.submit(Urgency.BATCH, self._recognising())
-        return self._turns.ends.submit(Urgency.FINAL, self._recognising())
+            return self._turns.submit(Urgency.BATCH, self._recognising())
+        return self._turns.submit(Urgency.FINAL, self._recognising())
 
     def _recognising(self) -> Callable[[], Hypothesis]:
         return partial(self._model.recognise, from_pcm(bytes(self._pcm)))

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -33,6 +32,7 @@ from services.common.errors import Unsupported
 if TYPE_CHECKING:
     from services.asr.whisper.model import Guess, Model
 
+T = TypeVar("T")
 _BYTES_PER_S = 2 * SAMPLE_RATE
 _FIRST_S = 0.6  # of an utterance, which begins before its onset, until something can be guessed
 _EVERY_S = 0.3  # between two guesses; or, if that is longer, so long as the last one took …
@@ -161,31 +161,60 @@ class Engine(AsrEngine):
         raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="config.language", values=values)
 
 
+class _Asked(Generic[T]):
+    """What the model was asked for, and whether anybody still waits for that."""
+
+    def __init__(self, turns: Turns, urgency: Urgency, work: Callable[[Callable[[], bool]], T]) -> None:
+        self._turns = turns
+        self._is_stale = self._is_dropped = False
+        self.future = turns.submit(urgency, lambda: work(self._is_wanted))
+
+    def drop(self) -> None:
+        """Nobody waits for it any more: it is not begun, or ends at its next step."""
+        self._is_dropped = True
+        self.future.cancel()
+
+    def grow_stale(self) -> bool:
+        """It is good for little now: it is not begun, or ends where it would keep others waiting. Whether it may
+        come."""
+        self._is_stale = True
+        return not self.future.cancel()
+
+    def _is_wanted(self) -> bool:
+        return not (self._is_dropped or (self._is_stale and self._turns.somebody_waits()))
+
+
 class _Hearing:
-    """A model, and whose turn it is. Who has stopped speaking has a thread for it: nobody else is waited for."""
+    """A model, and whose turn it is."""
 
     def __init__(self, model: Model, beam: int) -> None:
         self.model, self._beam = model, beam
-        self.ends, self.others = Turns(), Turns()
+        self.turns = Turns()
 
-    def conclude(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> Future[Hypothesis]:
+    def conclude(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> _Asked[Hypothesis]:
         """Of an utterance that has ended, or pauses."""
-        return self.ends.submit(Urgency.FINAL, partial(self._recognise, pcm, language, hotwords))
+        return self._asked(Urgency.FINAL, pcm, language, hotwords)
 
-    def recognise(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> Future[Hypothesis]:
+    def recognise(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> _Asked[Hypothesis]:
         """Of a recording."""
-        return self.others.submit(Urgency.BATCH, partial(self._recognise, pcm, language, hotwords))
+        return self._asked(Urgency.BATCH, pcm, language, hotwords)
 
-    def guess(self, pcm: bytes, language: str, known: Sequence[int], hotwords: Sequence[str]) -> Future[Guess]:
+    def guess(self, pcm: bytes, language: str, known: Sequence[int], hotwords: Sequence[str]) -> _Asked[Guess]:
         """Of an utterance that goes on."""
-        return self.others.submit(Urgency.PARTIAL, lambda: self.model.guess(from_pcm(pcm), language, known, hotwords))
+
+        def work(is_wanted: Callable[[], bool]) -> Guess:
+            return self.model.guess(from_pcm(pcm), language, known, hotwords, is_wanted)
+
+        return _Asked(self.turns, Urgency.PARTIAL, work)
 
     def close(self) -> None:
-        self.ends.close()
-        self.others.close()
+        self.turns.close()
 
-    def _recognise(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> Hypothesis:
-        return self.model.recognise(from_pcm(pcm), language, self._beam, hotwords)
+    def _asked(self, urgency: Urgency, pcm: bytes, language: str, hotwords: Sequence[str]) -> _Asked[Hypothesis]:
+        def work(is_wanted: Callable[[], bool]) -> Hypothesis:
+            return self.model.recognise(from_pcm(pcm), language, self._beam, hotwords, is_wanted)
+
+        return _Asked(self.turns, urgency, work)
 
 
 class _Utterance(Recognition):
@@ -195,14 +224,14 @@ class _Utterance(Recognition):
         self._hearing, self._language, self._hotwords = hearing, language, hotwords
         self._pcm = bytearray()
         self._text = ""
-        self._guess: Future[Guess] | None = None
+        self._guess: _Asked[Guess] | None = None
         self._guessed_s = 0.0  # how much had been said, and when, as the latest guess began
         self._asked = 0.0
         self._next_s = _FIRST_S
         self._latest: tuple[int, ...] = ()
         self._known: tuple[int, ...] = ()  # what the two latest guesses agree on
-        self._final: Future[Hypothesis] | None = None  # holds as long as only silence follows …
-        self._passed: Future[Hypothesis] | None = None  # … and did not hold
+        self._final: _Asked[Hypothesis] | None = None  # holds as long as only silence follows …
+        self._passed: _Asked[Hypothesis] | None = None  # … and did not hold
 
     def feed(self, pcm: bytes) -> str:
         self._pcm += pcm
@@ -219,40 +248,42 @@ class _Utterance(Recognition):
         if self._final is None:
             self._drop(self._guess)
             self._final = self._recognised()
-        elif self._final.done() and (text := self._final.result().text):
+        elif self._final.future.done() and (text := self._final.future.result().text):
             self._text = text
         return self._text
 
     def finish(self) -> Hypothesis:
         self._drop(self._guess)
-        return (self._final or self._recognised()).result()
+        self._final = self._final or self._recognised()
+        return self._final.future.result()
 
     def close(self) -> None:
-        self._drop(self._guess)
-        self._drop(self._final)
+        for asked in (self._guess, self._final, self._passed):
+            self._drop(asked)
 
     @property
     def _seconds(self) -> float:
         return len(self._pcm) / _BYTES_PER_S
 
-    def _recognised(self) -> Future[Hypothesis]:
+    def _recognised(self) -> _Asked[Hypothesis]:
+        self._drop(self._passed)
         return self._hearing.conclude(bytes(self._pcm), self._language, self._hotwords)
 
     def _take_back(self) -> None:
         """The utterance goes on: what was to be its text, unless nothing has been done for it, is a guess at it."""
-        if self._final and not self._final.cancel():
+        if self._final and self._final.grow_stale():
             self._passed = self._final
             self._next_s = max(self._next_s, self._seconds + _EVERY_S)
         self._final = None
-        if self._passed and self._passed.done():
-            self._text = self._passed.result().text or self._text
+        if self._passed and self._passed.future.done():
+            self._text = self._passed.future.result().text or self._text
             self._passed = None
 
     def _take_guess(self) -> None:
         """Look whether the guess that was asked for is there."""
-        if self._guess is None or not self._guess.done():
+        if self._guess is None or not self._guess.future.done():
             return
-        guess, self._guess = self._guess, None
+        guess, self._guess = self._guess.future, None
         took_s = time.monotonic() - self._asked
         self._next_s = self._guessed_s + max(_EVERY_S, took_s * 2, self._guessed_s * _EVERY_SHARE)
         if guess.cancelled() or not (found := guess.result()).text:
@@ -266,9 +297,9 @@ class _Utterance(Recognition):
         self._latest = found.tokens
 
     @staticmethod
-    def _drop(future: Future[Any] | None) -> None:
-        if future:
-            future.cancel()
+    def _drop(asked: _Asked[Any] | None) -> None:
+        if asked:
+            asked.drop()
 
 
 class _Recorded(Recognition):
@@ -283,7 +314,7 @@ class _Recorded(Recognition):
         return ""
 
     def finish(self) -> Hypothesis:
-        return self._hearing.recognise(bytes(self._pcm), self._language, self._hotwords).result()
+        return self._hearing.recognise(bytes(self._pcm), self._language, self._hotwords).future.result()
 
 
 def _is_folder(model: str) -> bool:

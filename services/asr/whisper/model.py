@@ -12,7 +12,7 @@ that it would have written: so it is done only there.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -130,19 +130,31 @@ class Model:
         encoded = self._encode(np.zeros(SAMPLE_RATE, np.float32), _SILENCE_S)
         self._decode(encoded, "en", 1)
 
-    def recognise(self, samples: Samples, tag: str, beam: int, hotwords: Sequence[str] = ()) -> Hypothesis:
+    def recognise(
+        self,
+        samples: Samples,
+        tag: str,
+        beam: int,
+        hotwords: Sequence[str] = (),
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Hypothesis:
         """What an utterance says and when; nothing, where nobody speaks in it.
 
         Args:
             tag: BCP 47 tag of the language; empty to find out.
             beam: how many texts are followed at the same time where the model is not sure.
             hotwords: what may well be said, the likeliest first.
+            is_wanted: whether anybody waits for it, asked between its steps; when nobody does, it says nothing.
         """
         words: list[tuple[str, float, float, float]] = []
         language = code(tag)
         for start, end in self._spoken(samples):
             piece = samples[start:end]
+            if not is_wanted():
+                return Hypothesis("")
             encoded = self._encode(piece, _MORE_SILENCE_S if _is_short(piece) else _SILENCE_S)
+            if not is_wanted():
+                return Hypothesis("")
             language = language or self._detected(encoded)
             words += self._words(piece, encoded, language, beam, start / SAMPLE_RATE, hotwords)
         texts = _as_read([word[0] for word in words], language, tag)
@@ -151,12 +163,21 @@ class Model:
             "".join(texts).strip(), tuple(word for word in heard if word.text), tag or language_tag(language)
         )
 
-    def guess(self, samples: Samples, tag: str, known: Sequence[int], hotwords: Sequence[str] = ()) -> Guess:
-        """What speech says so far, which begins with the tokens that are known."""
+    def guess(
+        self,
+        samples: Samples,
+        tag: str,
+        known: Sequence[int],
+        hotwords: Sequence[str] = (),
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Guess:
+        """What speech says so far, which begins with the tokens that are known; nothing, when nobody waits for it."""
         spoken = list(self._spoken(samples))
-        if len(spoken) != 1:
+        if len(spoken) != 1 or not is_wanted():
             return Guess()
         encoded = self._encode(samples[spoken[0][0] :], _MORE_SILENCE_S)
+        if not is_wanted():
+            return Guess()
         language = code(tag) or self._detected(encoded)
         decoded = self._decode(encoded, language, 1, _MORE_PENALTY, known, hotwords)
         if (

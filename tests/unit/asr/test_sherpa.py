@@ -100,7 +100,7 @@ def test_speech_is_heard_while_it_comes(engine, kind, sound):
 def test_who_has_stopped_speaking_waits_for_nobody_else(folders, sound):
     (engine,) = [next(loaded(folders / "moonshine"))]
     may_go_on = threading.Event()
-    engine._turns.others.submit(Urgency.PARTIAL, lambda: may_go_on.wait(WAIT_S))  # a guess, or a recording
+    engine._turns.submit(Urgency.PARTIAL, lambda: may_go_on.wait(WAIT_S))  # a guess, or a recording
     recognition = engine.open("en")
     recognition.feed(sound)
     assert recognition.finish().text == "Hello, dear world."

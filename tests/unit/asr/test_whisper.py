@@ -66,6 +66,20 @@ def after(recognition, text: str) -> str:
     return found
 
 
+def first_encoding_held(engine: Engine, monkeypatch) -> tuple[threading.Event, threading.Event]:
+    """The model waits in the first sound that it hears; an event that it does, and one that lets it go on."""
+    begun, may_go_on, encode = threading.Event(), threading.Event(), engine._hearing.model._encode
+
+    def slow(samples, silence_s):
+        if not begun.is_set():
+            begun.set()
+            may_go_on.wait(WAIT_S)
+        return encode(samples, silence_s)
+
+    monkeypatch.setattr(engine._hearing.model, "_encode", slow)
+    return begun, may_go_on
+
+
 def test_an_utterance_is_guessed_at_while_it_lasts_and_told_with_times_at_its_end(tiny, speech):
     recognition = tiny.open("en")
     assert recognition.feed(speech[:PIECE]) == ""  # too short to say anything of
@@ -136,25 +150,69 @@ def test_what_was_begun_in_a_pause_that_was_none_is_a_guess(tiny, speech, monkey
 def test_who_has_stopped_speaking_waits_for_nobody(tiny, speech):
     """Neither for a recording that is being worked at nor for a guess."""
     begun, may_go_on = threading.Event(), threading.Event()
-    tiny._hearing.others.submit(Urgency.BATCH, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
+    tiny._hearing.turns.submit(Urgency.BATCH, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
     assert begun.wait(WAIT_S)
     live = tiny.open("en")
     live.feed(speech)
     live.pause(bytes(PIECE))
     assert live.finish().text == "Hello, dear world."
-    assert not live._guess.done() or live._guess.cancelled()
+    assert not live._guess.future.done() or live._guess.future.cancelled()
     may_go_on.set()
+
+
+def test_a_text_that_nobody_waits_for_gives_way(tiny, speech, monkeypatch):
+    """Somebody went on after a pause while the text so far was being found; meanwhile somebody else stops speaking."""
+    encoding, may_go_on = first_encoding_held(tiny, monkeypatch)
+    model, decoded, decode = tiny._hearing.model, [], tiny._hearing.model._decode
+
+    def counted(encoded, *rest, **more):
+        decoded.append(encoded.shape[1])
+        return decode(encoded, *rest, **more)
+
+    monkeypatch.setattr(model, "_decode", counted)
+    begun, recorded = threading.Event(), threading.Event()
+    tiny._hearing.turns.submit(Urgency.BATCH, lambda: (begun.set(), recorded.wait(WAIT_S)))
+    assert begun.wait(WAIT_S)
+    first, second = tiny.open("en"), tiny.open("en")
+    first.pause(speech)
+    assert encoding.wait(WAIT_S)
+    first.feed(bytes(PIECE))
+    second.pause(speech[: len(speech) // 2])
+    may_go_on.set()
+    heard = second.finish().text
+    recorded.set()
+    assert heard == "Hello, dear world."
+    assert len(set(decoded)) == 1  # of as long a sound as the second one is
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("leave", ["goes on and pauses again", "goes away"])
+def test_a_text_of_what_goes_on_is_not_found_twice(tiny, speech, monkeypatch, leave):
+    encoding, may_go_on = first_encoding_held(tiny, monkeypatch)
+    recognition = tiny.open("en")
+    recognition.pause(speech)
+    assert encoding.wait(WAIT_S)
+    passed = recognition._final
+    if leave == "goes away":
+        recognition.close()
+    else:
+        recognition.feed(bytes(PIECE))
+        recognition.pause(bytes(PIECE))
+        assert recognition.finish().text == "Hello, dear world."
+    may_go_on.set()
+    assert passed.future.result(WAIT_S).text == ""
 
 
 def test_who_speaks_comes_before_recordings(tiny, speech):
     """While a recording is worked at and another waits, somebody begins to speak."""
     begun, may_go_on, order = threading.Event(), threading.Event(), []
-    tiny._hearing.others.submit(Urgency.BATCH, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
+    tiny._hearing.turns.submit(Urgency.BATCH, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
     assert begun.wait(WAIT_S)
-    tiny._hearing.recognise(speech, "en", ()).add_done_callback(lambda done: order.append("recording"))
+    tiny._hearing.recognise(speech, "en", ()).future.add_done_callback(lambda done: order.append("recording"))
     live = tiny.open("en")
     live.feed(speech)
-    live._guess.add_done_callback(lambda done: order.append("live"))
+    live._guess.future.add_done_callback(lambda done: order.append("live"))
     may_go_on.set()
     tiny.recognise(speech, "en")
     assert order == ["live", "recording"]
@@ -180,7 +238,7 @@ def test_a_long_utterance_is_guessed_at_more_rarely(tiny, speech):
     for at in range(0, 3 * len(speech), PIECE):
         recognition.feed((speech * 3)[at : at + PIECE])
         if recognition._guess:
-            recognition._guess.result(WAIT_S)
+            recognition._guess.future.result(WAIT_S)
             guessed.append(recognition._seconds)
     recognition.close()
     gaps = np.diff(guessed)
@@ -213,12 +271,12 @@ def test_the_language_is_told_once_by_a_guess_at_enough_of_it(tiny, speech, monk
 
 def test_who_goes_away_leaves_nothing_to_do(tiny, speech):
     begun, may_go_on = threading.Event(), threading.Event()
-    tiny._hearing.others.submit(Urgency.PARTIAL, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
+    tiny._hearing.turns.submit(Urgency.PARTIAL, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
     assert begun.wait(WAIT_S)
     recognition = tiny.open("en")
     recognition.feed(speech)
     recognition.close()
-    assert recognition._guess.cancelled()
+    assert recognition._guess.future.cancelled()
     may_go_on.set()
 
 
