@@ -13,7 +13,10 @@ from cli.engines import engine_option
 from cli.report import PHOTO, report_card
 from cli.screen import Commands, connect, console, in_json
 from client import library
-from client.library import Avatar, Voice
+from client import voices as registered
+from client.library import Avatar
+from client.talk import cast, references
+from client.voices import Report, Voice
 
 DAMAGED = ("damaged: delete it", "", "")
 """In place of what cannot be told of an avatar or a voice."""
@@ -68,12 +71,12 @@ def delete_avatar(name: str, with_voice: bool, yes: bool) -> None:
     """Forget an avatar. Its voice stays unless --voice is given."""
     services = connect()
     voice = library.avatar(services, name).voice or ""
-    is_there = voice in [one.name for one in library.voices(services)]
+    is_there = voice in [one.name for one in registered.listed(services)]
     _confirm(f"Delete avatar '{name}'{' and its voice' if with_voice else ''} for good?", yes)
     library.delete_avatar(services, name)
     click.echo(f"Deleted avatar '{name}'.")
     if is_there and with_voice:
-        library.delete_voice(services, voice)
+        registered.delete(services, voice)
         click.echo(f"Deleted voice '{voice}'.")
     elif is_there:
         click.echo(f"Its voice is still there. Delete it with: visavis voices delete '{voice}'")
@@ -91,7 +94,7 @@ def voices(context: click.Context) -> None:
 @_JSON
 def list_voices(as_json: bool = False) -> None:
     """List the voices."""
-    found = library.voices(connect())
+    found = registered.listed(connect())
     rows: list[tuple[str, ...]] = [
         (one.name, *DAMAGED, "")
         if one.error
@@ -110,8 +113,52 @@ def list_voices(as_json: bool = False) -> None:
 def add_voice(recording: Path, name: str, consent_by: str, transcript: str, engine: str) -> None:
     """Register a voice from RECORDING. Any engine that clones can speak in it."""
     with recording.open("rb") as file:
-        voice = library.create_voice(connect(), file, name, transcript, consent_by, engine)
+        voice = registered.create(connect(), file, name, transcript, consent_by, engine)
     click.echo(f"Registered voice '{voice.name}' from {voice.duration_s:.0f} s of sound.")
+    if voice.report:
+        _tell_warnings(voice.report)
+
+
+@voices.command("check")
+@click.argument("recording", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_JSON
+def check_recording(recording: Path, as_json: bool) -> None:
+    """Tell what a voice made of RECORDING would suffer from; nothing is kept."""
+    with recording.open("rb") as file:
+        report = registered.judge(connect(), file)
+    if as_json:
+        click.echo(in_json(report))
+        return
+    heard = f"{report.speech_s:.1f} s of it speech, {report.signal_to_noise_db:.0f} dB over noise"
+    click.echo(f"{report.duration_s:.1f} s, {heard}.")
+    _tell_warnings(report)
+
+
+def _tell_warnings(report: Report) -> None:
+    for warning in report.warnings:
+        click.echo(f"Note: {warning.message}")
+
+
+@voices.command("transcript")
+@click.argument("name")
+@click.option("--set", "transcript", help="Keep this as what the recording says.")
+@click.option("--hear", is_flag=True, help="Have the recogniser write it down, and keep that.")
+@click.option("--language", default="", help="With --hear or --vtt: language spoken, e.g. en.")
+@engine_option("--engine", "recognises")
+@click.option("--vtt", "subtitles", is_flag=True, help="Print it as WebVTT, with times.")
+def voice_transcript(
+    name: str, transcript: str | None, hear: bool, language: str, engine: str, subtitles: bool
+) -> None:
+    """What the recording of the voice NAME says: print it, or keep another text."""
+    services = connect()
+    if hear:
+        transcript = references.transcribe(services, name, language, engine).text
+    if transcript is not None:
+        registered.set_transcript(services, name, transcript)
+    if subtitles:
+        click.echo(references.subtitles(services, name, language, engine).rstrip("\n"))
+    else:
+        click.echo(cast.voice(services, name).transcript)
 
 
 @voices.command("delete")
@@ -120,7 +167,7 @@ def add_voice(recording: Path, name: str, consent_by: str, transcript: str, engi
 def delete_voice(name: str, yes: bool) -> None:
     """Forget a voice."""
     _confirm(f"Delete voice '{name}' for good?", yes)
-    library.delete_voice(connect(), name)
+    registered.delete(connect(), name)
     click.echo(f"Deleted voice '{name}'.")
 
 

@@ -1,10 +1,10 @@
-"""Avatars, voices, engines, personas and machines."""
+"""Avatars, engines, personas and machines."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import grpc
 from google.protobuf.json_format import MessageToDict
@@ -16,14 +16,12 @@ from visavis.train.v1 import train_pb2
 from visavis.tts.v1 import tts_pb2
 
 from basics.problem import Problem
-from client.wire.deadline import RESTART_PAUSES_S, through_restarts
 from client.wire.errors import CallError, problem_of, translate
-from client.wire.files import AVATAR_FILE_NAMES, size_of, upload
+from client.wire.files import AVATAR_FILE_NAMES
 from client.wire.pages import Page, walk
 from client.wire.services import NAMES, Services
 
 TIMEOUT_S = 10
-UPLOAD_TIMEOUT_S = 900
 
 _INFO_REQUESTS = {
     "asr": asr_pb2.GetInfoRequest,
@@ -75,20 +73,6 @@ class Avatar:
     """Seconds since 1970."""
     report: dict[str, Any]
     files: tuple[str, ...]
-    error: Problem | None
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A registered voice. One with an `error` is damaged: it can be deleted, and nothing else."""
-
-    name: str
-    engine: str
-    duration_s: float
-    transcript: str
-    consent: Consent
-    created_at: float
-    """Seconds since 1970."""
     error: Problem | None
 
 
@@ -237,54 +221,6 @@ def delete_avatar(services: Services, name: str) -> None:
     """Forget an avatar."""
     with translate():
         services.render.DeleteAvatar(render_pb2.DeleteAvatarRequest(name=name), timeout=TIMEOUT_S)
-
-
-def voices(services: Services) -> list[Voice]:
-    """Every registered voice, by name."""
-    return [*walk(lambda token: voice_page(services, 0, token))]
-
-
-def voice_page(services: Services, size: int, token: str) -> Page:
-    """Some of the voices, by name; 0 for the service's own size of page."""
-    request = tts_pb2.ListVoicesRequest(page_size=size, page_token=token)
-    with translate():
-        listed = services.tts.ListVoices(request, timeout=TIMEOUT_S)
-    return Page([_voice(voice) for voice in listed.voices], listed.next_page_token)
-
-
-def _voice(message: tts_pb2.Voice) -> Voice:
-    return Voice(
-        name=message.name,
-        engine=message.engine,
-        duration_s=message.duration.ToTimedelta().total_seconds(),
-        transcript=message.transcript,
-        consent=Consent.of(message.consent),
-        created_at=message.create_time.ToMilliseconds() / 1000,
-        error=problem_of(message.error) if message.HasField("error") else None,
-    )
-
-
-def create_voice(
-    services: Services, audio: IO[bytes], name: str, transcript: str, consent_by: str, engine: str = ""
-) -> Voice:
-    """Register a voice from a recording in any container, read from its beginning."""
-    consent = media_pb2.Consent(given_by=consent_by)
-    config = tts_pb2.VoiceConfig(name=name, transcript=transcript, consent=consent, engine=engine)
-
-    def attempt() -> Voice:
-        config.size_bytes = size_of(audio)
-        with translate():
-            requests = upload(config, tts_pb2.CreateVoiceRequest, audio)
-            return _voice(services.tts.CreateVoice(requests, timeout=UPLOAD_TIMEOUT_S).voice)
-
-    get_info(services, "tts")  # if nobody is there to begin with, that is told at once
-    return through_restarts(attempt, RESTART_PAUSES_S)
-
-
-def delete_voice(services: Services, name: str) -> None:
-    """Forget a voice."""
-    with translate():
-        services.tts.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=name), timeout=TIMEOUT_S)
 
 
 def engines(services: Services) -> dict[str, list[Engine]]:

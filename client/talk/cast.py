@@ -7,9 +7,10 @@ from typing import Literal, TypedDict, cast
 
 import grpc
 
-from client import library
-from client.library import Avatar, Voice
+from client import library, voices
+from client.library import Avatar
 from client.talk.speech import STANDARD_VOICE
+from client.voices import Voice
 from client.wire.errors import CallError
 from client.wire.services import Services
 
@@ -87,7 +88,7 @@ def voice(services: Services, name: str) -> Voice:
     Raises:
         CallError: there is none of that name, or it is damaged; the field is `voice`.
     """
-    found = {one.name: one for one in library.voices(services)}
+    found = {one.name: one for one in voices.listed(services)}
     _check("voice", name, found, "VOICE_NOT_FOUND")
     _check_whole(found[name], "voice")
     return found[name]

@@ -13,7 +13,7 @@ from visavis.common.v1 import media_pb2
 from visavis.train.v1 import train_pb2
 
 from basics.problem import Problem
-from client import library
+from client import library, voices
 from client.talk import cast, hearing
 from client.wire.deadline import AWAY, RESTART_PAUSES_S, through_restarts
 from client.wire.errors import CallError, translate
@@ -120,7 +120,7 @@ def _check_new_voice(services: Services, name: str, engine: str) -> None:
     """Refuse at once a name that another voice has, and an engine that cannot be used. If speech is away, the job waits
     for it and sees."""
     try:
-        is_taken = name in [voice.name for voice in library.voices(services)]
+        is_taken = name in [voice.name for voice in voices.listed(services)]
         if engine:
             library.engine(services, "tts", engine, "tts_engine").check_usable("tts_engine")
     except CallError as error:

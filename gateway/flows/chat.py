@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
@@ -24,6 +23,7 @@ from gateway.flows.generate import expression
 from gateway.flows.speech import prosody
 from gateway.refusal import Refusal
 from gateway.web import errors
+from gateway.web.downloads import saved_as
 from gateway.web.events import described
 from gateway.web.fields import Fields, no_choice
 
@@ -76,9 +76,7 @@ def export(chat_id: str) -> Response:
     if kind not in exports.TYPES:
         raise no_choice("format", exports.TYPES)
     response = Response(exports.exported(told, kind, zone), content_type=f"{exports.TYPES[kind]}; charset=utf-8")
-    name = quote(exports.file_name(told, kind, zone))
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-    return response
+    return saved_as(response, exports.file_name(told, kind, zone))
 
 
 def _time_zone() -> tzinfo:

@@ -31,6 +31,12 @@ def send(open_at: Open) -> Response:
     return response
 
 
+def saved_as(response: Response, file_name: str) -> Response:
+    """The response, of which browsers make a file of that name."""
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file_name)}"
+    return response
+
+
 def _wanted_range(open_at: Open) -> tuple[int, int, int] | None:
     """First byte, byte after the last and the file's size; None when the whole file is wanted."""
     parsed = parse_range_header(request.headers.get("Range"))
@@ -49,6 +55,4 @@ def _response(download: Download, status: int, length: int) -> Response:
     response.headers["Content-Length"] = str(length)
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Cache-Control"] = "private, no-cache"
-    if "download" in request.args:
-        response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(download.file_name)}"
-    return response
+    return saved_as(response, download.file_name) if "download" in request.args else response

@@ -18,11 +18,11 @@ from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
 from services.common import pages, provenance
 from services.common.audio import SILENCE_PEAK, silent, to_pcm
-from services.common.conversion import Converter
+from services.common.conversion import Converter, Sound
 from services.common.describe import error_message, service_info
 from services.common.engine import Capability
 from services.common.errors import Conflict, InvalidInput
-from services.common.files import send_file, upload_folder
+from services.common.files import receive_file, send_file, upload_folder
 from services.common.hosting import Engines
 from services.common.recordings import Recordings
 from services.common.requests import open_stream
@@ -32,10 +32,11 @@ from services.common.tidying import tidy
 from services.common.times import duration, timestamp
 from services.tts import engines
 from services.tts.engine import Prosody, Speech, SpokenWord, TtsEngine
+from services.tts.judging import Judgement
 from services.tts.reading.follower import Follower
 from services.tts.reading.reader import Reader, Sentence
 from services.tts.settings import TtsSettings
-from services.tts.voices import REFERENCE, REFERENCE_RATE, Voice, Voices
+from services.tts.voices import REFERENCE, REFERENCE_RATE, Voice, Voices, judged
 
 T = TypeVar("T")
 PIECE_BYTES = 32 * 1024
@@ -170,10 +171,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             return existing
         folder = work_folder / "voice"
         folder.mkdir()
-        longest_s = self._settings.max_reference_minutes * 60
-        sound = await self._converter.convert(recording, folder / REFERENCE, REFERENCE_RATE, max_seconds=longest_s)
-        if sound.peak < SILENCE_PEAK:
-            raise silent()
+        sound = await self._heard(recording, folder / REFERENCE)
         async with self.engines.use(config.engine) as engine:
             learn = partial(
                 self._voices.learn, engine, folder, name=config.name, seconds=sound.seconds,
@@ -183,6 +181,25 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         return await _in_turn(
             self._keeping, self._voices.keep, voice, folder
         )  # not for a caller who has gone meanwhile
+
+    async def _heard(self, recording: Path, wav: Path) -> Sound:
+        """Decode a recording; refuses one in which there is nothing."""
+        longest_s = self._settings.max_reference_minutes * 60
+        sound = await self._converter.convert(recording, wav, REFERENCE_RATE, max_seconds=longest_s)
+        if sound.peak < SILENCE_PEAK:
+            raise silent()
+        return sound
+
+    async def JudgeRecording(
+        self, request_iterator: AsyncIterator[tts_pb2.JudgeRecordingRequest], context: object
+    ) -> tts_pb2.JudgeRecordingResponse:
+        config, messages = await open_stream(request_iterator)
+        with upload_folder(self._settings.work_folder) as folder:
+            with (folder / "recording").open("wb") as file:
+                await receive_file(messages, file, self._settings.max_reference_bytes, "audio", config.size_bytes)
+            sound = await self._heard(folder / "recording", folder / REFERENCE)
+            judgement = await _in_turn(self._learning, judged, folder / REFERENCE, sound.seconds)
+        return tts_pb2.JudgeRecordingResponse(report=_report(judgement))
 
     async def ListVoices(self, request: tts_pb2.ListVoicesRequest, context: object) -> tts_pb2.ListVoicesResponse:
         page = await asyncio.to_thread(self._page, request)
@@ -289,4 +306,16 @@ def _message(voice: Voice) -> tts_pb2.Voice:
         consent=consent,
         create_time=timestamp(voice.created_at),
         training_id=voice.training_id,
+        report=_report(voice.judgement) if voice.judgement else None,
+    )
+
+
+def _report(judgement: Judgement) -> tts_pb2.RecordingReport:
+    return tts_pb2.RecordingReport(
+        duration=duration(judgement.seconds),
+        speech=duration(judgement.speech_s),
+        signal_to_noise_db=judgement.signal_to_noise_db,
+        clipped_share=judgement.clipped_share,
+        apart_semitones=judgement.apart_semitones,
+        warnings=[error_message(warning) for warning in judgement.warnings()],
     )

@@ -33,10 +33,10 @@ from services.common.shelf import Shelf
 from services.common.storage import Storage
 from services.common.tidying import Lasting
 from services.tts.engine import TtsEngine
+from services.tts.judging import LEARNT_S, Judgement, judge
 
 REFERENCE, REFERENCE_RATE = "reference.wav", 24_000
 TARGET_RMS = 10 ** (-23 / 20)
-LONGEST_LEARNT_S = 300  # from where something can be heard; engines need no more, and memory is bounded by it
 _SILENCE_DB = 40  # quieter than the loudest moment by so much counts as silence at the ends
 _FOLDER, _MANIFEST = "voices", "voice.json"
 _MARKER = "analysed.json"
@@ -58,6 +58,7 @@ class Voice:
     created_at: Seconds
     recording_sha256: str
     training_id: str = ""  # whose avatar it was made for, if for one
+    judgement: Judgement | None = None  # none of voices from before there was one
 
 
 _VOICE = TypeAdapter(Voice)
@@ -149,7 +150,8 @@ class Voices:
         now, first = time.time(), engine.info().name
         name, consent_by = self.checked(name, consent_by)
         _analyse(engine, folder / REFERENCE, transcript, folder / first)
-        return Voice(name, first, seconds, transcript, consent_by, now, now, digest, training_id)
+        judgement = judged(folder / REFERENCE, seconds)
+        return Voice(name, first, seconds, transcript, consent_by, now, now, digest, training_id, judgement)
 
     def keep(self, voice: Voice, folder: Path) -> Voice:
         """Store what was learnt in `folder`, unless that recording has become a voice by now; raises as `existing`."""
@@ -229,6 +231,11 @@ class Voices:
         return f"{_FOLDER}/{checked_name(name, 'voice')}"
 
 
+def judged(reference: Path, seconds: float) -> Judgement:
+    """What a recording sounds like, `seconds` long, in which something can be heard."""
+    return judge(_beginning(reference), seconds)
+
+
 def _no_voice(name: str) -> NotFound:
     message = f"There is no voice '{name}'. Choose one from the list of voices, or register it first."
     return NotFound(message, reason="VOICE_NOT_FOUND", field="voice", values={"name": name})
@@ -264,7 +271,7 @@ def _beginning(reference: Path) -> Samples:
     """As much of a recording as engines learn from: float32 at `REFERENCE_RATE`."""
     seconds = (audio.from_pcm(pcm) for pcm in read_wav(reference))
     heard = dropwhile(lambda second: np.abs(second).max() < audio.SILENCE_PEAK, seconds)
-    return np.concatenate(list(islice(heard, LONGEST_LEARNT_S)))
+    return np.concatenate(list(islice(heard, LEARNT_S)))
 
 
 def _prepared(samples: Samples) -> Samples:

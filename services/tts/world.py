@@ -75,12 +75,23 @@ def resampled(samples: Samples, rate: int) -> Samples:
     return np.asarray(resample_poly(samples, SAMPLE_RATE // common, rate // common), np.float32)
 
 
+def pitch(samples: Samples) -> Doubles:
+    """Hertz of each frame of 24 kHz speech, 0 where it is unvoiced."""
+    return _pitch(np.ascontiguousarray(samples, np.float64))[0]
+
+
+def _pitch(signal: Doubles) -> tuple[Doubles, Doubles]:
+    """Of each frame, and when that is."""
+    world = _world()
+    f0, times = world.dio(signal, SAMPLE_RATE, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEIL, frame_period=FRAME_MS)
+    return world.stonemask(signal, f0, times, SAMPLE_RATE), times
+
+
 def analyse(samples: Samples) -> Frames:
     """WORLD parameters of 24 kHz speech."""
     world = _world()
     signal = np.ascontiguousarray(samples, np.float64)
-    f0, times = world.dio(signal, SAMPLE_RATE, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEIL, frame_period=FRAME_MS)
-    f0 = world.stonemask(signal, f0, times, SAMPLE_RATE)
+    f0, times = _pitch(signal)
     cepstra, aperiodicity = [], []
     for start in range(0, len(f0), _CHUNK_FRAMES):
         part = slice(start, start + _CHUNK_FRAMES)

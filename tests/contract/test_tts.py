@@ -35,7 +35,7 @@ from services.tts.settings import TtsSettings
 
 Stub = tts_pb2_grpc.TtsServiceStub
 Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
-Register = tts_pb2.CreateVoiceRequest
+Register, Judge = tts_pb2.CreateVoiceRequest, tts_pb2.JudgeRecordingRequest
 Call = Callable[..., Any]
 NAME = "Ada 测试"
 SESSION = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n"
@@ -279,6 +279,44 @@ def test_a_voice_is_registered_once_spoken_in_read_and_forgotten(call: Call, per
     assert header.content_type in ("audio/wav", "audio/x-wav")
     assert b"".join(reply.data for reply in data)[:4] == b"RIFF"
     assert gone == [(MISSING, "VOICE_NOT_FOUND", "voice")] * 4
+
+
+def judgement(data: bytes, size: int = 0) -> list[Judge]:
+    config = tts_pb2.JudgeRecordingConfig(size_bytes=size)
+    return [Judge(config=config), *(Judge(data=data[at : at + 200_000]) for at in range(0, len(data), 200_000))]
+
+
+def test_a_recording_is_judged_before_anything_is_kept_and_with_the_voice(call: Call, person: bytes) -> None:
+    """A warning refuses nothing; what is useless is refused."""
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        clean = (await stub.JudgeRecording(judgement(person))).report
+        bad = (await stub.JudgeRecording(judgement(overdriven(person)))).report
+        kept = (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices
+        made = (await stub.CreateVoice(register(overdriven(person)))).voice
+        listed = (await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices
+        useless = [
+            await refused(stub.JudgeRecording(judgement(data, size)))
+            for data, size in ((wav(np.zeros(48_000, np.float32), 48_000), 0), (b"no sound", 0), (person, 7), (b"", 0))
+        ]
+        return clean, bad, kept, made, listed, useless
+
+    clean, bad, kept, made, listed, useless = call(work)
+    assert not clean.warnings
+    assert clean.duration.ToTimedelta().total_seconds() > clean.speech.ToTimedelta().total_seconds() > 4
+    assert [(warning.reason, warning.field) for warning in bad.warnings] == [("CLIPPING", "audio")]
+    assert not kept
+    assert made.report == bad
+    assert [voice.report for voice in listed] == [bad]
+    reasons = [reason for _, reason, _ in useless]
+    assert reasons == ["SILENT", "UNREADABLE_MEDIA", "FILE_INCOMPLETE", "FILE_EMPTY"]
+
+
+def overdriven(data: bytes) -> bytes:
+    """The same recording, four times as loud as fits."""
+    with wave.open(io.BytesIO(data)) as file:
+        samples, rate = from_pcm(file.readframes(file.getnframes())), file.getframerate()
+    return wav(samples / np.abs(samples).max() * 4, rate)
 
 
 def stored(settings: TtsSettings, data: bytes) -> str:

@@ -15,7 +15,7 @@ from services.common.audio import to_pcm
 from services.common.storage import Storage
 from services.tts import voices as voices_module
 from services.tts.engines.espeak import Engine, Settings
-from services.tts.voices import LONGEST_LEARNT_S, REFERENCE, REFERENCE_RATE, Voices
+from services.tts.voices import LEARNT_S, REFERENCE, REFERENCE_RATE, Voices
 
 HALF_HOUR_S = 29 * 60
 
@@ -59,7 +59,7 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     finally:
         tracemalloc.stop()
     assert peak < 250e6  # the whole of it would be 170 MB as samples alone, and three times that on its way
-    assert len(engine.reference) == pytest.approx(LONGEST_LEARNT_S * REFERENCE_RATE, rel=0.01)
+    assert len(engine.reference) == pytest.approx(LEARNT_S * REFERENCE_RATE, rel=0.01)
     assert made.duration_s == HALF_HOUR_S
     assert not list(voices.list())
     assert voices.keep(made, folder) == made
