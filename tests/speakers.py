@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import grpc
 import numpy as np
@@ -158,11 +160,61 @@ class _CosyVoiceHandler(_Handler):
         if self.headers["Content-Type"].startswith("multipart/"):
             form = {name: content if is_file else content.decode() for name, content, is_file in form_parts(self)}
         else:
-            from urllib.parse import parse_qsl
-
             form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
         self.speaks.asked.append({"way": self.path.removeprefix("/inference_"), **form})
         self._answer()
+
+
+class _GptSovitsHandler(_Handler):
+    """As `api_v2.py`: JSON in, a WAV file out, JSON with 400 for all that goes wrong before the sound; recordings are
+    read from its own disk. Streamed, a failure is an answer that ends."""
+
+    LANGUAGES = ("auto", "en", "zh", "ja", "yue", "ko")
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.speaks.asked.append({"way": self.path.removeprefix("/"), **asked})
+        for name in ("text_lang", "prompt_lang"):
+            if asked[name] not in self.LANGUAGES:
+                self._refuse(
+                    400, json.dumps({"message": f"{name}: {asked[name]} is not supported in version v2"}).encode()
+                )
+                return
+        if (wrong := self._wrong(asked["ref_audio_path"])) and not asked["streaming_mode"]:
+            self._refuse(400, json.dumps({"message": "tts failed", "Exception": wrong}).encode())
+            return
+        if wrong:
+            self.speaks.break_after = 0
+        self.speaks.kind = self.speaks.kind or "audio/wav"
+        self._answer()
+
+    def do_GET(self) -> None:
+        route, _, query = self.path.partition("?")
+        asked = dict(parse_qsl(query))
+        self.speaks.asked.append({"way": route.removeprefix("/"), **asked})
+        wrong = self._wrong(asked["refer_audio_path"]) if "refer_audio_path" in asked else self.speaks.details
+        if wrong:
+            kind = route.removeprefix("/set_").removesuffix("_weights")
+            said = "set refer audio failed" if kind == "refer_audio" else f"change {kind} weight failed"
+            self._refuse(400, json.dumps({"message": said, "Exception": wrong}).encode())
+        else:
+            self._refuse(200, json.dumps({"message": "success"}).encode())
+
+    @staticmethod
+    def _wrong(path: str) -> str:
+        if not Path(path).is_file():
+            return f"{path} not exists"
+        with wave.open(path) as file:
+            seconds = file.getnframes() / file.getframerate()
+        return "" if 3 <= seconds <= 10 else "参考音频在3~10秒范围外，请更换！"
+
+
+@contextlib.contextmanager
+def running_gptsovits() -> Iterator[Speaker]:
+    """GPT-SoVITS' `api_v2`; its streamed answer begins with a header of its own."""
+    pieces = [wav(b"", 32_000), tone(0.5, 32_000), tone(0.5, 32_000)]
+    with _running(_GptSovitsHandler, Speaker(pieces=pieces)) as speaks:
+        yield speaks
 
 
 @contextlib.contextmanager

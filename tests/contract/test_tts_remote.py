@@ -24,13 +24,16 @@ from tests.speakers import (
     hertz,
     running_cosyvoice_grpc,
     running_cosyvoice_http,
+    running_gptsovits,
     tone,
+    wav,
 )
 
 Call = Callable[..., Any]
 SERVERS: dict[str, Callable[[], AbstractContextManager[Speaker]]] = {
     "cosyvoice over gRPC": running_cosyvoice_grpc,
     "cosyvoice over HTTP": running_cosyvoice_http,
+    "gptsovits": running_gptsovits,
 }
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
@@ -53,6 +56,10 @@ def call(serving: Any, tmp_path: Path, kind: str, server: Speaker) -> Call:
 
     def run(work: Callable[[Any], Any], **changes: Any) -> Any:
         reached = {"url": server.url, "model": "CosyVoice2-0.5B", "speaker": "ada"}
+        if name == "gptsovits":
+            recorded = tmp_path / "ada.wav"
+            recorded.write_bytes(wav(tone(5, 16_000), 16_000))
+            reached |= {"model": "v2", "speaker": str(recorded)}
         settings = TtsSettings(
             port=0,
             work_folder=tmp_path / "work",
@@ -89,7 +96,7 @@ def test_a_registered_voice_is_spoken_in_sentence_by_sentence(call: Call, server
 
 
 def test_the_first_piece_is_heard_before_the_last_is_made(call: Call, server: Speaker) -> None:
-    server.waits_after = 1
+    server.waits_after = len(server.pieces) - 1
 
     async def work(stub: Any) -> Any:
         made = stub.StreamingSynthesize(say("Good morning."), timeout=60)
@@ -114,12 +121,12 @@ def test_new_words_of_a_voice_are_sent_from_then_on(call: Call, server: Speaker)
 
     call(work)
     first, second = server.asked
-    assert "prompt_text" not in first or not first["prompt_text"]
+    assert not first.get("prompt_text")
     assert second["prompt_text"] == "Some call me nature."
 
 
 def test_who_leaves_ends_the_server_s_work(call: Call, server: Speaker) -> None:
-    server.stall_after = 1
+    server.stall_after = len(server.pieces) - 1
 
     async def work(stub: Any) -> bool:
         made = asyncio.create_task(spoken(stub, say("Good morning.")))
@@ -134,23 +141,30 @@ def test_who_leaves_ends_the_server_s_work(call: Call, server: Speaker) -> None:
     ("changes", "reason"),
     [
         ({"pieces": []}, "NOTHING_SPOKEN"),
+        ({"kind": "text/html; charset=utf-8", "pieces": [b"<html>\n"]}, "PROVIDER_GARBLED"),
         ({"pieces": [bytes(48_000)]}, "NOTHING_SPOKEN"),
         ({"pieces": [tone(0.5, 24_000) + b"x"]}, "PROVIDER_GARBLED"),
-        ({"break_after": 1}, "REPLY_BROKEN_OFF"),
-        ({"break_after": 0}, "SPEAKER_UNKNOWN"),
-        ({"pieces": [tone(1, 24_000)] * 130}, "ANSWER_TOO_LARGE"),
+        ({"break_after": -1}, "REPLY_BROKEN_OFF"),
+        ({"break_after": 0}, ""),
+        ({"pieces": [tone(1, 24_000)] * 170}, "ANSWER_TOO_LARGE"),
     ],
-    ids=["empty", "silent", "odd", "breaks off", "falls", "endless"],
+    ids=["empty", "page", "silent", "odd", "breaks off", "falls", "endless"],
 )
-def test_what_goes_wrong_reaches_the_caller(call: Call, server: Speaker, changes: dict[str, Any], reason: str) -> None:
+def test_what_goes_wrong_reaches_the_caller(
+    call: Call, server: Speaker, kind: str, changes: dict[str, Any], reason: str
+) -> None:
     for name, value in changes.items():
         setattr(server, name, value)
+    if server.break_after == -1:  # the last piece
+        server.break_after = len(server.pieces) - 1
     status, told, _ = call(lambda stub: refused(stub.StreamingSynthesize(say("Good morning."), timeout=60)))
+    if server.break_after == 0:
+        reason = "SPEAKER_UNKNOWN" if kind.startswith("cosyvoice") else "REPLY_BROKEN_OFF"
     assert (status, told) == (UNAVAILABLE, reason)
 
 
 def test_a_server_that_falls_silent_is_not_waited_for(call: Call, server: Speaker) -> None:
-    server.stall_after = 1
+    server.stall_after = len(server.pieces) - 1
     work = lambda stub: refused(stub.StreamingSynthesize(say("Good morning."), timeout=60))  # noqa: E731
     assert call(work, read_seconds=0.3)[1] == "PROVIDER_TIMEOUT"
     assert server.gone.wait(LONGEST_S)
@@ -173,4 +187,4 @@ def test_it_is_told_what_an_engine_lacks_and_where_it_is(call: Call, kind: str) 
     assert info_pb2.CAPABILITY_CLONING in here.capabilities
     assert here.licence
     assert (here.lack.reason, nowhere.lack.reason) == ("", "ADDRESS_MISSING")
-    assert "TTS_COSYVOICE_URL" in nowhere.remedy
+    assert f"TTS_{kind.split()[0].upper()}_URL" in nowhere.remedy

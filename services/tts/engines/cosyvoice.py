@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,13 @@ from pydantic_settings import SettingsConfigDict
 from services.common import provider
 from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, Lack
-from services.tts import sentences
 from services.tts.cosyvoice import asked
 from services.tts.cosyvoice.failures import CosyVoiceFailures
 from services.tts.engine import Prosody, Speech, TtsEngine
-from services.tts.remote import reference, sound
+from services.tts.remote import reference
 from services.tts.remote.settings import SpeakerSettings
+from services.tts.remote.speaking import spoken
+from services.tts.sentences import language_of
 
 if TYPE_CHECKING:
     from services.tts.cosyvoice.wires import Wire
@@ -119,7 +120,7 @@ class Engine(TtsEngine):
             kept_rate=asked.PROMPT_RATE, shortest_s=_SHORTEST_S, longest_s=_LONGEST_S,
         )  # fmt: skip
 
-    async def synthesize(
+    def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody
     ) -> AsyncGenerator[Speech, None]:
         """Pieces as the server sends them; closing the iterator ends its work. It knows no rate and no pitch.
@@ -130,18 +131,11 @@ class Engine(TtsEngine):
             Unavailable, Busy: the server cannot be reached, refuses, breaks off or speaks something else.
         """
         self.check_language(language)
-        index = -1
-        for index, sentence in enumerate(sentences.split(text)):
-            question = self._question(sentence, language or sentences.language_of(sentence), voice)
-            assert self._wire  # since it was loaded
-            decoder = sound.Decoder(self.sample_rate, self.sample_rate, self._failures)
-            is_first = True
-            async with aclosing(sound.heard(self._wire.speak(question), decoder, self._failures)) as pieces:
-                async for samples in pieces:
-                    yield Speech(samples, self.sample_rate, index, sentence, is_first=is_first)
-                    is_first = False
-        if index < 0:
-            raise self._failures.nothing_to_say()
+        return spoken(text, partial(self._ask, language, voice), self.sample_rate, self._failures)
+
+    def _ask(self, language: str, voice: Path | None, sentence: str) -> AsyncGenerator[bytes, None]:
+        assert self._wire  # since it was loaded
+        return self._wire.speak(self._question(sentence, language or language_of(sentence), voice))
 
     def _question(self, sentence: str, language: str, voice: Path | None) -> asked.Asked:
         settings = self._settings

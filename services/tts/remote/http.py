@@ -15,7 +15,7 @@ from services.tts.remote.settings import SpeakerFailures, SpeakerSettings
 if TYPE_CHECKING:
     import httpx
 
-_MOST_REFUSAL = 64 * 1024  # bytes
+_MOST_WORDS = 64 * 1024  # bytes of an answer that is no sound
 _NO_SOUND = ("text/", "application/json", "application/xml")  # what pages and errors call themselves
 
 Explain = Callable[[int, bytes], ServiceError | None]
@@ -45,13 +45,30 @@ class HttpSpeaker:
         provider.keep_logs_clean()
         self._tls = httpx.create_ssl_context()
 
+    async def told(self, method: str, path: str, **request: Any) -> bytes:
+        """A short answer that is no sound; raises as `ask`."""
+        answer = b""
+        async with aclosing(self.ask(method, path, is_sound=False, **request)) as pieces:
+            async for piece in pieces:
+                answer += piece
+                if len(answer) > _MOST_WORDS:
+                    raise self._failures.endless()
+        return answer
+
     async def ask(
-        self, method: str, path: str, *, fallen: Callable[[], ServiceError] | None = None, **request: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        fallen: Callable[[], ServiceError] | None = None,
+        is_sound: bool = True,
+        **request: Any,
     ) -> AsyncGenerator[bytes, None]:
         """The answer's body as it arrives; closing the iterator closes the connection.
 
         Args:
             fallen: the error of an answer that ends before its first sound, if that means something.
+            is_sound: whether a page or JSON is no answer.
             request: what `httpx` is to send: `data`, `files`, `json`, `params`.
 
         Raises:
@@ -69,7 +86,7 @@ class HttpSpeaker:
                 has_begun = True
                 if response.status_code != httpx.codes.OK:
                     raise await patience.with_(self._refusal(response), read_s)
-                if response.headers.get("Content-Type", "").startswith(_NO_SOUND):
+                if is_sound and response.headers.get("Content-Type", "").startswith(_NO_SOUND):
                     raise self._failures.garbled()
                 pieces = await open_.enter_async_context(_closing(response))
                 while piece := await patience.with_(anext(pieces, b""), read_s):
@@ -103,7 +120,7 @@ class HttpSpeaker:
         async with _closing(response) as pieces:
             async for piece in pieces:
                 body += piece
-                if len(body) > _MOST_REFUSAL:
+                if len(body) > _MOST_WORDS:
                     break
         explained = self._explain(response.status_code, body)
         return explained or self._failures.by_status(response.status_code, headers=response.headers)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import wave
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from services.common.arrays import Samples
-from services.common.audio import SILENCE_PEAK, Resampler, from_pcm, silent, to_pcm
+from services.common.audio import SILENCE_PEAK, Resampler, silent, to_pcm
 from services.common.errors import InvalidInput
 
-RECORDING, _WORDS = "recording.wav", "words.txt"
+_RECORDING, _WORDS = "recording-*.wav", "words.txt"
 _WINDOW_S = 0.2
 
 
@@ -20,7 +21,7 @@ _WINDOW_S = 0.2
 class Reference:
     """A recording and its words, where they are known to be those of just this stretch."""
 
-    path: Path
+    path: Path  # whose name no other recording has
     pcm: bytes  # 16-bit mono
     transcript: str
 
@@ -48,27 +49,24 @@ def keep(
     if seconds > longest_s:
         samples, transcript = samples[: _quiet_place(samples[: int(longest_s * rate)], rate, shortest_s)], ""
     resampler = Resampler(rate, kept_rate)
-    with wave.open(str(folder / RECORDING), "wb") as file:
+    pcm = to_pcm(np.concatenate([resampler.push(samples), resampler.flush()]))
+    with wave.open(str(folder / _RECORDING.replace("*", sha256(pcm).hexdigest()[:32])), "wb") as file:
         file.setparams((1, 2, kept_rate, 0, "NONE", ""))
-        file.writeframes(to_pcm(np.concatenate([resampler.push(samples), resampler.flush()])))
+        file.writeframes(pcm)
     (folder / _WORDS).write_text(transcript.strip(), encoding="utf-8")
 
 
 def recall(folder: Path) -> Reference:
     """What `keep` left."""
-    with wave.open(str(folder / RECORDING)) as file:
+    path = next(folder.glob(_RECORDING))
+    with wave.open(str(path)) as file:
         pcm = file.readframes(file.getnframes())
-    return Reference(folder / RECORDING, pcm, (folder / _WORDS).read_text(encoding="utf-8"))
-
-
-def seconds(reference: Reference, rate: int) -> float:
-    """How long a recording is."""
-    return len(from_pcm(reference.pcm)) / rate
+    return Reference(path, pcm, (folder / _WORDS).read_text(encoding="utf-8"))
 
 
 def _quiet_place(samples: Samples, rate: int, shortest_s: float) -> int:
     """The middle of the quietest window in the second half."""
     window = int(_WINDOW_S * rate)
     first = max(len(samples) // 2, int(shortest_s * rate))
-    power = np.convolve(samples[first:] ** 2, np.full(window, 1 / window), "valid")
-    return first + int(power.argmin()) + window // 2
+    energy = np.cumsum(np.square(samples[first:], dtype=np.float64))
+    return first + int((energy[window:] - energy[:-window]).argmin()) + window // 2
