@@ -17,6 +17,7 @@ from client import voices as registered
 from client.library import Avatar
 from client.talk import cast, references
 from client.voices import Report, Voice
+from client.wire.files import voice_archive
 
 DAMAGED = ("damaged: delete it", "", "")
 """In place of what cannot be told of an avatar or a voice."""
@@ -159,6 +160,29 @@ def voice_transcript(
         click.echo(references.subtitles(services, name, language, engine).rstrip("\n"))
     else:
         click.echo(cast.voice(services, name).transcript)
+
+
+@voices.command("export")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file; NAME.voice.zip.")
+def export_voice(name: str, output: Path | None) -> None:
+    """Write the voice NAME as one file: its recording, transcript and consent."""
+    download = voice_archive(connect(), name)
+    output = output or Path(Path(download.file_name).name)
+    with output.open("wb") as file:
+        file.writelines(download.blocks)
+    click.echo(f"Saved {output}")
+
+
+@voices.command("import")
+@click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", default="", help="Its name here; its own unless given.")
+@engine_option("--engine", "learns the voice first")
+def import_voice(archive: Path, name: str, engine: str) -> None:
+    """Register the voice that was exported as ARCHIVE."""
+    with archive.open("rb") as file:
+        voice = registered.bring(connect(), file, name, engine)
+    click.echo(f"Registered voice '{voice.name}', allowed by {voice.consent.given_by}.")
 
 
 @voices.command("delete")

@@ -22,12 +22,13 @@ _FORMATS = ("text", "vtt", "srt", "json")
 @engine_option("--engine", "speaks")
 @click.option("--rate", type=float, default=1.0, show_default=True, help="Speaking rate.")
 @click.option("--pitch", type=float, default=0.0, show_default=True, help="Semitones to raise the voice by.")
+@click.option("--volume", type=float, default=0.0, show_default=True, help="Decibels to raise the volume by.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The WAV file.")
-def say(text: str, output: Path, pitch: float, **how: Any) -> None:
+def say(text: str, output: Path, pitch: float, volume: float, **how: Any) -> None:
     """Speak TEXT into a WAV file; '-' reads it from standard input."""
     if text == "-":
         text = sys.stdin.read()
-    wav = speech.speech_wav(connect(), text, pitch_semitones=pitch, **how)
+    wav = speech.speech_wav(connect(), text, pitch_semitones=pitch, volume_db=volume, **how)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(wav)
     console().print(f"Saved {output}", soft_wrap=True)

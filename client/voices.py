@@ -123,6 +123,20 @@ def create(
     return through_restarts(attempt, RESTART_PAUSES_S)
 
 
+def bring(services: Services, archive: IO[bytes], name: str = "", engine: str = "") -> Voice:
+    """Register a voice that was exported, read from its beginning; under its own name unless another is given."""
+    config = tts_pb2.ImportVoiceConfig(name=name, engine=engine)
+
+    def attempt() -> Voice:
+        config.size_bytes = size_of(archive)
+        with translate():
+            requests = upload(config, tts_pb2.ImportVoiceRequest, archive)
+            return _voice(services.tts.ImportVoice(requests, timeout=UPLOAD_TIMEOUT_S).voice)
+
+    get_info(services, "tts")  # if nobody is there to begin with, that is told at once
+    return through_restarts(attempt, RESTART_PAUSES_S)
+
+
 def set_transcript(services: Services, name: str, transcript: str) -> Voice:
     """Note what is said in a voice's reference recording."""
     request = tts_pb2.SetVoiceTranscriptRequest(name=name, transcript=transcript)

@@ -44,6 +44,8 @@ PROSODY: dict[Literal["rate", "pitch_semitones"], tuple[float, float]] = {
     "pitch_semitones": (-12.0, 12.0),
 }
 """How a text may be spoken, from and to."""
+VOLUME_DB = (-24.0, 12.0)
+"""How much quieter and louder than its engine a file may be; who plays a video or a talk has a volume of his own."""
 TRANSCRIBE_TIMEOUT_S = 3600
 _MARKS = r"[*_`~\\]*"  # which stand in a text and not in its words
 
@@ -194,12 +196,23 @@ def end_of_heard(written: str, sentences: Iterable[SpokenSentence], seconds: flo
 
 
 def how(
-    *, voice: str = "", language: str = "", rate: float = 1.0, pitch_semitones: float = 0.0, engine: str = ""
+    *,
+    voice: str = "",
+    language: str = "",
+    rate: float = 1.0,
+    pitch_semitones: float = 0.0,
+    volume_db: float = 0.0,
+    engine: str = "",
 ) -> tts_pb2.SynthesisConfig:
     """How to speak. An empty `voice` is the engine's own, an empty `engine` the default one."""
     voice = "" if voice == STANDARD_VOICE else voice
     return tts_pb2.SynthesisConfig(
-        voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones, engine=engine
+        voice=voice,
+        language=language,
+        rate=rate,
+        pitch_semitones=pitch_semitones,
+        volume_db=volume_db,
+        engine=engine,
     )
 
 
@@ -219,18 +232,9 @@ def check(services: Services, config: tts_pb2.SynthesisConfig) -> None:
     through_restarts(attempt, RESTART_PAUSES_S)
 
 
-def say(
-    services: Services,
-    text: str | Iterable[str],
-    *,
-    voice: str = "",
-    language: str = "",
-    rate: float = 1.0,
-    pitch_semitones: float = 0.0,
-    engine: str = "",
-) -> Speech:
-    """Speak text, whole or as it comes; other keywords as `how`."""
-    config = how(voice=voice, language=language, rate=rate, pitch_semitones=pitch_semitones, engine=engine)
+def say(services: Services, text: str | Iterable[str], **manner: Any) -> Speech:
+    """Speak text, whole or as it comes; keywords as `how`."""
+    config = how(**manner)
     pieces = [text] if isinstance(text, str) else text
 
     def requests() -> Iterator[tts_pb2.StreamingSynthesizeRequest]:

@@ -83,6 +83,12 @@ def avatar_file(services: Services, name: str, kind: str, offset: int = 0, limit
     return download(services.render.ReadAvatarFile(request, timeout=READ_TIMEOUT_S))
 
 
+def voice_archive(services: Services, name: str) -> Download:
+    """A voice as one file."""
+    request = tts_pb2.ExportVoiceRequest(name=name)
+    return download(services.tts.ExportVoice(request, timeout=READ_TIMEOUT_S))
+
+
 def voice_file(services: Services, name: str, offset: int = 0, limit: int = 0) -> Download:
     """A voice's reference recording as WAV."""
     request = tts_pb2.ReadVoiceRequest(name=name, offset_bytes=offset, limit_bytes=limit)

@@ -18,7 +18,9 @@ blueprint = Blueprint("speech", __name__)
 def say() -> Response:
     fields = Fields()
     text = fields.spoken("text")
-    wav = speech.speech_wav(services(), text, voice=fields.text("voice"), engine=fields.text("engine"), **how(fields))
+    who = {"voice": fields.text("voice"), "engine": fields.text("engine")}
+    volume_db = fields.number("volume_db", 0.0, *speech.VOLUME_DB)
+    wav = speech.speech_wav(services(), text, **who, **how(fields), volume_db=volume_db)
     return Response(wav, mimetype="audio/wav")
 
 

@@ -1,4 +1,4 @@
-"""Voices: list, hear, judge, register, correct and forget."""
+"""Voices: list, hear, judge, register, correct, take elsewhere and forget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from client.talk import references
 from client.voices import Report, Voice
 from client.wire import files
 from gateway.context import services
-from gateway.web.downloads import saved_as, send
+from gateway.web.downloads import saved_as, send, whole
 from gateway.web.errors import told
 from gateway.web.fields import MAX_CHARACTERS, MAX_TRANSCRIPT, Fields, bounded
 from gateway.web.paging import page_or_all
@@ -53,6 +53,19 @@ def create() -> tuple[Response, int]:
     transcript, audio = fields.text("transcript", most=MAX_TRANSCRIPT), fields.required_file("audio")
     voice = registered.create(services(), audio.stream, name, transcript, consent, fields.text("engine"))
     return jsonify(_shown(voice)), 201
+
+
+@blueprint.post("/api/v1/voices/import")
+def bring() -> tuple[Response, int]:
+    fields = Fields()
+    archive = fields.required_file("archive")
+    voice = registered.bring(services(), archive.stream, fields.text("name"), fields.text("engine"))
+    return jsonify(_shown(voice)), 201
+
+
+@blueprint.get("/api/v1/voices/<name>/archive")
+def export(name: str) -> Response:
+    return whole(files.voice_archive(services(), name))
 
 
 @blueprint.patch("/api/v1/voices/<name>")

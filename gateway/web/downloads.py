@@ -31,6 +31,13 @@ def send(open_at: Open) -> Response:
     return response
 
 
+def whole(download: Download) -> Response:
+    """All of a file, for browsers to save."""
+    response = Response(download.blocks, mimetype=download.content_type)
+    response.headers["Content-Length"] = str(download.size)
+    return saved_as(response, download.file_name)
+
+
 def saved_as(response: Response, file_name: str) -> Response:
     """The response, of which browsers make a file of that name."""
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file_name)}"

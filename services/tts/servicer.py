@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,15 +23,17 @@ from services.common.conversion import Converter, Sound
 from services.common.describe import error_message, service_info
 from services.common.engine import Capability
 from services.common.errors import Conflict, InvalidInput
-from services.common.files import receive_file, send_file, upload_folder
+from services.common.files import receive_file, send_file, send_local, upload_folder
 from services.common.hosting import Engines
+from services.common.jobs import process
+from services.common.names import checked_name
 from services.common.recordings import Recordings
 from services.common.requests import open_stream
 from services.common.server import Service
 from services.common.storage import Storage
 from services.common.tidying import tidy
 from services.common.times import duration, timestamp
-from services.tts import engines
+from services.tts import archives, engines, loudness
 from services.tts.engine import Prosody, Speech, SpokenWord, TtsEngine
 from services.tts.judging import Judgement
 from services.tts.reading.follower import Follower
@@ -40,7 +43,9 @@ from services.tts.voices import REFERENCE, REFERENCE_RATE, Voice, Voices, judged
 
 T = TypeVar("T")
 PIECE_BYTES = 32 * 1024
+VOLUME_DB = (-24.0, 12.0)
 EXPIRE_EVERY_S = 600.0
+_ARCHIVE = "voice.zip"
 
 
 class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
@@ -101,7 +106,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         messages: AsyncIterator[tts_pb2.StreamingSynthesizeRequest],
     ) -> AsyncGenerator[tts_pb2.StreamingSynthesizeResponse, None]:
         voice = await self._voice(engine, config.voice) if config.voice else None
-        prosody = _prosody(config)
+        prosody, volume_db = _prosody(config), _volume_db(config)
         engine.check_language(config.language)
         rate = engine.sample_rate
         mark = media_pb2.SyntheticMark(aigc=provenance.label(uuid.uuid4().hex), statement=provenance.STATEMENT)
@@ -116,7 +121,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             follower, count = Follower(sentence.said), count + 1
             speech = engine.synthesize(sentence.said.text, language=sentence.language, voice=voice, prosody=prosody)
             async with aclosing(speech) as pieces:
-                async for piece in pieces:
+                async for spoken in pieces:
+                    piece = replace(spoken, samples=loudness.amplified(spoken.samples, volume_db))
                     if begun:
                         yield tts_pb2.StreamingSynthesizeResponse(sentence=begun)
                         begun = None
@@ -164,7 +170,42 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             voice = await self._registered(config, recording, folder)
         return tts_pb2.CreateVoiceResponse(voice=_message(voice))
 
-    async def _registered(self, config: tts_pb2.VoiceConfig, recording: Path, work_folder: Path) -> Voice:
+    async def ExportVoice(
+        self, request: tts_pb2.ExportVoiceRequest, context: object
+    ) -> AsyncIterator[tts_pb2.ExportVoiceResponse]:
+        with upload_folder(self._settings.work_folder) as folder:
+            voice, archive = await asyncio.to_thread(self._packed, request.name, folder)
+            name = f"{voice.name}.voice.zip"
+            async for reply in send_local(archive, tts_pb2.ExportVoiceResponse, "application/zip", name):
+                yield reply
+
+    def _packed(self, name: str, folder: Path) -> tuple[Voice, Path]:
+        voice, archive = self._voices.get(name), folder / _ARCHIVE
+        archives.pack(voice, self._storage.local_file(self._voices.reference(name)), archive)
+        return voice, archive
+
+    async def ImportVoice(
+        self, request_iterator: AsyncIterator[tts_pb2.ImportVoiceRequest], context: object
+    ) -> tts_pb2.ImportVoiceResponse:
+        config, messages = await open_stream(request_iterator)
+        if config.name:
+            checked_name(config.name)
+        most = round(self._settings.max_reference_minutes * 60 * REFERENCE_RATE) * 2 + archives.MOST_MANIFEST
+        with upload_folder(self._settings.work_folder) as folder:
+            with (folder / _ARCHIVE).open("wb") as file:
+                await receive_file(messages, file, most, "archive", config.size_bytes)
+            (folder / "unpacked").mkdir()
+            spec = {"archive": str(folder / _ARCHIVE), "folder": str(folder / "unpacked"), "most_bytes": most}
+            told = archives.Manifest(**await process.call("services.tts.archives", spec, {}, folder))
+            consent = media_pb2.Consent(given_by=told.consent.given_by)
+            name = config.name or told.name
+            made = tts_pb2.VoiceConfig(name=name, transcript=told.transcript, consent=consent, engine=config.engine)
+            voice = await self._registered(made, folder / "unpacked" / REFERENCE, folder, told.consent.time)
+        return tts_pb2.ImportVoiceResponse(voice=_message(voice))
+
+    async def _registered(
+        self, config: tts_pb2.VoiceConfig, recording: Path, work_folder: Path, consent_at: float = 0.0
+    ) -> Voice:
         digest = await _in_turn(self._learning, _sha256, recording)
         consent_by = config.consent.given_by
         if existing := await asyncio.to_thread(self._voices.existing, config.name, consent_by, digest):
@@ -176,6 +217,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             learn = partial(
                 self._voices.learn, engine, folder, name=config.name, seconds=sound.seconds,
                 transcript=config.transcript, consent_by=consent_by, digest=digest, training_id=config.training_id,
+                consent_at=consent_at,
             )  # fmt: skip
             voice = await _in_turn(self._learning, learn)
         return await _in_turn(
@@ -254,6 +296,14 @@ def _prosody(config: tts_pb2.SynthesisConfig) -> Prosody:
         message = "The pitch must lie between -12 and 12 semitones."
         raise InvalidInput(message, reason="PITCH_OUT_OF_RANGE", field="pitch")
     return Prosody(rate, config.pitch_semitones)
+
+
+def _volume_db(config: tts_pb2.SynthesisConfig) -> float:
+    low, high = VOLUME_DB
+    if not low <= config.volume_db <= high:
+        message = f"The volume must lie between {low:g} and {high:g} dB."
+        raise InvalidInput(message, reason="VOLUME_OUT_OF_RANGE", field="volume_db")
+    return config.volume_db
 
 
 def _audio_pieces(piece: Speech, told: Sequence[SpokenWord], position: int) -> list[tts_pb2.AudioPiece]:

@@ -139,8 +139,12 @@ class Voices:
         consent_by: str,
         digest: str,
         training_id: str = "",
+        consent_at: float = 0.0,
     ) -> Voice:
         """What `keep` can store: `engine` learns the recording that lies in `folder` as `REFERENCE`, `seconds` long.
+
+        Args:
+            consent_at: when it was given, if that is known from elsewhere; 0 for now.
 
         Raises:
             InvalidInput, AlreadyExists, Conflict: as `existing`, or nothing can be learnt from the recording.
@@ -151,7 +155,8 @@ class Voices:
         name, consent_by = self.checked(name, consent_by)
         _analyse(engine, folder / REFERENCE, transcript, folder / first)
         judgement = judged(folder / REFERENCE, seconds)
-        return Voice(name, first, seconds, transcript, consent_by, now, now, digest, training_id, judgement)
+        consent_at = min(consent_at, now) or now
+        return Voice(name, first, seconds, transcript, consent_by, consent_at, now, digest, training_id, judgement)
 
     def keep(self, voice: Voice, folder: Path) -> Voice:
         """Store what was learnt in `folder`, unless that recording has become a voice by now; raises as `existing`."""

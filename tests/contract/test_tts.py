@@ -36,6 +36,7 @@ from services.tts.settings import TtsSettings
 Stub = tts_pb2_grpc.TtsServiceStub
 Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
 Register, Judge = tts_pb2.CreateVoiceRequest, tts_pb2.JudgeRecordingRequest
+Import = tts_pb2.ImportVoiceRequest
 Call = Callable[..., Any]
 NAME = "Ada 测试"
 SESSION = b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n"
@@ -236,6 +237,7 @@ def test_rate_is_honoured(call: Call) -> None:
         (say("word " * 30), (INVALID, "TEXT_TOO_LONG", "text")),
         (say(rate=3.0), (INVALID, "RATE_OUT_OF_RANGE", "rate")),
         (say(pitch_semitones=13), (INVALID, "PITCH_OUT_OF_RANGE", "pitch")),
+        (say(volume_db=13), (INVALID, "VOLUME_OUT_OF_RANGE", "volume_db")),
         (say(voice="nobody"), (MISSING, "VOICE_NOT_FOUND", "voice")),
         (say(voice="../up"), (INVALID, "NAME_FORBIDDEN", "voice")),
         (say(language="tlh"), (grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", "language")),
@@ -317,6 +319,62 @@ def overdriven(data: bytes) -> bytes:
     with wave.open(io.BytesIO(data)) as file:
         samples, rate = from_pcm(file.readframes(file.getnframes())), file.getframerate()
     return wav(samples / np.abs(samples).max() * 4, rate)
+
+
+def test_the_volume_is_what_is_asked_for(call: Call) -> None:
+    async def work(stub: Stub) -> list[float]:
+        levels = []
+        for volume_db in (0, -12):
+            replies = await spoken(stub, say("Hello there.", volume_db=volume_db))
+            samples = np.concatenate([from_pcm(reply.audio.pcm) for reply in replies])
+            levels.append(10 * np.log10(np.mean(samples**2)))
+        return levels
+
+    normal, quieter = call(work)
+    assert quieter == pytest.approx(normal - 12, abs=1)
+
+
+def imported(data: bytes, **config: Any) -> list[Import]:
+    pieces = [data[at : at + 200_000] for at in range(0, len(data), 200_000)]
+    return [Import(config=tts_pb2.ImportVoiceConfig(**config)), *(Import(data=piece) for piece in pieces)]
+
+
+def test_a_voice_is_exported_and_imported_as_it_was(call: Call, person: bytes) -> None:
+    """Elsewhere under its own name, here under another; a second time it is the voice that exists."""
+
+    async def read(replies: Any) -> tuple[media_pb2.FileHeader, bytes]:
+        header, *data = [reply async for reply in replies]
+        return header.header, b"".join(reply.data for reply in data)
+
+    async def work(stub: Stub) -> tuple[Any, ...]:
+        made = (await stub.CreateVoice(register(person))).voice
+        _, sound = await read(stub.ReadVoice(tts_pb2.ReadVoiceRequest(name=NAME)))
+        header, data = await read(stub.ExportVoice(tts_pb2.ExportVoiceRequest(name=NAME)))
+        taken = await refused(stub.ImportVoice(imported(data)))
+        other = (await stub.ImportVoice(imported(data, name="Other"))).voice
+        await stub.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=NAME))
+        back = (await stub.ImportVoice(imported(data, size_bytes=len(data)))).voice
+        again = (await stub.ImportVoice(imported(data))).voice
+        _, sound_again = await read(stub.ReadVoice(tts_pb2.ReadVoiceRequest(name=NAME)))
+        replies = await spoken(stub, say("Hello there.", voice="Other"))
+        wrong = [
+            await refused(stub.ImportVoice(messages))
+            for messages in (imported(b"PK nothing"), imported(data, size_bytes=7), imported(data, name="a/b"))
+        ]
+        wrong.append(await refused(stub.ExportVoice(tts_pb2.ExportVoiceRequest(name="Nobody"))))
+        return made, header, len(data), taken, other, back, again, (sound, sound_again), replies, wrong
+
+    made, header, size, taken, other, back, again, sounds, replies, wrong = call(work)
+    assert (header.content_type, header.size_bytes, header.file_name) == ("application/zip", size, f"{NAME}.voice.zip")
+    assert taken[1] == "VOICE_EXISTS"
+    for voice, name in ((other, "Other"), (back, NAME)):
+        assert (voice.name, voice.transcript, voice.consent) == (name, made.transcript, made.consent)
+        assert voice.report == made.report
+    assert again == back
+    assert sounds[0] == sounds[1]
+    assert any(reply.audio.pcm for reply in replies)
+    reasons = [reason for _, reason, _ in wrong]
+    assert reasons == ["ARCHIVE_WRONG", "FILE_INCOMPLETE", "NAME_FORBIDDEN", "VOICE_NOT_FOUND"]
 
 
 def stored(settings: TtsSettings, data: bytes) -> str:
