@@ -24,7 +24,7 @@ from services.common.arrays import Samples
 SAMPLE_RATE = 22_050
 NORMAL_WORDS_PER_MINUTE = 175
 
-_RETRIEVAL = 1  # AUDIO_OUTPUT_RETRIEVAL: samples go to the callback only
+_RETRIEVAL = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples go to the callback, in the thread that calls; others poll
 _OPTIONS = 0x8000 | 2 | 1  # espeakINITIALIZE_DONT_EXIT, …_PHONEME_IPA, …_PHONEME_EVENTS
 _UTF8 = 1  # espeakCHARS_UTF8
 _RATE = 1  # espeakRATE
@@ -33,6 +33,12 @@ _CHUNK_MS = 200
 
 _BILABIAL = frozenset("bmpɓʙ")  # a phone of any language whose name has one of these shuts the lips: pʰ, m̩, ᵐb, k͡p
 _BEFORE_BURST_S, _AFTER_BURST_S = 0.035, 0.01  # espeak marks a p at its burst; the silence before it is the closure
+
+_SEPARATOR = "_"  # between the phones of a word
+_IPA = 2  # espeakPHONEMES_IPA; the separator stands in the bits above the eighth
+_SWITCH = re.compile(r"\([a-z-]+\)")  # where another language's voice reads on
+_MARKS = dict(zip(",.?!:;，。？！：；、．…", ",.?!:;,.?!:;,..", strict=True))
+_CLAUSE_MARK = re.compile(rf"([{re.escape(''.join(_MARKS))}])[^\w{re.escape(''.join(_MARKS))}]*\w?$")
 
 _WORD = re.compile(rf"[{HAN}]|[^\s{HAN}]+")  # Chinese is spoken and shown character by character
 
@@ -76,6 +82,15 @@ class Utterance:
     samples: Samples  # float32 at SAMPLE_RATE
     words: tuple[tuple[str, float], ...]  # each with the second it begins at
     closures: tuple[tuple[float, float], ...]  # first and last second of each stretch in which the lips are shut
+    phones: tuple[tuple[str, float], ...]  # IPA names with stress, each with the second it begins at; empty: a pause
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A part of a sentence between two marks, in IPA."""
+
+    groups: tuple[tuple[str, ...], ...]  # phones with stress and tone; words that are said as one make one group
+    mark: str  # that ends it, one of `,.?!:;`; empty where there is none
 
 
 @dataclass
@@ -105,6 +120,8 @@ def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     library.espeak_ListVoices.argtypes = [ctypes.c_void_p]
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int]
     path = espeakng_loader.get_data_path().encode()
     rate = library.espeak_Initialize(_RETRIEVAL, _CHUNK_MS, path, _OPTIONS)
     if rate != SAMPLE_RATE:
@@ -149,18 +166,56 @@ def speak(text: str, voice: str, words_per_minute: int = NORMAL_WORDS_PER_MINUTE
     """
     recording = _Recording()
     callback = _Callback(recording.receive)
-    encoded = text.replace("\0", " ").encode("utf-8", "ignore") + b"\0"  # which would end it
+    encoded = _encoded(text)
     with _lock:
-        library = _library()
-        if library.espeak_SetVoiceByName(voice.encode("ascii")):
-            raise ValueError(f"espeak-ng has no voice '{voice}'.")
+        library = _with_voice(voice)
         library.espeak_SetParameter(_RATE, words_per_minute, 0)
         library.espeak_SetSynthCallback(callback)
         library.espeak_Synth(encoded, len(encoded), 0, 1, 0, _UTF8, None, None)
         library.espeak_Synchronize()
     samples = np.concatenate(recording.chunks) if recording.chunks else np.zeros(0, np.int16)
     closures = lip_closures(recording.phones, len(samples) / SAMPLE_RATE)
-    return Utterance((samples / 32768).astype(np.float32), _word_starts(text, recording.words), closures)
+    words = _word_starts(text, recording.words)
+    return Utterance((samples / 32768).astype(np.float32), words, closures, tuple(recording.phones))
+
+
+def clauses(text: str, voice: str) -> tuple[Clause, ...]:
+    """How espeak says one sentence.
+
+    Raises:
+        ValueError: espeak has no such voice.
+    """
+    buffer = ctypes.create_string_buffer(_encoded(text))
+    start = ctypes.addressof(buffer)
+    place = ctypes.c_void_p(start)
+    found, begun = [], 0
+    with _lock:
+        library = _with_voice(voice)
+        while place.value:
+            told = library.espeak_TextToPhonemes(ctypes.byref(place), _UTF8, _IPA | ord(_SEPARATOR) << 8)
+            end = place.value - start if place.value else len(buffer.value)  # a letter too far, as espeak reads ahead
+            found.append(_clause(told.decode("utf-8", "ignore"), buffer.raw[begun:end].decode("utf-8", "ignore")))
+            begun = end
+    return tuple(clause for clause in found if clause.groups)
+
+
+def _clause(told: str, text: str) -> Clause:
+    words = _SWITCH.sub(_SEPARATOR, told).split()
+    groups = (tuple(filter(None, word.split(_SEPARATOR))) for word in words)
+    mark = _CLAUSE_MARK.search(text.strip("\0 \n"))
+    return Clause(tuple(filter(None, groups)), _MARKS[mark[1]] if mark else "")
+
+
+def _encoded(text: str) -> bytes:
+    return text.replace("\0", " ").encode("utf-8", "ignore") + b"\0"  # which would end it
+
+
+def _with_voice(voice: str) -> ctypes.CDLL:
+    """The library, which speaks in a voice from now on. Call it under the lock."""
+    library = _library()
+    if library.espeak_SetVoiceByName(voice.encode("ascii")):
+        raise ValueError(f"espeak-ng has no voice '{voice}'.")
+    return library
 
 
 def _word_starts(text: str, events: list[tuple[int, int]]) -> tuple[tuple[str, float], ...]:
@@ -174,6 +229,11 @@ def _word_starts(text: str, events: list[tuple[int, int]]) -> tuple[tuple[str, f
     return tuple((match.group(), float(start)) for match, start in zip(words, starts, strict=True))
 
 
+def shuts_lips(phone: str) -> bool:
+    """Whether a phone of any language is said with the lips shut, by its IPA name."""
+    return not _BILABIAL.isdisjoint(phone)
+
+
 def lip_closures(phones: Iterable[tuple[str, float]], duration_s: float) -> tuple[tuple[float, float], ...]:
     """When the lips are shut, as seconds, in order and apart.
 
@@ -182,7 +242,7 @@ def lip_closures(phones: Iterable[tuple[str, float]], duration_s: float) -> tupl
     """
     spans: list[tuple[float, float]] = []
     for (name, start), (_, end) in itertools.pairwise([*phones, ("", duration_s)]):
-        if not _BILABIAL.intersection(name):
+        if not shuts_lips(name):
             continue
         if "p" in name:
             start, end = max(start - _BEFORE_BURST_S, 0), start + _AFTER_BURST_S

@@ -45,6 +45,17 @@ def voice_for(language: str, sentence: str) -> str:
     return espeak_ng.voices()[language]
 
 
+def tag(name: str) -> str:
+    """The BCP 47 tag that people use for one of espeak's languages: `en-us` is `en-US`, `cmn` is `zh`."""
+    return "zh" if name == "cmn" else _tag(name)
+
+
+def primary(tag: str) -> str:
+    """The language of a tag, without its country: `en-US` is `en`; Mandarin by either of its names is `zh`."""
+    language = tag.replace("_", "-").partition("-")[0].lower()
+    return "zh" if language == "cmn" else language
+
+
 def _tag(name: str) -> str:
     """`en-us` to `en-US`, `fa-latn` to `fa-Latn`."""
     language, *rest = name.split("-")

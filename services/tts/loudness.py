@@ -17,13 +17,18 @@ _SILENCE = 10 ** (-50 / 20)
 
 def levelled(samples: Samples, rate: int) -> Samples:
     """Speech at -23 dB of full scale (RMS, pauses left out), never clipping."""
+    return samples * gain(samples, rate)
+
+
+def gain(samples: Samples, rate: int) -> float:
+    """What brings speech to that level."""
     window = int(rate * _WINDOW_S)
     if len(samples) < window:
-        return samples
+        return 1.0
     power = (samples[: len(samples) // window * window].reshape(-1, window) ** 2).mean(1)
     speech = power[power >= np.percentile(power, 95) * _GATE**2]
-    gain = TARGET_RMS / max(float(np.sqrt(speech.mean())), 1e-6)
-    return samples * min(gain, _PEAK / max(float(np.abs(samples).max()), 1e-6))
+    wanted = TARGET_RMS / max(float(np.sqrt(speech.mean())), 1e-6)
+    return min(wanted, _PEAK / max(float(np.abs(samples).max()), 1e-6))
 
 
 def amplified(samples: Samples, decibels: float) -> Samples:
@@ -37,20 +42,23 @@ def amplified(samples: Samples, decibels: float) -> Samples:
     return np.where(over > 0, np.sign(louder) * bent, louder).astype(np.float32)
 
 
-def sounding_span(samples: Samples, rate: int) -> tuple[int, int]:
-    """First and last sample of what can be heard, with 20 ms to each side."""
-    loud = np.flatnonzero(np.abs(samples) > np.abs(samples).max(initial=0) * _SILENCE)
+def sounding_span(samples: Samples, rate: int, peak: float | None = None) -> tuple[int, int]:
+    """First and last sample of what can be heard beside the `peak`, theirs or that of all speech, with 20 ms to each
+    side."""
+    peak = float(np.abs(samples).max(initial=0)) if peak is None else peak
+    loud = np.flatnonzero(np.abs(samples) > peak * _SILENCE)
     if not len(loud):
         return 0, 0
     margin = int(rate * _WINDOW_S)
     return max(int(loud[0]) - margin, 0), min(int(loud[-1]) + margin, len(samples))
 
 
-def faded(samples: Samples, rate: int) -> Samples:
+def faded(samples: Samples, rate: int, *, begins: bool = True, ends: bool = True) -> Samples:
     """The samples rising from and falling to zero within 5 ms, so that joins do not click."""
     ramp = np.linspace(0, 1, min(int(rate * _FADE_S), len(samples) // 2), dtype=np.float32)
     result = samples.astype(np.float32)
-    if len(ramp):
+    if len(ramp) and begins:
         result[: len(ramp)] *= ramp
+    if len(ramp) and ends:
         result[-len(ramp) :] *= ramp[::-1]
     return result

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Generator
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from pydantic_settings import SettingsConfigDict
@@ -16,15 +15,13 @@ from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import InvalidInput
 from services.common.streams import in_thread
-from services.tts import base_voice, cloning, espeak_ng, languages, loudness, sentences, world
+from services.tts import base_voice, cloning, espeak_ng, languages, loudness, sentences, timing, world
 from services.tts.engine import LipClosure, Prosody, Speech, SpokenWord, TtsEngine
 
 _MIN_VOICED_S = 3.0
 _MAX_REFERENCE_S = 180
 _WORDS_PER_MINUTE = (120, 230)
 _MISSED_SYLLABLES = 1.16  # people slur syllables that espeak says; measured on thirteen recordings with transcripts
-_PAUSES_S = ((".!?。！？…", 0.30), (";；:：\n", 0.22), (",，、", 0.12))
-_SHORT_PAUSE_S = 0.08
 
 
 class Settings(EngineSettings):
@@ -136,41 +133,14 @@ def _say(
         frames = world.analyse(samples)
         frames = model.convert(frames) if model else frames
         samples = world.synthesise(cloning.shifted(frames, prosody.pitch_semitones), prosody.rate)
-    clock = _Clock(start / world.SAMPLE_RATE, prosody.rate, len(samples) / world.SAMPLE_RATE)
+    clock = timing.Clock(start / world.SAMPLE_RATE, prosody.rate, len(samples) / world.SAMPLE_RATE)
     speech = loudness.faded(loudness.levelled(samples, world.SAMPLE_RATE), world.SAMPLE_RATE)
-    pause = np.zeros(int(_pause_s(sentence) / prosody.rate * world.SAMPLE_RATE), np.float32)
-    return np.concatenate([speech, pause]), _words(utterance, clock), _closures(utterance, clock)
-
-
-class _Clock(NamedTuple):
-    """From espeak's time to that of the piece, which is trimmed and may be slower or faster."""
-
-    offset_s: float
-    rate: float
-    duration_s: float  # of the sound, without its pause
-
-    def at(self, second: float) -> float:
-        return min(max(second - self.offset_s, 0) / self.rate, self.duration_s)
+    pause = timing.silence(timing.pause_s(sentence) / prosody.rate, world.SAMPLE_RATE)
+    words, closures = timing.words(utterance.words, clock), timing.closures(utterance.closures, clock)
+    return np.concatenate([speech, pause]), words, closures
 
 
 def _tempo(model: cloning.VoiceModel) -> int:
     """espeak's words per minute for the person's syllables per second."""
     ratio = _MISSED_SYLLABLES * model.speaker.syllables_per_s / max(model.base.syllables_per_s, 0.1)
     return round(float(np.clip(espeak_ng.NORMAL_WORDS_PER_MINUTE * ratio, *_WORDS_PER_MINUTE)))
-
-
-def _pause_s(sentence: str) -> float:
-    mark = sentence.rstrip("\"'”’»)]）】」』》 ")[-1:]
-    return next((pause for marks, pause in _PAUSES_S if mark and mark in marks), _SHORT_PAUSE_S)
-
-
-def _words(utterance: espeak_ng.Utterance, clock: _Clock) -> tuple[SpokenWord, ...]:
-    """Each word lasts until the next begins, the last until the sound ends."""
-    starts = [clock.at(start) for _, start in utterance.words]
-    ends = [*starts[1:], clock.duration_s][: len(starts)]
-    return tuple(SpokenWord(text, *span) for (text, _), *span in zip(utterance.words, starts, ends, strict=True))
-
-
-def _closures(utterance: espeak_ng.Utterance, clock: _Clock) -> tuple[LipClosure, ...]:
-    spans = (LipClosure(clock.at(start), clock.at(end)) for start, end in utterance.closures)
-    return tuple(span for span in spans if span.end_s > span.start_s)
