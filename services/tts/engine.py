@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from services.common.arrays import Samples
 from services.common.engine import BaseEngine
+from services.common.errors import Unsupported
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ class TtsEngine(BaseEngine):
             Unsupported: the engine cannot speak it.
         """
 
-    @abstractmethod
     def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
-        """Analyse a reference recording and leave in `folder` whatever `synthesize` needs to sound like it.
+        """Analyse a reference recording and leave in `folder` whatever `synthesize` needs to sound like it. An engine
+        without `Capability.CLONING` leaves this as it is.
 
         Args:
             reference: float32 mono speech, at most five minutes, silence trimmed, level normalised.
@@ -76,7 +77,15 @@ class TtsEngine(BaseEngine):
 
         Raises:
             InvalidInput: the recording will not do, e.g. too little speech.
+            Unsupported: the engine speaks in no voice but its own.
         """
+        raise self.no_cloning()
+
+    def no_cloning(self, field: str = "config.engine") -> Unsupported:
+        """The error of an engine that speaks in no voice but its own."""
+        name = self.info().name
+        message = f"The engine '{name}' speaks in its own voice only. Choose another engine, or no voice."
+        return Unsupported(message, reason="NO_CLONING", field=field, values={"engine": name})
 
     @abstractmethod
     def synthesize(

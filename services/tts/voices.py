@@ -26,7 +26,7 @@ from services.common.consent import checked_consent
 from services.common.conversion import read_wav
 from services.common.disk import forget_leftovers
 from services.common.engine import Capability
-from services.common.errors import AlreadyExists, Conflict, InvalidInput, NotFound, Unsupported
+from services.common.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from services.common.files import UPLOADS, upload_folder
 from services.common.names import checked_name
 from services.common.shelf import Shelf
@@ -148,6 +148,7 @@ class Voices:
 
         Raises:
             InvalidInput, AlreadyExists, Conflict: as `existing`, or nothing can be learnt from the recording.
+            Unsupported: the engine speaks in no voice but its own.
         """
         if existing := self.existing(name, consent_by, digest):
             return existing
@@ -174,10 +175,9 @@ class Voices:
             Unsupported: the engine speaks in no voice but its own.
             Conflict: its files are damaged.
         """
-        voice, info = self.get(name), engine.info()
-        if Capability.CLONING not in info.capabilities:
-            message = f"The engine '{info.name}' speaks in its own voice only. Choose another engine, or no voice."
-            raise Unsupported(message, reason="NO_CLONING", field="config.voice", values={"engine": info.name})
+        voice = self.get(name)
+        if Capability.CLONING not in engine.info().capabilities:
+            raise engine.no_cloning("config.voice")
         key = self._engine_key(engine, name)
         if not self._storage.exists(f"{key}/{_MARKER}") or self._storage.read(f"{key}/{_MARKER}") != _marker(
             engine, voice.transcript

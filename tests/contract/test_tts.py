@@ -32,6 +32,7 @@ from services.tts import espeak_ng
 from services.tts.engines import espeak
 from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
+from tests import tiny_vits
 
 Stub = tts_pb2_grpc.TtsServiceStub
 Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
@@ -450,6 +451,19 @@ def test_voices_that_cannot_be_made_are_refused_and_not_kept(
         return answer, len((await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices)
 
     assert call(work, max_reference_bytes=1_500_000) == (expected, 0)
+
+
+def test_an_engine_without_cloning_refuses_registered_voices(call: Call, person: bytes, tmp_path: Path) -> None:
+    async def work(stub: Stub) -> Any:
+        await stub.CreateVoice(register(person), timeout=60)
+        spoken_in = await refused(stub.StreamingSynthesize(say("Hello.", voice=NAME, engine="piper"), timeout=60))
+        message, *rest = register(person, name="Another")
+        message.config.engine = "piper"
+        return spoken_in, await refused(stub.CreateVoice([message, *rest], timeout=60))
+
+    told = call(work, engines={"piper": {"voice": str(tiny_vits.write(tmp_path / "voice")), "threads": "1"}})
+    unable = grpc.StatusCode.UNIMPLEMENTED
+    assert told == ((unable, "NO_CLONING", "config.voice"), (unable, "NO_CLONING", "config.engine"))
 
 
 def test_voices_being_learnt_hold_nobody_else_up(call: Call, person: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def test_whisper_base_is_what_was_published(whisper_base: Path) -> None:
     assert len(json.loads((whisper_base / "config.json").read_text())["lang_ids"]) == len(model.languages)
 
 
-@pytest.mark.parametrize("name", ["smart-turn", "silero-vad"])
+@pytest.mark.parametrize("name", ["smart-turn", "silero-vad", "piper-en-us-joe"])
 def test_the_small_ones_are_what_was_published(real_model: Callable[[str], Path], name: str) -> None:
     folder = real_model(name)
     assert ModelFolder(folder.parent).verify(catalogue.load()[name]) == []

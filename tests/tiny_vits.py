@@ -1,0 +1,117 @@
+"""A voice in the format of Piper's that hums one tone per speaker: its graph is written here, not learned.
+
+It has the parts of a VITS network by which ours is parted: rounded-up durations, frames stretched by them, a vocoder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save_model
+
+RATE, HOP = 22_050, 256
+LETTER_FRAMES, PAD_FRAMES, EDGE_FRAMES = 6, 2, 12
+TONES_HZ = (3 * RATE / HOP, 6 * RATE / HOP)  # whole waves to a frame, or they would not join
+_PAD, _BEGIN, _END = 0, 1, 2
+_LETTERS = " !,.:;?abdefhijklmnopstuvwzæðŋɐɑɔəɚɛɡɪɹɾʃʊʌʒʔˈˌːθᵻ̩"
+_FLOAT, _INT64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+def write(folder: Path, *, speakers: int = 1, **changes: Any) -> Path:
+    """Write a voice into a folder; `changes` are made to its configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = {"_": [_PAD], "^": [_BEGIN], "$": [_END]} | {letter: [at + 3] for at, letter in enumerate(_LETTERS)}
+    config = {
+        "audio": {"sample_rate": RATE, "quality": "tiny"},
+        "espeak": {"voice": "en-us"},
+        "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8},
+        "phoneme_type": "espeak",
+        "phoneme_id_map": letters,
+        "num_speakers": speakers,
+        "speaker_id_map": {f"hum{at}": at for at in range(speakers)} if speakers > 1 else {},
+    }
+    (folder / "tiny.onnx.json").write_text(json.dumps(config | changes))
+    _save(folder / "tiny.onnx", len(letters), speakers)
+    return folder
+
+
+def _save(path: Path, symbols: int, speakers: int) -> None:
+    lasts = np.full(symbols, LETTER_FRAMES - 0.5, np.float32)  # rounded up
+    lasts[[_PAD, _BEGIN, _END]] = PAD_FRAMES - 0.5, EDGE_FRAMES - 0.5, EDGE_FRAMES - 0.5
+    loud = np.ones((symbols, 1), np.float32)
+    loud[[_PAD, _BEGIN, _END]] = 0
+    seconds = np.arange(2 * HOP) / RATE
+    window = np.hanning(2 * HOP)
+    tones = np.stack([window * np.sin(2 * np.pi * hertz * seconds) for hertz in TONES_HZ])[:, None].astype(np.float32)
+    constants = {
+        "lasts": lasts, "loud": loud, "tones": tones, "second": _ints(1), "axis": _ints(1), "one": _scalar(1),
+        "zero": _scalar(0), "step": _scalar(1), "length": _ints(1), "at": _scalar(1), "to": _ints(-1),
+        "wide": np.tile(np.array([0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1], np.float32), (len(TONES_HZ), 1, 1)),
+        "who": np.eye(len(TONES_HZ), dtype=np.float32)[:, :, None] - 1,
+    }  # fmt: skip
+    nodes = [
+        # how many frames each symbol lasts
+        _node("Gather", ["lasts", "input"], "each"),
+        _node("Gather", ["scales", "at"], "slowness"),
+        _node("Mul", ["each", "slowness"], "scaled"),
+        _node("Unsqueeze", ["scaled", "axis"], "raised"),
+        _node("Ceil", ["raised"], "durations"),
+        # which symbol each frame belongs to
+        _node("CumSum", ["durations", "to"], "ends"),
+        _node("ReduceMax", ["ends"], "last", keepdims=0),
+        _node("Cast", ["last"], "count", to=_INT64),
+        _node("Range", ["zero", "count", "step"], "numbers"),
+        _node("Cast", ["numbers"], "frame", to=_FLOAT),
+        _node("Transpose", ["ends"], "column", perm=[0, 2, 1]),
+        _node("LessOrEqual", ["column", "frame"], "over"),
+        _node("Cast", ["over"], "passed", to=_INT64),
+        _node("ReduceSum", ["passed", "axis"], "symbol", keepdims=0),
+        _node("GatherElements", ["input", "symbol"], "said", axis=1),
+        _node("Gather", ["loud", "said"], "rows"),
+        _node("Transpose", ["rows"], "z", perm=[0, 2, 1]),
+        # the vocoder
+        _node("Conv", ["z", "wide"], "pre", pads=[3, 3]),
+        *_speaker(speakers),
+        _node("LeakyRelu", ["chosen"], "bent", alpha=0.0),
+        _node("ConvTranspose", ["bent", "tones"], "tone", strides=[HOP], pads=[HOP // 2, HOP // 2]),
+        _node("Tanh", ["tone"], "sound"),
+        _node("Unsqueeze", ["sound", "axis"], "output"),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("input", _INT64, ["batch", "phonemes"]),
+        helper.make_tensor_value_info("input_lengths", _INT64, ["batch"]),
+        helper.make_tensor_value_info("scales", _FLOAT, [3]),
+        *([helper.make_tensor_value_info("sid", _INT64, ["batch"])] if speakers > 1 else []),
+    ]
+    outputs = [helper.make_tensor_value_info("output", _FLOAT, ["batch", 1, 1, "time"])]
+    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
+    save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+
+
+def _speaker(speakers: int) -> list[Any]:
+    """The speaker's tone is let through, the others' are held down; of a single one all sound."""
+    if speakers == 1:
+        return [_node("LeakyRelu", ["pre"], "chosen", alpha=0.0)]
+    table = numpy_helper.from_array(np.eye(speakers, len(TONES_HZ), dtype=np.float32)[:, :, None], "table")
+    return [
+        helper.make_node("Constant", [], ["speakers"], value=table),
+        _node("Gather", ["speakers", "sid"], "embedded"),
+        _node("Conv", ["embedded", "who"], "condition"),
+        _node("Add", ["pre", "condition"], "chosen"),
+    ]
+
+
+def _node(kind: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+    return helper.make_node(kind, inputs, [output], **attributes)
+
+
+def _ints(*values: int) -> Any:
+    return np.array(values, np.int64)
+
+
+def _scalar(value: int) -> Any:
+    return np.array(value, np.int64)
