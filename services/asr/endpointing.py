@@ -27,7 +27,8 @@ FRAME_MS = 20
 FRAME_BYTES = SAMPLE_RATE * FRAME_MS // 1000 * 2
 FRAME_SAMPLES = FRAME_BYTES // 2
 _GOES_ON_FRAMES = 5  # between two reports that speech goes on
-_PAUSE_FRAMES = 6  # without a voice; those inside of words are shorter
+_PAUSE_FRAMES = 6  # without a voice; those inside of words are shorter …
+_SILENT_FRAMES = 3  # … and so many are enough in which nothing at all is heard: whatever ends softly has ended
 _ASK_FRAMES = 10  # of a pause, after which it is asked whether the speaker has finished
 _FINISHED, _UNFINISHED = 0.9, 0.1  # from this probability on, and up to this, that is sure
 _STRETCH = 1.5  # how many hangovers the pause of somebody lasts who surely has not finished
@@ -122,6 +123,7 @@ class Endpointer:
         self._onset: deque[bool] = deque(maxlen=onset_frames)
         self._before: deque[bytes] = deque(maxlen=_frames(pre_roll_ms) + onset_frames)
         self._heard: deque[float] = deque(maxlen=_HEARD_FRAMES)  # how probable a voice was, frame by frame
+        self._silent = 0  # frames that did not stand out of the noise, up to now
         self._remainder = b""
         self._position = 0  # frames judged so far
         self._spoken = 0  # frames of the current utterance; 0 outside of one
@@ -170,7 +172,7 @@ class Endpointer:
             self._reported = self._position
             yield SpeechGoesOn(self._position * FRAME_SAMPLES)
         paused = self._position - self._last_voiced
-        yield Speech(start, frame, paused >= _PAUSE_FRAMES)
+        yield Speech(start, frame, paused >= _PAUSE_FRAMES or min(paused, self._silent) >= _SILENT_FRAMES)
         if self._has_finished and paused == _ASK_FRAMES < self._hangover:
             self._pause = self._pause_after(self._has_finished(b"".join(self._said)))
         if paused >= self._patience():
@@ -186,6 +188,7 @@ class Endpointer:
         """Whether speech may begin with a frame, and whether what has begun goes on. The detectors learn from each."""
         power = float(np.mean(np.frombuffer(frame, np.int16).astype(np.float32) ** 2))
         stands_out = power >= max(self._min_power, _ABOVE_FLOOR * self._floor.power)
+        self._silent = 0 if stands_out else self._silent + 1
         self._floor.push(power)
         begins = self._vad.is_speech(frame, SAMPLE_RATE) and stands_out
         self._heard.append(self._voice.voice_probability(frame) if self._voice else float(begins))
