@@ -28,7 +28,7 @@ import psutil
 from services.asr import engines
 from services.asr.detectors import Detectors
 from services.asr.endpointing import Endpointer, SpeechEnded, SpeechStarted
-from services.asr.engine import SAMPLE_RATE, AsrEngine
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Expected
 from services.asr.settings import AsrSettings
 from services.asr.transcription import Interim, LiveTranscription, RecordedTranscription, Utterance
 from services.common.audio import Resampler, decode, from_pcm, to_pcm
@@ -121,12 +121,12 @@ def wrong(language: str, samples: list[Sample], heard: list[str]) -> float:
 
 def file(engine: AsrEngine, language: str, pcm: bytes) -> str:
     endpointer = Endpointer(hangover_ms=AsrSettings().file_hangover_ms)
-    return " ".join(one.text for one in RecordedTranscription(engine, language, endpointer).utterances([pcm]))
+    return " ".join(one.text for one in RecordedTranscription(engine, Expected(language), endpointer).utterances([pcm]))
 
 
 def live(engine: AsrEngine, language: str, pcm: bytes, latency: Latency, endpointer: Endpointer) -> str:
     """What is heard of a recording that is spoken now; what is waited for is added to the latencies."""
-    stream = LiveTranscription(engine, language, SAMPLE_RATE, endpointer)
+    stream = LiveTranscription(engine, Expected(language), SAMPLE_RATE, endpointer)
     sound = bytes(2 * int(BEFORE_S * SAMPLE_RATE)) + pcm + bytes(2 * int(AFTER_S * SAMPLE_RATE))
     began, texts, started_s, is_first = time.monotonic(), [], 0.0, True
     for at in range(0, len(sound), PIECE_BYTES):

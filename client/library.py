@@ -131,6 +131,8 @@ class Persona:
     greetings: dict[str, str]
     hotwords: tuple[str, ...]
     """Names and rare words that may well be said to them."""
+    languages: tuple[str, ...]
+    """BCP 47 tags of what they speak; empty where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,9 @@ def engine(services: Services, service: str, name: str = "", field: str = "engin
 def personas(services: Services, timeout_s: float = TIMEOUT_S) -> list[Persona]:
     """Who an avatar can be, the default one first."""
     told = get_info(services, "llm", timeout_s).personas
-    return [Persona(one.name, one.title, dict(one.greetings), tuple(one.hotwords)) for one in told]
+    return [
+        Persona(one.name, one.title, dict(one.greetings), tuple(one.hotwords), tuple(one.languages)) for one in told
+    ]
 
 
 def persona(services: Services, name: str, timeout_s: float = TIMEOUT_S) -> Persona | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from basics.languages import primary
 from basics.scripts import HAN
 
 _WORDS = {
@@ -23,5 +24,5 @@ def apology(language: str, said: str) -> str:
         language: BCP 47 tag of the talk; empty to go by the script of what was said.
         said: what the user said.
     """
-    tag = re.split("[-_]", language.lower())[0] or ("zh" if _HAN.search(said) else "en")
+    tag = primary(language) or ("zh" if _HAN.search(said) else "en")
     return _WORDS.get(tag, _WORDS["en"])

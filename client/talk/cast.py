@@ -7,6 +7,7 @@ from typing import Literal, TypedDict, cast
 
 import grpc
 
+from basics.languages import primary
 from client import library, voices
 from client.library import Avatar
 from client.talk.speech import STANDARD_VOICE
@@ -107,8 +108,8 @@ def _check(field: str, name: str, names: Iterable[str], reason: str) -> None:
 
 def _check_language(services: Services, tag: str, engine_name: str) -> None:
     engine = library.engine(services, "tts", engine_name)
-    spoken = {one.split("-")[0].lower() for one in engine.languages}
-    if spoken and tag.split("-")[0].lower() not in spoken:
+    spoken = set(map(primary, engine.languages))
+    if spoken and primary(tag) not in spoken:
         message = f"The speech engine does not speak '{tag[:35]}'. Choose one of its languages."
         values = {"language": tag[:35], "engine": engine.name}
         raise CallError(grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", message, "language", values)

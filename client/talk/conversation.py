@@ -270,12 +270,14 @@ class Conversation:
         Raises:
             CallError: nothing could be recognised in it, or the recogniser refuses it.
         """
-        language = self.language or hearing.default(self._services, self.asr_engine)
-        return speech.hear(self._services, audio, language, self.asr_engine, self.hotwords()).text
+        expected = self.expected()
+        if not expected["language"]:
+            expected["language"] = hearing.default(self._services, self.asr_engine)
+        return speech.hear(self._services, audio, self.asr_engine, **expected).text
 
-    def hotwords(self) -> list[str]:
-        """Names that may well be said in it."""
-        return hearing.hotwords(self._services, self.avatar, self.persona)
+    def expected(self) -> hearing.Expected:
+        """What may be said in it."""
+        return hearing.expected(self._services, self.avatar, self.persona, self.language)
 
     def reply(
         self,

@@ -351,11 +351,10 @@ class LiveTalk:
         hangover = Duration()
         hangover.FromMilliseconds(self._hangover_ms)
         config = asr_pb2.StreamingRecognizeConfig(
-            language=self._talk.language,
             sample_rate_hertz=RATE,
             hangover=hangover,
             engine=self._talk.asr_engine,
-            hotwords=self._talk.hotwords(),
+            **self._talk.expected(),
         )
         yield asr_pb2.StreamingRecognizeRequest(config=config)
         for pcm in self._microphone.read():

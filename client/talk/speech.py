@@ -7,16 +7,17 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import IO, Any, Literal, TypedDict
+from typing import IO, Any, Literal, TypedDict, Unpack
 
 from visavis.asr.v1 import asr_pb2
 from visavis.common.v1 import media_pb2
 from visavis.tts.v1 import tts_pb2
 
 from client import library
+from client.talk.hearing import Expected
 from client.wire.deadline import RESTART_PAUSES_S, through_restarts
 from client.wire.errors import translate
 from client.wire.files import upload
@@ -273,6 +274,7 @@ def transcribe(
     engine: str = "",
     hotwords: Iterable[str] = (),
     *,
+    languages: Iterable[str] = (),
     spoken_form: bool = False,
 ) -> Transcription:
     """Recognise a recording in any audio or video container.
@@ -281,9 +283,12 @@ def transcribe(
         language: BCP 47 tag of what is spoken; empty only where the recogniser can tell.
         engine: which recognises; empty for the service's default.
         hotwords: names and rare words that may well be said.
+        languages: of which one is spoken, where `language` is empty; empty for any.
         spoken_form: leave numbers in words, where the recogniser tells them so.
     """
-    config = asr_pb2.TranscribeConfig(language=language, engine=engine, hotwords=hotwords, spoken_form=spoken_form)
+    config = asr_pb2.TranscribeConfig(
+        language=language, engine=engine, hotwords=hotwords, languages=languages, spoken_form=spoken_form
+    )
     with translate():
         requests = upload(config, asr_pb2.TranscribeRequest, audio)
         reply = services.asr.Transcribe(requests, timeout=TRANSCRIBE_TIMEOUT_S)
@@ -299,14 +304,12 @@ def transcribe(
     )
 
 
-def hear(
-    services: Services, audio: IO[bytes], language: str = "", engine: str = "", hotwords: Sequence[str] = ()
-) -> Transcription:
+def hear(services: Services, audio: IO[bytes], engine: str = "", **expected: Unpack[Expected]) -> Transcription:
     """Recognise a recording from its beginning, through restarts of the recogniser: nobody need speak again."""
 
     def attempt() -> Transcription:
         audio.seek(0)
-        return transcribe(services, audio, language, engine, hotwords)
+        return transcribe(services, audio, engine=engine, **expected)
 
     return through_restarts(attempt, RESTART_PAUSES_S)
 

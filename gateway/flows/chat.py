@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Blueprint, Response, jsonify, render_template, request, send_file, stream_with_context
 
+from basics.languages import primary
 from client import library
 from client.talk import cast
 from client.talk.conversation import Conversation, Done, Event, Media, MediaType
@@ -121,7 +122,7 @@ def greeting(persona: str, language: str) -> str:
     """The persona's first words in the language, or in any it knows."""
     chosen = library.persona(services(), persona)
     greetings = chosen.greetings if chosen else {}
-    wanted = (text for tag, text in greetings.items() if tag.split("-")[0] == language.split("-")[0])
+    wanted = (text for tag, text in greetings.items() if primary(tag) == primary(language))
     return next(wanted, next(iter(greetings.values()), ""))
 
 

@@ -35,6 +35,7 @@ def transcribe() -> Response:
         fields.text("language"),
         fields.text("engine"),
         hotwords,
+        languages=fields.listed("languages", hearing.MOST_LANGUAGES, hearing.MOST_LANGUAGE_CHARACTERS),
         spoken_form=fields.choice("form", ("written", "spoken"), "written") == "spoken",
     )
     return jsonify(dataclasses.asdict(heard))

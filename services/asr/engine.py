@@ -28,6 +28,18 @@ class Hypothesis:
     """BCP 47 tag of what was heard; empty where the engine does not tell."""
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What may be heard."""
+
+    language: str = ""
+    """BCP 47 tag of what is spoken; empty for the engine's first, or for it to detect …"""
+    among: tuple[str, ...] = ()
+    """… among these, where it can; empty for all that it knows."""
+    hotwords: tuple[str, ...] = ()
+    """What may well be said, the likeliest first."""
+
+
 class Recognition(ABC):
     """One utterance being recognised. Its methods block; the service calls them in a thread."""
 
@@ -79,6 +91,16 @@ class AsrEngine(BaseEngine):
     def open_recorded(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance of a recording, for which nobody who speaks waits; as `open`."""
         return self.open(language, hotwords)
+
+    def begin(self, expected: Expected, *, is_recorded: bool = False) -> Recognition:
+        """Begin an utterance, of a recording or of somebody who speaks. An engine that can detect a language among
+        some overrides it.
+
+        Raises:
+            Unsupported: as `open`.
+        """
+        begin = self.open_recorded if is_recorded else self.open
+        return begin(expected.language, expected.hotwords)
 
     def recognise(self, pcm: bytes, language: str, hotwords: Sequence[str] = ()) -> Hypothesis:
         """Recognise a whole utterance of a recording. Blocks; raises as `open`."""

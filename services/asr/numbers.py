@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from basics.languages import primary
 from services.asr.engine import Hypothesis
 from services.common.subtitles import Word
 
@@ -60,8 +61,8 @@ class _Change:
 
 def load(languages: Iterable[str]) -> None:
     """Load the grammars of languages (BCP 47 tags), which takes seconds that the first who speaks shall not wait."""
-    for primary in {_primary(language) for language in languages} & _GRAMMARS.keys():
-        _found("", primary)
+    for tongue in {primary(language) for language in languages} & _GRAMMARS.keys():
+        _found("", tongue)
 
 
 def as_written(spoken: Hypothesis, language: str) -> Hypothesis:
@@ -70,22 +71,18 @@ def as_written(spoken: Hypothesis, language: str) -> Hypothesis:
     Args:
         language: BCP 47 tag of what was spoken.
     """
-    primary = _primary(language)
-    grammar = _GRAMMARS.get(primary)
+    tongue = primary(language)
+    grammar = _GRAMMARS.get(tongue)
     if grammar is None or not spoken.text:
         return spoken
     changes = [*grammar(spoken.text)]
     words = _words(spoken, changes)
     text = _changed(spoken.text, changes)
-    end = _full_stop(text, primary)
+    end = _full_stop(text, tongue)
     if words:
         words[0] = replace(words[0], text=_begun(words[0].text))
         words[-1] = replace(words[-1], text=words[-1].text + end)
     return replace(spoken, text=_begun(text) + end, words=tuple(words))
-
-
-def _primary(language: str) -> str:
-    return re.split("[-_]", language.lower())[0]
 
 
 def _changed(text: str, changes: list[_Change], start: int = 0, end: int | None = None) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from visavis.asr.v1 import asr_pb2, asr_pb2_grpc
 from visavis.common.v1 import media_pb2
 
+from basics.languages import primary
 from services.asr import engines, numbers
 from services.asr.detectors import Detectors
 from services.asr.endpointing import Endpointer, SpeechEnded, SpeechGoesOn, SpeechStarted
-from services.asr.engine import SAMPLE_RATE, AsrEngine
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Expected
 from services.asr.settings import AsrSettings
 from services.asr.transcription import Interim, LiveEvent, LiveTranscription, RecordedTranscription, Utterance
 from services.common.conversion import Converter, read_wav
@@ -36,6 +37,7 @@ from services.common.subtitles import Word, cues, to_srt, to_webvtt
 from services.common.tidying import tidy
 from services.common.times import duration
 
+_Config: TypeAlias = asr_pb2.TranscribeConfig | asr_pb2.StreamingRecognizeConfig
 RATES_HERTZ = range(8000, 48_001)
 EXPIRE_EVERY_S = 600.0
 HANGOVERS_MS = range(100, 5001)
@@ -92,18 +94,17 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
     async def _transcribed(
         self, engine: AsrEngine, config: asr_pb2.TranscribeConfig, messages: AsyncIterator[asr_pb2.TranscribeRequest]
     ) -> asr_pb2.TranscribeResponse:
-        asked = config.language
-        if not asked:
+        expected = self._expected(engine, config)
+        if not expected.language:
             _check_tells_languages_apart(engine)
-        language = await asyncio.to_thread(_language, engine, asked)
+        language = await asyncio.to_thread(_language, engine, expected.language)
         with upload_folder(self._settings.work_folder) as folder:
             most, longest_s = self._settings.max_upload_bytes, self._settings.max_recording_seconds
             recording = await self._recordings.brought(config, messages, folder / "recording", most, "data")
             wav = folder / "sound.wav"
             sound = await self._converter.convert(recording, wav, SAMPLE_RATE, max_seconds=longest_s, field="data")
             endpointer = Endpointer(**self._endpoints(engine, self._settings.file_hangover_ms))
-            hotwords, writes = self._hotwords(config.hotwords), self._writes(engine, config)
-            work = RecordedTranscription(engine, asked, endpointer, hotwords, writes)
+            work = RecordedTranscription(engine, expected, endpointer, self._writes(engine, expected, config))
             found = in_thread(work.utterances(read_wav(wav)), interrupt=work.interrupt)
             async with aclosing(found) as utterances:
                 said = [utterance async for utterance in utterances if utterance.text]
@@ -136,14 +137,14 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
         config: asr_pb2.StreamingRecognizeConfig,
         messages: AsyncIterator[asr_pb2.StreamingRecognizeRequest],
     ) -> AsyncGenerator[asr_pb2.StreamingRecognizeResponse, None]:
-        language = await asyncio.to_thread(_language, engine, config.language)
+        expected = self._expected(engine, config)
+        language = await asyncio.to_thread(_language, engine, expected.language)
         rate, hangover_ms = _rate(config), self._hangover_ms(config)
         header = asr_pb2.StreamingRecognizeHeader(language=language, hangover=duration(hangover_ms / 1000))
         yield asr_pb2.StreamingRecognizeResponse(header=header)
         endpoints = self._endpoints(engine, hangover_ms)
         endpointer = await asyncio.to_thread(partial(self._detectors.endpointer, **endpoints))
-        hotwords, writes = self._hotwords(config.hotwords), self._writes(engine, config)
-        live = LiveTranscription(engine, config.language, rate, endpointer, hotwords, writes)
+        live = LiveTranscription(engine, expected, rate, endpointer, self._writes(engine, expected, config))
         try:
             async for message in messages:
                 async with aclosing(in_thread(live.push(message.audio), interrupt=live.interrupt)) as events:
@@ -164,18 +165,25 @@ class AsrServicer(Service, asr_pb2_grpc.AsrServiceServicer):
             raise InvalidInput(message, reason="HANGOVER_OUT_OF_RANGE", field="config.hangover")
         return asked
 
-    def _hotwords(self, asked: Iterable[str]) -> tuple[str, ...]:
-        """What the caller expects, then what the settings do."""
-        words = (" ".join(word.split()) for word in (*asked, *self._settings.hotwords))
-        return tuple(dict.fromkeys(filter(None, words)))
+    def _expected(self, engine: AsrEngine, config: _Config) -> Expected:
+        """What the caller expects, and what the settings do. Of the languages that may be spoken, one alone is."""
+        words = (" ".join(word.split()) for word in (*config.hotwords, *self._settings.hotwords))
+        hotwords = tuple(dict.fromkeys(filter(None, words)))
+        if config.language:
+            return Expected(config.language, (), hotwords)
+        known = set(map(primary, engine.info().languages))
+        among = {primary(tag): tag for tag in reversed(config.languages) if primary(tag) in known}
+        if len(among) == 1:
+            return Expected(next(iter(among.values())), (), hotwords)
+        return Expected("", tuple(among.values()), hotwords)
 
-    def _writes(self, engine: AsrEngine, config: asr_pb2.TranscribeConfig | asr_pb2.StreamingRecognizeConfig) -> str:
+    def _writes(self, engine: AsrEngine, expected: Expected, config: _Config) -> str:
         """In which language numbers are to be written as people do; empty where the engine does so, or nobody shall."""
         info = engine.info()
         is_spoken = config.spoken_form or not self._settings.written_form
         if is_spoken or Capability.WRITTEN_FORM in info.capabilities:
             return ""
-        return config.language or next(iter(info.languages), "")
+        return expected.language or next(iter(info.languages), "")
 
     def _endpoints(self, engine: AsrEngine, hangover_ms: int) -> dict[str, Any]:
         """How utterances are found."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 
 from services.asr.endpointing import Endpointer, Event, Speech, SpeechEnded, SpeechGoesOn, SpeechStarted
-from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Expected, Hypothesis, Recognition
 from services.asr.numbers import as_written
 from services.common.audio import Resampler, from_pcm, to_pcm
 from services.common.subtitles import Word
@@ -38,33 +38,55 @@ class Utterance:
 LiveEvent = SpeechStarted | SpeechGoesOn | Interim | Utterance | SpeechEnded
 
 
-class LiveTranscription:
-    """One caller's speech, recognised as it arrives. Its methods block and must not overlap.
+class _Transcription:
+    """Speech that an engine recognises, utterance by utterance.
 
     Args:
-        sample_rate: of the audio that will be pushed, in Hz.
-        hotwords: as of `AsrEngine.open`.
         writes: BCP 47 tag of the language whose numbers are written as people do, unless the engine tells another;
             empty for what the engine hears.
     """
 
-    def __init__(
-        self,
-        engine: AsrEngine,
-        language: str,
-        sample_rate: int,
-        endpointer: Endpointer,
-        hotwords: Sequence[str] = (),
-        writes: str = "",
-    ) -> None:
-        self._engine, self._language, self._hotwords = engine, language, hotwords
+    def __init__(self, engine: AsrEngine, expected: Expected, endpointer: Endpointer, writes: str = "") -> None:
+        self._engine, self._expected = engine, expected
         self._endpointer, self._writes = endpointer, writes
-        self._resampler = Resampler(sample_rate, SAMPLE_RATE)
         self._recognition: Recognition | None = None
+        self._is_interrupted = False
+
+    def interrupt(self) -> None:
+        """Nobody waits any more: end what the engine waits for. May be called while another method runs."""
+        self._is_interrupted = True
+        if recognition := self._recognition:
+            recognition.interrupt()
+
+    def close(self) -> None:
+        """Release the engine, in the middle of an utterance too."""
+        if self._recognition:
+            self._recognition.close()
+            self._recognition = None
+
+    def _begin(self, *, is_recorded: bool) -> Recognition:
+        self._recognition = recognition = self._engine.begin(self._expected, is_recorded=is_recorded)
+        if self._is_interrupted:
+            recognition.interrupt()
+        return recognition
+
+
+class LiveTranscription(_Transcription):
+    """One caller's speech, recognised as it arrives. Its methods block and must not overlap.
+
+    Args:
+        sample_rate: of the audio that will be pushed, in Hz.
+        writes: as of all transcriptions.
+    """
+
+    def __init__(
+        self, engine: AsrEngine, expected: Expected, sample_rate: int, endpointer: Endpointer, writes: str = ""
+    ) -> None:
+        super().__init__(engine, expected, endpointer, writes)
+        self._resampler = Resampler(sample_rate, SAMPLE_RATE)
         self._offset_s = 0.0  # of the utterance's first sample
         self._started_s = 0.0
         self._shown = ""
-        self._is_interrupted = False
 
     def push(self, pcm: bytes) -> Generator[LiveEvent, None, None]:
         """Take signed 16-bit mono audio; yield what became known.
@@ -81,18 +103,6 @@ class LiveTranscription:
         for event in [*rest, *self._endpointer.flush()]:
             yield from self._follow(event)
 
-    def interrupt(self) -> None:
-        """Nobody waits any more: end what the engine waits for. May be called while another method runs."""
-        self._is_interrupted = True
-        if recognition := self._recognition:
-            recognition.interrupt()
-
-    def close(self) -> None:
-        """Release the engine, in the middle of an utterance too."""
-        if self._recognition:
-            self._recognition.close()
-            self._recognition = None
-
     def _follow(self, event: Event) -> Generator[LiveEvent, None, None]:
         match event:
             case SpeechStarted():
@@ -108,12 +118,11 @@ class LiveTranscription:
                 yield event
 
     def _hear(self, speech: Speech) -> Generator[Interim, None, None]:
-        if self._recognition is None:
-            self._recognition = self._engine.open(self._language, self._hotwords)
+        recognition = self._recognition
+        if recognition is None:
+            recognition = self._begin(is_recorded=False)
             self._offset_s = speech.sample_index / SAMPLE_RATE
-            if self._is_interrupted:
-                self._recognition.interrupt()
-        hear = self._recognition.pause if speech.is_pause else self._recognition.feed
+        hear = recognition.pause if speech.is_pause else recognition.feed
         yield from self._show(hear(speech.pcm))
 
     def _finish(self, end: SpeechEnded) -> Generator[LiveEvent, None, None]:
@@ -131,26 +140,8 @@ class LiveTranscription:
             yield Interim(text)
 
 
-class RecordedTranscription:
-    """A recording, recognised utterance by utterance; only one is in memory.
-
-    Args:
-        hotwords: as of `AsrEngine.open`.
-        writes: as of `LiveTranscription`.
-    """
-
-    def __init__(
-        self,
-        engine: AsrEngine,
-        language: str,
-        endpointer: Endpointer,
-        hotwords: Sequence[str] = (),
-        writes: str = "",
-    ) -> None:
-        self._engine, self._language, self._hotwords = engine, language, hotwords
-        self._endpointer, self._writes = endpointer, writes
-        self._recognition: Recognition | None = None
-        self._is_interrupted = False
+class RecordedTranscription(_Transcription):
+    """A recording, recognised utterance by utterance; only one is in memory."""
 
     def utterances(self, blocks: Iterable[bytes]) -> Generator[Utterance, None, None]:
         """What is said in its sound.
@@ -169,22 +160,13 @@ class RecordedTranscription:
                 case SpeechEnded():
                     yield _utterance(self._recognised(pcm), self._writes, first / SAMPLE_RATE, started_s, event)
 
-    def interrupt(self) -> None:
-        """Nobody waits any more: end what the engine waits for. May be called while `utterances` runs."""
-        self._is_interrupted = True
-        if recognition := self._recognition:
-            recognition.interrupt()
-
     def _recognised(self, pcm: bytes) -> Hypothesis:
-        self._recognition = self._engine.open_recorded(self._language, self._hotwords)
         try:
-            if self._is_interrupted:
-                self._recognition.interrupt()
-            self._recognition.feed(pcm)
-            return self._recognition.finish()
+            recognition = self._begin(is_recorded=True)
+            recognition.feed(pcm)
+            return recognition.finish()
         finally:
-            self._recognition.close()
-            self._recognition = None
+            self.close()
 
 
 def _events(blocks: Iterable[bytes], endpointer: Endpointer) -> Generator[Event, None, None]:

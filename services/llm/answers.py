@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from basics.languages import primary
 from services.llm.documents import Passage, sentences
 from services.llm.engine import Message, Role
 from services.llm.knowledge import Found, Query
-from services.llm.language import primary
 from services.llm.persona import Persona
 from services.llm.phrases import phrases_in
 from services.llm.smalltalk import Courtesy, courteous_reply, split_courtesies

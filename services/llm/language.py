@@ -24,8 +24,3 @@ def reply_language(asked: str, texts: list[str], default: str = "en") -> str:
         return asked
     found = (language_of(text) for text in reversed(texts))
     return next((language for language in found if language), default)
-
-
-def primary(tag: str) -> str:
-    """The language of a BCP 47 tag, without script and region: `zh-Hans-CN` → `zh`."""
-    return re.split("[-_]", tag.lower())[0]

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from basics.languages import primary
 from services.common.errors import NotFound
 from services.llm.documents import Passage, passages
 from services.llm.knowledge import Knowledge, Vocabulary
-from services.llm.language import primary
 
 SHIPPED = Path(__file__).parent / "personas"
 
@@ -29,6 +29,8 @@ class Persona:
     knowledge: Mapping[str, Knowledge]
     hotwords: tuple[str, ...] = ()
     """Names and rare words that may well be said to it."""
+    speaks: tuple[str, ...] = ()
+    """Languages that its description names, if it does."""
 
     def spoken(self, texts: Mapping[str, str], language: str) -> str:
         """One of the persona's texts, in the language or else in its first one that has it; may be empty."""
@@ -106,6 +108,7 @@ def read_persona(folder: Path) -> Persona:
         style=described.get("style", {}),
         knowledge={language: Knowledge(of_it, vocabulary) for language, of_it in found.items()},
         hotwords=(title, *described.get("hotwords", ())),
+        speaks=tuple(described.get("languages", ())),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.llm.language import primary
+from basics.languages import primary
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from basics.languages import primary
 from services.llm.engine import Message, Role
-from services.llm.language import primary
 from services.llm.persona import Persona
 
 _MANNER = {

@@ -52,7 +52,13 @@ class LlmServicer(Service, llm_pb2_grpc.LlmServiceServicer):
         return llm_pb2.GetInfoResponse(
             info=await asyncio.to_thread(service_info, self.engines),
             personas=[
-                llm_pb2.Persona(name=one.name, title=one.title, greetings=one.greetings, hotwords=one.hotwords)
+                llm_pb2.Persona(
+                    name=one.name,
+                    title=one.title,
+                    greetings=one.greetings,
+                    hotwords=one.hotwords,
+                    languages=one.speaks,
+                )
                 for one in sorted(personas, key=lambda one: (one.name != default, one.name))
             ],
         )

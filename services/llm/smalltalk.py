@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from basics.languages import primary
 from basics.scripts import HAN
-from services.llm.language import primary
 
 
 class Courtesy(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from basics.languages import primary
 from services.common.errors import Unsupported
 from services.tts import espeak_ng
 from services.tts.sentences import has_han
@@ -40,7 +41,7 @@ def espeak_language(tag: str) -> str:
 
 def voice_for(language: str, sentence: str) -> str:
     """The espeak voice for a sentence: one that reads Chinese characters when there are any."""
-    if has_han(sentence) and language.split("-")[0] not in _HAN_SPEAKERS:
+    if has_han(sentence) and primary(language) not in _HAN_SPEAKERS:
         language = "cmn"
     return espeak_ng.voices()[language]
 

@@ -296,6 +296,66 @@ def test_an_engine_is_told_the_hot_words_of_a_call_and_then_those_of_the_setting
     assert {utterance.text for utterance in written.utterances} == {expected}
 
 
+TELLING = """
+from services.asr.engine import AsrEngine, Hypothesis, Recognition
+from services.common.engine import Capability, EngineInfo
+
+
+class Told(Recognition):
+    def __init__(self, expected):
+        self.expected = expected
+
+    def feed(self, pcm):
+        return ""
+
+    def finish(self):
+        return Hypothesis(f"{self.expected.language}: {' '.join(self.expected.among)}")
+
+
+class Engine(AsrEngine):
+    def load(self):
+        pass
+
+    def info(self):
+        able = {Capability.LANGUAGE_DETECTION, Capability.WRITTEN_FORM}
+        return EngineInfo("telling", "1", ("en", "zh", "fr"), frozenset(able))
+
+    def open(self, language, hotwords=()):
+        return Told(None)
+
+    def begin(self, expected, *, is_recorded=False):
+        return Told(expected)
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "languages", "told"),
+    [
+        ("", [], ": "),
+        ("", ["zh-CN", "en", "tlh"], ": en zh-CN"),
+        ("", ["zh-CN", "tlh"], "zh-CN: "),
+        ("", ["tlh"], ": "),
+        ("fr", ["zh-CN", "tlh"], "fr: "),
+    ],
+    ids=["any", "two", "one that is known", "none that is known", "told"],
+)
+def test_an_engine_is_told_among_which_languages_one_is_spoken(
+    call, more_engines, two_utterances, language, languages, told
+):
+    async def work(stub):
+        live = Config(sample_rate_hertz=RATE, language=language, languages=languages)
+        heard = await recognise(stub, live, chunks(two_utterances[: 9 * 2 * RATE]))
+        config = asr_pb2.TranscribeConfig(language=language, languages=languages)
+        messages = [asr_pb2.TranscribeRequest(config=config), asr_pb2.TranscribeRequest(data=wav(two_utterances))]
+        return heard, await stub.Transcribe(_stream(messages), timeout=300)
+
+    heard, written = call(work, engine="telling", engine_folder=more_engines(telling=TELLING))
+    assert heard[0].header.language == told.split(":")[0]
+    finals = {response.final.text for response in heard if response.HasField("final")}
+    assert [sorted(text.split()) for text in finals] == [sorted(told.split())]
+    assert {tuple(sorted(one.text.split())) for one in written.utterances} == {tuple(sorted(told.split()))}
+
+
 COUNTING = """
 from services.asr.engine import AsrEngine, Hypothesis, Recognition
 from services.common.engine import EngineInfo

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
+from basics.languages import primary
 from services.asr.engine import AsrEngine, Recognition
 from services.asr.remote.settings import RecogniserFailures
 from services.common import provider
@@ -110,7 +111,7 @@ class Engine(AsrEngine):
         from services.asr.funasr.conversation import Conversation
 
         known = self._settings.languages
-        if language and _primary(language) not in map(_primary, known):
+        if language and primary(language) not in map(primary, known):
             raise self._failures.language_unknown(language, ", ".join(known))
         return Conversation(self._settings, self._failures, self._tls, language, hotwords)
 
@@ -120,7 +121,3 @@ def _trusting(certificate: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=certificate or None)
     context.check_hostname = not certificate
     return context
-
-
-def _primary(tag: str) -> str:
-    return tag.lower().replace("_", "-").split("-")[0]

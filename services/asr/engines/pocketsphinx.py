@@ -16,6 +16,7 @@ from pocketsphinx import Decoder
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from basics.languages import primary
 from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
 from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import Busy, Unsupported
@@ -67,7 +68,7 @@ class Engine(AsrEngine):
         Raises:
             Unsupported: another language is asked for.
         """
-        if re.split("[-_]", language.lower())[0] not in ("", "en"):
+        if primary(language) not in ("", "en"):
             message = (
                 f"This engine knows English, not '{language[:35]}'. Get a model that knows it, visavis models pull "
                 "whisper-base, or set ASR_ENGINE to an engine that does; docs/adding-an-engine.md shows how to add one."

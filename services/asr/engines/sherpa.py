@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from basics.languages import primary
 from models.errors import ModelError
 from models.folder import find as find_model
 from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
@@ -183,7 +184,7 @@ class Engine(AsrEngine):
 
     def _check(self, language: str) -> None:
         known = self.info().languages
-        if not language or _primary(language) in map(_primary, known):
+        if not language or primary(language) in map(primary, known):
             return
         message = (
             f"This model knows {', '.join(known)}, not '{language[:35]}'. Set ASR_SHERPA_MODEL to one that knows it "
@@ -269,12 +270,8 @@ class _Whole(Recognition):
 
 def _in_language(told: Hypothesis, asked: str) -> Hypothesis:
     """In the tag that was asked for, where the model says no other language."""
-    is_same = not told.language or _primary(told.language) == _primary(asked)
+    is_same = not told.language or primary(told.language) == primary(asked)
     return replace(told, language=asked) if asked and is_same else told
-
-
-def _primary(tag: str) -> str:
-    return tag.replace("_", "-").split("-")[0].lower()
 
 
 def _version() -> str:

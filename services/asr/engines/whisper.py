@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
@@ -20,7 +21,7 @@ from pydantic_settings import SettingsConfigDict
 
 from models.errors import ModelError
 from models.folder import find
-from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Expected, Hypothesis, Recognition
 from services.asr.turns import Turns, Urgency
 from services.asr.whisper.languages import LANGUAGES, code
 from services.asr.whisper.languages import tag as language_tag
@@ -122,13 +123,17 @@ class Engine(AsrEngine):
 
     def open(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance, guessed at while it lasts."""
-        self._check(language)
-        return _Utterance(self._loaded, language, hotwords)
+        return self.begin(Expected(language, (), tuple(hotwords)))
 
     def open_recorded(self, language: str, hotwords: Sequence[str] = ()) -> Recognition:
         """Begin an utterance that is recognised as a whole, when nobody who speaks waits."""
-        self._check(language)
-        return _Recorded(self._loaded, language, hotwords)
+        return self.begin(Expected(language, (), tuple(hotwords)), is_recorded=True)
+
+    def begin(self, expected: Expected, *, is_recorded: bool = False) -> Recognition:
+        """Begin an utterance, whose language is one of those that are expected."""
+        self._check(expected.language)
+        kind = _Recorded if is_recorded else _Utterance
+        return kind(self._loaded, expected)
 
     def close(self) -> None:
         """Let go of the model."""
@@ -191,28 +196,28 @@ class _Hearing:
         self.model, self._beam = model, beam
         self.turns = Turns()
 
-    def conclude(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> _Asked[Hypothesis]:
+    def conclude(self, pcm: bytes, expected: Expected) -> _Asked[Hypothesis]:
         """Of an utterance that has ended, or pauses."""
-        return self._asked(Urgency.FINAL, pcm, language, hotwords)
+        return self._asked(Urgency.FINAL, pcm, expected)
 
-    def recognise(self, pcm: bytes, language: str, hotwords: Sequence[str]) -> _Asked[Hypothesis]:
+    def recognise(self, pcm: bytes, expected: Expected) -> _Asked[Hypothesis]:
         """Of a recording."""
-        return self._asked(Urgency.BATCH, pcm, language, hotwords)
+        return self._asked(Urgency.BATCH, pcm, expected)
 
-    def guess(self, pcm: bytes, language: str, known: Sequence[int], hotwords: Sequence[str]) -> _Asked[Guess]:
+    def guess(self, pcm: bytes, expected: Expected, known: Sequence[int]) -> _Asked[Guess]:
         """Of an utterance that goes on."""
 
         def work(is_wanted: Callable[[], bool]) -> Guess:
-            return self.model.guess(from_pcm(pcm), language, known, hotwords, is_wanted)
+            return self.model.guess(from_pcm(pcm), expected, known, is_wanted)
 
         return _Asked(self.turns, Urgency.PARTIAL, work)
 
     def close(self) -> None:
         self.turns.close()
 
-    def _asked(self, urgency: Urgency, pcm: bytes, language: str, hotwords: Sequence[str]) -> _Asked[Hypothesis]:
+    def _asked(self, urgency: Urgency, pcm: bytes, expected: Expected) -> _Asked[Hypothesis]:
         def work(is_wanted: Callable[[], bool]) -> Hypothesis:
-            return self.model.recognise(from_pcm(pcm), language, self._beam, hotwords, is_wanted)
+            return self.model.recognise(from_pcm(pcm), expected, self._beam, is_wanted)
 
         return _Asked(self.turns, urgency, work)
 
@@ -220,8 +225,8 @@ class _Hearing:
 class _Utterance(Recognition):
     """One utterance. Nothing here computes: the model has a thread of its own, which is only waited for at the end."""
 
-    def __init__(self, hearing: _Hearing, language: str, hotwords: Sequence[str]) -> None:
-        self._hearing, self._language, self._hotwords = hearing, language, hotwords
+    def __init__(self, hearing: _Hearing, expected: Expected) -> None:
+        self._hearing, self._expected = hearing, expected
         self._pcm = bytearray()
         self._text = ""
         self._guess: _Asked[Guess] | None = None
@@ -239,7 +244,7 @@ class _Utterance(Recognition):
         self._take_guess()
         if self._guess is None and self._next_s <= self._seconds <= _LONGEST_GUESS_S:
             self._guessed_s, self._asked = self._seconds, time.monotonic()
-            self._guess = self._hearing.guess(bytes(self._pcm), self._language, self._known, self._hotwords)
+            self._guess = self._hearing.guess(bytes(self._pcm), self._expected, self._known)
         return self._text
 
     def pause(self, pcm: bytes) -> str:
@@ -267,7 +272,7 @@ class _Utterance(Recognition):
 
     def _recognised(self) -> _Asked[Hypothesis]:
         self._drop(self._passed)
-        return self._hearing.conclude(bytes(self._pcm), self._language, self._hotwords)
+        return self._hearing.conclude(bytes(self._pcm), self._expected)
 
     def _take_back(self) -> None:
         """The utterance goes on: what was to be its text, unless nothing has been done for it, is a guess at it."""
@@ -290,8 +295,8 @@ class _Utterance(Recognition):
             self._known = ()
             return
         self._text = found.text
-        if self._guessed_s >= _TELLING_S:
-            self._language = self._language or language_tag(found.language)
+        if self._guessed_s >= _TELLING_S and not self._expected.language:
+            self._expected = replace(self._expected, language=language_tag(found.language))
         both = zip(self._latest, found.tokens, strict=False)
         self._known = tuple(token for token, _ in takewhile(lambda pair: pair[0] == pair[1], both))
         self._latest = found.tokens
@@ -305,8 +310,8 @@ class _Utterance(Recognition):
 class _Recorded(Recognition):
     """One utterance of a recording."""
 
-    def __init__(self, hearing: _Hearing, language: str, hotwords: Sequence[str]) -> None:
-        self._hearing, self._language, self._hotwords = hearing, language, hotwords
+    def __init__(self, hearing: _Hearing, expected: Expected) -> None:
+        self._hearing, self._expected = hearing, expected
         self._pcm = bytearray()
 
     def feed(self, pcm: bytes) -> str:
@@ -314,7 +319,7 @@ class _Recorded(Recognition):
         return ""
 
     def finish(self) -> Hypothesis:
-        return self._hearing.recognise(bytes(self._pcm), self._language, self._hotwords).future.result()
+        return self._hearing.recognise(bytes(self._pcm), self._expected).future.result()
 
 
 def _is_folder(model: str) -> bool:

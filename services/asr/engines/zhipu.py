@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_settings import SettingsConfigDict
 
+from basics.languages import primary
 from services.asr.engine import AsrEngine, Hypothesis, Recognition
 from services.asr.remote.heard import as_text, hypothesis
 from services.asr.remote.sent import Sent, as_wav
@@ -66,7 +67,7 @@ class Engine(AsrEngine):
         return self._opened(language, hotwords, is_live=False)
 
     def _opened(self, language: str, hotwords: Sequence[str], *, is_live: bool) -> Recognition:
-        if language.lower().replace("_", "-").split("-")[0] not in ("", *_LANGUAGES):
+        if primary(language) not in ("", *_LANGUAGES):
             raise self._failures.language_unknown(language, "Chinese and English")
         asked = partial(self._asked, language, hotwords[:_MOST_HOTWORDS])
         return Sent(asked, self._settings.answer_seconds, is_live=is_live)

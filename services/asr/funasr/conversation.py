@@ -17,6 +17,7 @@ from websockets.frames import CloseCode
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from basics.languages import primary
 from services.asr.engine import SAMPLE_RATE, Hypothesis, Recognition
 from services.asr.funasr.transcript import Transcript
 from services.asr.remote.settings import PIECES, RecogniserFailures
@@ -118,7 +119,7 @@ class Conversation(Recognition):
             "is_speaking": True,
             "itn": settings.itn,
             "svs_itn": settings.itn,
-            "svs_lang": self._language.lower().split("-")[0] or "auto",
+            "svs_lang": primary(self._language) or "auto",
             "hotwords": json.dumps({word: settings.hotword_weight for word in self._hotwords}, ensure_ascii=False)
             if self._hotwords
             else "",

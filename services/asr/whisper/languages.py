@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from basics.languages import primary
 
 LANGUAGES = (
     "en", "zh", "de", "es", "ru", "ko", "fr", "ja", "pt", "tr", "pl", "ca", "nl", "ar", "sv", "it", "id", "hi",
@@ -19,8 +19,8 @@ _CODES = {"jv": "jw", "nb": "no", "fil": "tl", "cmn": "zh"}  # where Whisper's n
 
 def code(tag: str) -> str:
     """Whisper's name of the language of a BCP 47 tag; empty for an empty one."""
-    primary = re.split("[-_]", tag.lower())[0]
-    return _CODES.get(primary, primary)
+    name = primary(tag)
+    return _CODES.get(name, name)
 
 
 def tag(name: str) -> str:

@@ -25,7 +25,7 @@ from faster_whisper.transcribe import get_compression_ratio, get_suppressed_toke
 from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
-from services.asr.engine import SAMPLE_RATE, Hypothesis
+from services.asr.engine import SAMPLE_RATE, Expected, Hypothesis
 from services.asr.whisper.languages import code
 from services.asr.whisper.languages import tag as language_tag
 from services.asr.whisper.script import written
@@ -100,7 +100,7 @@ class Model:
         device: of CTranslate2, "cpu" or "cuda".
         threads: how many processors one computation uses.
         compute_type: of CTranslate2, e.g. "int8".
-        tells_apart: languages of which one is spoken where nobody says which; all, if there are none.
+        tells_apart: languages of which one is spoken where nobody says which, nor among which; all, if there are none.
         expects: those among them that are spoken unless another is far more probable.
 
     Raises:
@@ -133,21 +133,18 @@ class Model:
     def recognise(
         self,
         samples: Samples,
-        tag: str,
+        expected: Expected,
         beam: int,
-        hotwords: Sequence[str] = (),
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Hypothesis:
         """What an utterance says and when; nothing, where nobody speaks in it.
 
         Args:
-            tag: BCP 47 tag of the language; empty to find out.
             beam: how many texts are followed at the same time where the model is not sure.
-            hotwords: what may well be said, the likeliest first.
             is_wanted: whether anybody waits for it, asked between its steps; when nobody does, it says nothing.
         """
         words: list[tuple[str, float, float, float]] = []
-        language = code(tag)
+        tag, language = expected.language, code(expected.language)
         for start, end in self._spoken(samples):
             piece = samples[start:end]
             if not is_wanted():
@@ -155,8 +152,8 @@ class Model:
             encoded = self._encode(piece, _MORE_SILENCE_S if _is_short(piece) else _SILENCE_S)
             if not is_wanted():
                 return Hypothesis("")
-            language = language or self._detected(encoded)
-            words += self._words(piece, encoded, language, beam, start / SAMPLE_RATE, hotwords)
+            language = language or self._detected(encoded, expected.among)
+            words += self._words(piece, encoded, language, beam, start / SAMPLE_RATE, expected.hotwords)
         texts = _as_read([word[0] for word in words], language, tag)
         heard = [Word(text.strip(), *times) for text, (_, *times) in zip(texts, words, strict=True)]
         return Hypothesis(
@@ -166,9 +163,8 @@ class Model:
     def guess(
         self,
         samples: Samples,
-        tag: str,
+        expected: Expected,
         known: Sequence[int],
-        hotwords: Sequence[str] = (),
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Guess:
         """What speech says so far, which begins with the tokens that are known; nothing, when nobody waits for it."""
@@ -178,7 +174,8 @@ class Model:
         encoded = self._encode(samples[spoken[0][0] :], _MORE_SILENCE_S)
         if not is_wanted():
             return Guess()
-        language = code(tag) or self._detected(encoded)
+        tag, hotwords = expected.language, expected.hotwords
+        language = code(tag) or self._detected(encoded, expected.among)
         decoded = self._decode(encoded, language, 1, _MORE_PENALTY, known, hotwords)
         if (
             not decoded.is_believable(samples)
@@ -212,11 +209,11 @@ class Model:
         )
         return self._whisper.encode(self._whisper.feature_extractor(padded, padding=0))
 
-    def _detected(self, encoded: Any) -> str:
+    def _detected(self, encoded: Any, among: Collection[str]) -> str:
         if not self._whisper.model.is_multilingual:
             return "en"
         probable = {token.strip("<|>"): p for token, p in self._whisper.model.detect_language(encoded)[0]}
-        return likeliest(probable, self._tells_apart, self._expects)
+        return likeliest(probable, frozenset(map(code, among)) or self._tells_apart, self._expects)
 
     def _words(
         self, piece: Samples, encoded: Any, language: str, beam: int, offset_s: float, hotwords: Sequence[str]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.asr.endpointing import Endpointer, SpeechEnded, SpeechGoesOn, SpeechStarted
-from services.asr.engine import SAMPLE_RATE, AsrEngine, Hypothesis, Recognition
+from services.asr.engine import SAMPLE_RATE, AsrEngine, Expected, Hypothesis, Recognition
 from services.asr.transcription import Interim, LiveTranscription, RecordedTranscription, Utterance
 from services.common.engine import EngineInfo
 from services.common.subtitles import Word
@@ -70,7 +70,7 @@ def quiet(seconds: float, rate: int = SAMPLE_RATE) -> bytes:
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000])
 def test_live_times_count_from_the_beginning_at_any_rate(rate):
     audio = quiet(2, rate) + buzz(2.2, rate) + quiet(1, rate)
-    live = LiveTranscription(Engine(), "en", rate, Endpointer())
+    live = LiveTranscription(Engine(), Expected("en"), rate, Endpointer())
     events = [event for at in range(0, len(audio), 2000) for event in live.push(audio[at : at + 2000])]
     events += list(live.finish())
     kinds = [type(event) for event in events]
@@ -85,7 +85,7 @@ def test_live_times_count_from_the_beginning_at_any_rate(rate):
 def test_files_are_recognised_utterance_by_utterance():
     engine = Engine()
     blocks = [quiet(1), buzz(1.5), quiet(1), buzz(2.5), quiet(1)]
-    first, second = RecordedTranscription(engine, "en", Endpointer()).utterances(blocks)
+    first, second = RecordedTranscription(engine, Expected("en"), Endpointer()).utterances(blocks)
     assert (first.start_s, first.end_s) == pytest.approx((1.0, 2.5), abs=0.15)
     assert (second.start_s, second.end_s) == pytest.approx((3.5, 6.0), abs=0.15)
     assert second.words[0].start_s == pytest.approx(3.25, abs=0.15)
@@ -95,7 +95,7 @@ def test_files_are_recognised_utterance_by_utterance():
 
 def test_leaving_in_mid_sentence_closes_the_utterance():
     engine = Engine()
-    live = LiveTranscription(engine, "en", SAMPLE_RATE, Endpointer())
+    live = LiveTranscription(engine, Expected("en"), SAMPLE_RATE, Endpointer())
     list(live.push(quiet(0.5) + buzz(1.0)))
     assert [one.open for one in engine.running] == [True]
     live.close()
@@ -130,7 +130,7 @@ class Remote(Engine):
 
 
 def test_the_text_that_becomes_known_at_the_end_is_shown():
-    live = LiveTranscription(Remote(), "en", SAMPLE_RATE, Endpointer())
+    live = LiveTranscription(Remote(), Expected("en"), SAMPLE_RATE, Endpointer())
     live.interrupt()
     events = list(live.push(quiet(0.5) + buzz(1.0) + quiet(1)))
     assert [event.text for event in events if isinstance(event, Interim)] == ["word", "some", "some text"]
@@ -140,10 +140,10 @@ def test_the_text_that_becomes_known_at_the_end_is_shown():
 def test_who_leaves_ends_what_the_engine_waits_for(kind):
     engine, sound = Remote(), quiet(0.5) + buzz(1.0) + quiet(1)
     if kind is LiveTranscription:
-        work = LiveTranscription(engine, "en", SAMPLE_RATE, Endpointer())
+        work = LiveTranscription(engine, Expected("en"), SAMPLE_RATE, Endpointer())
         steps = work.push(sound)
     else:
-        work = RecordedTranscription(engine, "en", Endpointer())
+        work = RecordedTranscription(engine, Expected("en"), Endpointer())
         steps = work.utterances([sound])
     thread = threading.Thread(target=lambda: list(steps))
     thread.start()
@@ -159,7 +159,7 @@ def test_who_leaves_ends_what_the_engine_waits_for(kind):
 
 def test_an_utterance_opened_after_nobody_waits_any_more_is_told_so():
     engine = Remote()
-    work = RecordedTranscription(engine, "en", Endpointer())
+    work = RecordedTranscription(engine, Expected("en"), Endpointer())
     work.interrupt()
     assert [one.text for one in work.utterances([quiet(0.5) + buzz(1.0) + quiet(1)])] == [""]
 
@@ -179,7 +179,7 @@ def test_words_lie_in_their_utterance_whatever_an_engine_tells():
             return Astray(self)
 
     endpointer = Endpointer(hangover_ms=600, min_speech_ms=80, max_speech_ms=20_000)
-    work = RecordedTranscription(Lost(), "en", endpointer)
+    work = RecordedTranscription(Lost(), Expected("en"), endpointer)
     (heard,) = work.utterances([quiet(1.0), buzz(2.0), quiet(1.5)])
     assert [word.text for word in heard.words] == list("abcdef")
     assert all(0.3 < word.start_s <= word.end_s <= heard.endpoint_s for word in heard.words)

@@ -16,7 +16,7 @@ import pytest
 
 from client.talk.live import is_back_channel
 from services.asr.engine import SAMPLE_RATE as RATE
-from services.asr.engine import Hypothesis
+from services.asr.engine import Expected, Hypothesis
 from services.asr.engines.whisper import Engine, Settings
 from services.asr.turns import Urgency
 from services.asr.whisper.model import likeliest, once
@@ -209,7 +209,7 @@ def test_who_speaks_comes_before_recordings(tiny, speech):
     begun, may_go_on, order = threading.Event(), threading.Event(), []
     tiny._hearing.turns.submit(Urgency.BATCH, lambda: (begun.set(), may_go_on.wait(WAIT_S)))
     assert begun.wait(WAIT_S)
-    tiny._hearing.recognise(speech, "en", ()).future.add_done_callback(lambda done: order.append("recording"))
+    tiny._hearing.recognise(speech, Expected("en")).future.add_done_callback(lambda done: order.append("recording"))
     live = tiny.open("en")
     live.feed(speech)
     live._guess.future.add_done_callback(lambda done: order.append("live"))
@@ -259,9 +259,18 @@ def test_another_language_than_the_expected_must_be_far_more_probable():
     assert likeliest({"cy": 0.4, "en": 0.3}, (), ()) == "cy"
 
 
+def test_a_language_is_found_out_among_those_that_are_expected(tiny, speech, monkeypatch):
+    told = [[("<|de|>", 0.6), ("<|en|>", 0.3), ("<|fr|>", 0.05), ("<|zh|>", 0.04)]]
+    whisper = tiny._hearing.model._whisper
+    monkeypatch.setattr(type(whisper.model), "is_multilingual", True)
+    monkeypatch.setattr(type(whisper.model), "detect_language", lambda *_: told)
+    detected = tiny._hearing.model._detected
+    assert [detected(None, among) for among in ((), ("fr-CA", "zh-TW"), ("de", "fr"))] == ["en", "zh", "de"]
+
+
 def test_the_language_is_told_once_by_a_guess_at_enough_of_it(tiny, speech, monkeypatch):
     asked = []
-    monkeypatch.setattr(tiny._hearing.model, "_detected", lambda encoded: asked.append(1) or "en")
+    monkeypatch.setattr(tiny._hearing.model, "_detected", lambda encoded, among: asked.append(1) or "en")
     recognition = tiny.open("")
     recognition.feed(speech)
     after(recognition, "Hello, dear world.")
@@ -397,7 +406,7 @@ def test_silence_noise_and_music_say_nothing(base):
     for sound in noises(3.0):
         for language in ("en", "zh", ""):
             assert base.recognise(to_pcm(sound), language).text == ""
-            assert base._hearing.model.guess(sound, language, ()).text == ""
+            assert base._hearing.model.guess(sound, Expected(language), ()).text == ""
         assert base.recognise(to_pcm(sound), "en", ["Vera", "Visavis"]).text == ""
 
 
@@ -424,8 +433,10 @@ def test_back_channels_of_synthetic_voices_are_heard_as_such_or_as_nothing(base,
         np.float32
     )
     model = base._hearing.model
-    guesses = [model.guess(sound[: round(s * RATE)], language, ()).text for s in (0.85, 1.2) if s * RATE < len(sound)]
-    for text in (model.recognise(sound, language, 5).text, *guesses):
+    guesses = [
+        model.guess(sound[: round(s * RATE)], Expected(language), ()).text for s in (0.85, 1.2) if s * RATE < len(sound)
+    ]
+    for text in (model.recognise(sound, Expected(language), 5).text, *guesses):
         assert not text or is_back_channel(text)
 
 

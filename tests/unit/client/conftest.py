@@ -128,7 +128,7 @@ class Writer(llm_pb2_grpc.LlmServiceServicer):
         ]
         info = info_pb2.ServiceInfo(default_engine="small", engines=engines)
         return llm_pb2.GetInfoResponse(
-            info=info, personas=[llm_pb2.Persona(name="guide", hotwords=["Louvre", "x" * 51])]
+            info=info, personas=[llm_pb2.Persona(name="guide", hotwords=["Louvre", "x" * 51], languages=["fr", "en"])]
         )
 
     def _stop(self, context: grpc.ServicerContext) -> None:

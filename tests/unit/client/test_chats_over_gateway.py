@@ -128,10 +128,11 @@ def test_a_page_learns_what_is_to_be_chosen_from(gateway: FlaskClient) -> None:
 
 
 def test_what_a_recording_says_is_told_in_full(gateway: FlaskClient, rooms: Any) -> None:
-    asked = {"audio": (io.BytesIO(b"123"), "said.wav"), "hotwords": "Ann, Ulm", "form": "spoken"}
+    asked = {"audio": (io.BytesIO(b"123"), "said.wav"), "hotwords": "Ann, Ulm", "languages": "de, fr", "form": "spoken"}
     told = gateway.post("/api/v1/transcriptions", data=asked).json
     (config,) = rooms.listener.recorded
     assert (list(config.hotwords), config.spoken_form) == (["Ann", "Ulm"], True)
+    assert list(config.languages) == ["de", "fr"]
     word = {"text": "3", "start_s": 0.0, "end_s": 0.4, "confidence": 0.5}
     utterance = {"text": "3 bytes", "start_s": 0.0, "end_s": 0.5, "words": [word]}
     assert told == {

@@ -24,9 +24,9 @@ def test_own_personas_come_first_and_edits_are_seen(tmp_path):
     assert personas.get("visavis").greetings["en"] == "Changed."
     write(tmp_path, "new", "Hello.")
     assert personas.names() == ["new", "visavis"]
-    assert personas.get("new").hotwords == ("new",)
-    (tmp_path / "new" / "persona.toml").write_text('title = "Guide"\nhotwords = ["Louvre"]\n')
-    assert personas.get("new").hotwords == ("Guide", "Louvre")
+    assert (personas.get("new").hotwords, personas.get("new").speaks) == (("new",), ())
+    (tmp_path / "new" / "persona.toml").write_text('title = "Guide"\nhotwords = ["Louvre"]\nlanguages = ["fr"]\n')
+    assert (personas.get("new").hotwords, personas.get("new").speaks) == (("Guide", "Louvre"), ("fr",))
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "..", "../personas/visavis", "/etc"])

@@ -528,9 +528,11 @@ def test_what_the_dialogue_refuses_is_no_reason_for_an_apology(talk, rooms) -> N
 
 
 def test_a_recogniser_that_restarts_is_waited_for_and_one_that_refuses_is_not(talk, rooms) -> None:
+    talk.language = ""
     rooms.listener.breaks = [(code_pb2.UNAVAILABLE, "LOADING", "loading")] * 4  # four times gRPC tries by itself
     assert talk.listen(io.BytesIO(b"four")) == "4 bytes"
-    assert list(rooms.listener.recorded[-1].hotwords) == ["Ann", "Louvre"]
+    config = rooms.listener.recorded[-1]
+    assert (list(config.hotwords), list(config.languages)) == (["Ann", "Louvre"], ["fr", "en"])
     rooms.listener.breaks = [(code_pb2.INVALID_ARGUMENT, "SILENT", "Nothing is said."), (code_pb2.INTERNAL, "", "")]
     with pytest.raises(CallError, match="Nothing is said"):
         talk.listen(io.BytesIO(b"four"))

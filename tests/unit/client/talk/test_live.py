@@ -125,6 +125,16 @@ def test_what_is_said_is_answered(talk, ear, rooms) -> None:
     assert list(rooms.listener.configs[0].hotwords) == ["Ann", "Louvre"]
 
 
+@pytest.mark.parametrize(("language", "among"), [("", ["fr", "en"]), ("de", [])])
+def test_a_talk_is_heard_in_its_language_or_in_one_that_its_persona_speaks(rooms, language, among) -> None:
+    talk = LiveTalk(rooms.services, Conversation(rooms.services, avatar="Ann", language=language))
+    hear(talk, final("hello", 0.4), rooms=rooms)
+    next(talk.events())
+    talk.close()
+    config = rooms.listener.configs[0]
+    assert (config.language, list(config.languages)) == (language, among)
+
+
 def test_a_reply_knows_how_long_it_took_to_notice_the_end_of_the_speech(talk, ear, rooms) -> None:
     rooms.listener.script = [(10 * len(TICK), final("hello", 0.4, 0.8))]  # heard after 1.0 s of sound
     with sound_going_on(talk):
