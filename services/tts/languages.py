@@ -51,9 +51,9 @@ def tag(name: str) -> str:
     return "zh" if name == "cmn" else _tag(name)
 
 
-def primary(tag: str) -> str:
+def tongue(tag: str) -> str:
     """The language of a tag, without its country: `en-US` is `en`; Mandarin by either of its names is `zh`."""
-    language = tag.replace("_", "-").partition("-")[0].lower()
+    language = primary(tag)
     return "zh" if language == "cmn" else language
 
 

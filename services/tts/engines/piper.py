@@ -98,7 +98,7 @@ class Engine(TtsEngine):
         Unsupported: it is not the voice's.
         """
         own = self._language()
-        if language and languages.primary(language) != languages.primary(own):
+        if language and languages.tongue(language) != languages.tongue(own):
             message = f"This voice speaks {own} only. Choose another engine, or set TTS_PIPER_VOICE to another voice."
             values = {"language": language[:35], "engine": "piper"}
             raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from basics.languages import primary
 from basics.scripts import HAN
 from services.tts.reading import chinese, english
 from services.tts.reading.rules import Found, Rule, find
@@ -90,11 +91,11 @@ def tongue_of(sentence: str, language: str) -> str:
     Args:
         language: that of the sentence, as a BCP 47 tag.
     """
-    primary = language.lower().partition("-")[0]
-    if primary in ("zh", "cmn", "yue"):
+    tongue = primary(language)
+    if tongue in ("zh", "cmn", "yue"):
         is_foreign = not has_han(sentence) and _TWO_WORDS.search(sentence)
         return "en" if is_foreign else "zh"
-    return language_of(sentence)[:2] if primary == "en" and has_han(sentence) else primary
+    return language_of(sentence)[:2] if tongue == "en" and has_han(sentence) else tongue
 
 
 def _half_width(text: str) -> str:
