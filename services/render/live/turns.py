@@ -8,7 +8,7 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 
 class Turns:
@@ -67,21 +67,22 @@ class Turns:
 class Playback:
     """Where whoever watches a stream stands, if they began with the first picture and wait only when they must."""
 
-    def __init__(self, fps: float) -> None:
-        self._fps, self._began_s, self._sent_s = fps, time.monotonic(), 0.0
+    def __init__(self, fps: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fps, self._clock = fps, clock
+        self._began_s, self._sent_s = clock(), 0.0
 
     def sent(self, frame_count: int) -> None:
         """Pictures are on their way to them."""
-        now = time.monotonic()
+        now = self._clock()
         if not self._sent_s or now > self.due_s:
             self._began_s = now - self._sent_s  # they begin, or had to wait
         self._sent_s += frame_count / self._fps
 
     @property
     def due_s(self) -> float:
-        """When, on the monotonic clock, everything that was sent has been played."""
+        """When, on its clock, everything that was sent has been played."""
         return self._began_s + self._sent_s
 
     async def wait(self, ahead_s: float) -> None:
         """Until no more than `ahead_s` of what was sent is left to be played."""
-        await asyncio.sleep(max(0.0, self.due_s - ahead_s - time.monotonic()))
+        await asyncio.sleep(max(0.0, self.due_s - ahead_s - self._clock()))

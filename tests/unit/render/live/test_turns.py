@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+
+import pytest
 
 from services.render.live.turns import Playback, Turns
 
@@ -97,23 +98,28 @@ def test_turns_are_not_lost_when_somebody_gives_up() -> None:
     asyncio.run(work())
 
 
-def test_a_stream_waits_when_it_is_far_ahead() -> None:
+def test_a_stream_waits_when_it_is_far_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
-        watched = Playback(25.0)
+        watched = Playback(25.0, clock=lambda: 7.0)
         watched.sent(5)
-        began = time.monotonic()
         await watched.wait(0.2)  # nothing to wait for
         watched.sent(25)
-        assert 1.1 < watched.due_s - began <= 1.2
+        assert watched.due_s == pytest.approx(7.0 + 1.2)
         await watched.wait(0.9)
-        assert time.monotonic() - began > 0.25
 
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", rest)
     asyncio.run(work())
+    assert rests == pytest.approx([0.0, 0.3])
 
 
 def test_who_had_to_wait_is_not_behind_for_ever() -> None:
-    watched = Playback(25.0)
+    times = iter([0.0, 0.0, 0.1])
+    watched = Playback(25.0, clock=lambda: next(times))
     watched.sent(1)
-    time.sleep(0.1)  # longer than the picture lasts
-    watched.sent(25)
-    assert 0.9 < watched.due_s - time.monotonic() <= 1.0
+    watched.sent(25)  # later than the first picture lasts
+    assert watched.due_s == pytest.approx(0.1 + 1.0)
