@@ -61,7 +61,8 @@ _ENCODER_KEYS = {
 """By the `model_type` of a transducer's encoder."""
 
 
-_REMEDY = "Set ASR_SHERPA_MODEL to a model of the catalogue, or to a whole folder; docs/models.md says where it is had."
+SETTING = "ASR_SHERPA_MODEL"
+_REMEDY = f"Set {SETTING} to a model of the catalogue, or to a whole folder; docs/models.md says where it is had."
 
 
 class WrongModel(Exception):
@@ -74,23 +75,29 @@ class WrongModel(Exception):
 
 def unreadable(file: str) -> WrongModel:
     """A file is none of its kind."""
-    return WrongModel(Lack("MODEL_FILE_UNREADABLE", f"{file} of its model cannot be read.", _REMEDY, {"file": file}))
+    return WrongModel(
+        Lack(
+            "MODEL_FILE_UNREADABLE", f"{file} of its model cannot be read.", _REMEDY, {"file": file, "setting": SETTING}
+        )
+    )
 
 
 def _no_part(kind: Kind, file: str) -> WrongModel:
     message = f"It is a {kind.value}, but {file} is missing."
-    return WrongModel(Lack("MODEL_FILE_MISSING", message, _REMEDY, {"kind": kind.value, "file": file}))
+    return WrongModel(
+        Lack("MODEL_FILE_MISSING", message, _REMEDY, {"kind": kind.value, "file": file, "setting": SETTING})
+    )
 
 
 def _no_kind() -> WrongModel:
     kinds = ", ".join(kind.value for kind in Kind)
     message = f"In the folder of its model there is none of a kind that is known: {kinds}."
-    return WrongModel(Lack("MODEL_KIND_UNKNOWN", message, _REMEDY, {"kinds": kinds}))
+    return WrongModel(Lack("MODEL_KIND_UNKNOWN", message, _REMEDY, {"kinds": kinds, "setting": SETTING}))
 
 
 def _no_keys(kind: Kind, file: str, keys: list[str]) -> WrongModel:
     message = f"{file} is no {kind.value} for sherpa-onnx: its metadata lack {', '.join(keys)}."
-    values = {"file": file, "kind": kind.value, "keys": ", ".join(keys)}
+    values = {"file": file, "kind": kind.value, "keys": ", ".join(keys), "setting": SETTING}
     return WrongModel(Lack("MODEL_METADATA_WRONG", message, _REMEDY, values))
 
 

@@ -56,7 +56,7 @@ async def call(module: str, spec: dict[str, Any], settings: dict[str, Any], work
             if "result" in message:
                 result: dict[str, Any] = message["result"]
                 return result
-    raise _crashed()
+    raise crashed()
 
 
 async def run(
@@ -82,8 +82,9 @@ async def run(
     finally:
         await terminate(process)
     if not is_told:
-        raise _crashed()
+        raise crashed()
 
 
-def _crashed() -> errors.Internal:
+def crashed() -> errors.Internal:
+    """A child ended without an answer."""
     return errors.Internal("A part of this service stopped unexpectedly. Try again.", reason="PART_CRASHED")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.tts.remote.reference import Reference
+from services.tts.reference import Reference
 from services.tts.sentences import language_of
 
 PROMPT_RATE = 16_000

@@ -16,10 +16,10 @@ from pydantic_settings import SettingsConfigDict
 from services.common import provider
 from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, Lack
+from services.tts import reference
 from services.tts.cosyvoice import asked
 from services.tts.cosyvoice.failures import CosyVoiceFailures
 from services.tts.engine import Prosody, Speech, TtsEngine
-from services.tts.remote import reference
 from services.tts.remote.settings import SpeakerSettings
 from services.tts.remote.speaking import spoken
 from services.tts.sentences import language_of

@@ -19,11 +19,11 @@ from services.common import provider
 from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, Lack
 from services.common.errors import ServiceError
+from services.tts import reference
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.gptsovits import asked
 from services.tts.gptsovits.failures import GptSovitsFailures
 from services.tts.gptsovits.sharing import Shared
-from services.tts.remote import reference
 from services.tts.remote.http import HttpSpeaker
 from services.tts.remote.settings import SpeakerSettings
 from services.tts.remote.speaking import spoken

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from services.common.errors import InvalidInput, ServiceError, Unavailable
+from services.common.errors import ServiceError, Unavailable
 from services.common.provider import MISSHAPEN
+from services.tts import reference
 from services.tts.remote.settings import SpeakerFailures, SpeakerSettings
 
 _UNSEEN = ("not exists", "No such file", "Error opening", "ref_audio_path is required")
@@ -59,11 +60,7 @@ class GptSovitsFailures(SpeakerFailures):
 
     def words_needed(self) -> ServiceError:
         """This version of the model has to know what is said in the recording."""
-        message = (
-            f"This model of '{self.engine}' needs the words of the voice's recording. Make a voice of at most ten "
-            "seconds, and write down what is said in it."
-        )
-        return InvalidInput(message, reason="WORDS_NEEDED", field="config.voice", values={"engine": self.engine})
+        return reference.words_needed(self.engine)
 
     def weights_not_taken(self) -> ServiceError:
         """It cannot change to the model."""

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from uuid import uuid4
 
 from services.tts.gptsovits.failures import GptSovitsFailures
-from services.tts.remote.reference import Reference
+from services.tts.reference import Reference
 
 _LEFT_FOR_S = 3600.0  # longer than any sentence takes
 _PREFIX = "visavis-"

@@ -1,4 +1,4 @@
-"""The recording that a voice is cloned from, as it is sent to a server with every sentence."""
+"""The recording that a voice is cloned from, for engines that look at it again with every sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reference:
 def keep(
     samples: Samples, rate: int, transcript: str, folder: Path, *, kept_rate: int, shortest_s: float, longest_s: float
 ) -> None:
-    """Leave a recording in a folder, no longer than a server takes.
+    """Leave a recording in a folder, no longer than an engine takes.
 
     One that is longer is cut at the quietest place of the second half of what fits. Nobody knows which of its words are
     left then, so it is kept without any.
@@ -62,6 +62,15 @@ def recall(folder: Path) -> Reference:
     with wave.open(str(path)) as file:
         pcm = file.readframes(file.getnframes())
     return Reference(path, pcm, (folder / _WORDS).read_text(encoding="utf-8"))
+
+
+def words_needed(engine: str) -> InvalidInput:
+    """The engine's model has to know what is said in the recording."""
+    message = (
+        f"This model of '{engine}' needs the words of the voice's recording. Make a voice of at most ten seconds, and "
+        "write down what is said in it."
+    )
+    return InvalidInput(message, reason="WORDS_NEEDED", field="config.voice", values={"engine": engine})
 
 
 def _quiet_place(samples: Samples, rate: int, shortest_s: float) -> int:
