@@ -37,6 +37,12 @@ def hertz(samples: np.ndarray, rate: int) -> float:
     return float(np.count_nonzero(np.diff(np.signbit(samples))) / 2 / (len(samples) / rate))
 
 
+def sounding(samples: np.ndarray) -> np.ndarray:
+    """Without the silence at both ends."""
+    loud = np.flatnonzero(np.abs(samples) > 0.01)
+    return samples[loud[0] : loud[-1] + 1]
+
+
 @dataclass
 class Speaker:
     """What a server should do, and what it saw."""
@@ -45,6 +51,7 @@ class Speaker:
     pieces: list[bytes] = field(default_factory=list)  # of each answer
     status: Any = None  # a refusal: a number, or gRPC's code
     details: str = ""  # of a refusal
+    refuses: int | None = None  # so many requests, then it behaves; None: all
     kind: str = ""  # what the answer calls itself
     stall_after: int | None = None  # pieces before it falls silent
     break_after: int | None = None  # pieces before the connection ends
@@ -54,6 +61,14 @@ class Speaker:
     gone: threading.Event = field(default_factory=threading.Event)  # the client hung up while it was silent
     go_on: threading.Event = field(default_factory=threading.Event)  # what a server waits for that `waits_after`
     waits_after: int | None = None  # pieces before it waits
+
+    def refuses_now(self) -> bool:
+        """Whether this request is to be refused."""
+        if self.status is None or self.refuses == 0:
+            return False
+        if self.refuses is not None:
+            self.refuses -= 1
+        return True
 
 
 class _CosyVoice(cosyvoice_pb2_grpc.CosyVoiceServicer):
@@ -67,7 +82,7 @@ class _CosyVoice(cosyvoice_pb2_grpc.CosyVoiceServicer):
         told = {name.name: value for name, value in getattr(request, way).ListFields()}
         speaks.asked.append({"way": way.removesuffix("_request"), **told})
         speaks.keys.append(dict(context.invocation_metadata()).get("authorization", ""))
-        if speaks.status is not None:
+        if speaks.refuses_now():
             context.abort(speaks.status, speaks.details)
         if speaks.details:
             raise TypeError(speaks.details)
@@ -107,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         speaks = self.speaks
         speaks.keys.append(self.headers["Authorization"] or "")
-        if speaks.status is not None:
+        if speaks.refuses_now():
             self._refuse(speaks.status, speaks.details.encode())
             return
         self.send_response(200)

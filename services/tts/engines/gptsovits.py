@@ -151,7 +151,7 @@ class Engine(TtsEngine):
         """
         self.check_language(language)
         ask = partial(self._ask, language, voice, prosody.rate)
-        return spoken(text, ask, self.sample_rate, self._failures)
+        return spoken(text, ask, self.sample_rate, self._failures, prosody.rate)
 
     async def _ask(self, language: str, voice: Path | None, speed: float, text: str) -> AsyncGenerator[bytes, None]:
         settings = self._settings

@@ -20,7 +20,7 @@ from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
 from services.common.errors import InvalidInput, Unavailable, Unsupported
 from services.common.jobs.process import crashed
 from services.common.streams import in_thread
-from services.tts import reference, sentences
+from services.tts import loudness, reference, sentences, timing
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.sherpa.files import SETTING, Files, Kind, WrongModel, find, unreadable
 from services.tts.sherpa.process import Died, SpeakingProcess
@@ -167,7 +167,9 @@ class Engine(TtsEngine):
                 raise crashed() from error
             if np.abs(samples).max(initial=0) < SILENCE_PEAK:
                 raise _cannot_be_said()
-            yield Speech(samples, self.sample_rate, index, sentence)
+            start, end = loudness.sounding_span(samples, self.sample_rate)
+            pause = timing.silence(timing.pause_s(sentence) / speed, self.sample_rate)
+            yield Speech(np.concatenate([samples[start:end], pause]), self.sample_rate, index, sentence)
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 

@@ -14,6 +14,7 @@ from services.tts.remote.settings import SpeakerFailures
 
 LONGEST_S = 120  # of a sentence, which is cut at about 20
 _MOST_HEADER = 4096  # bytes before the samples of a WAV file
+_MARGIN_S = 0.02
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _UNKNOWN_SIZES = (0, 0x7FFF_FFFF, 0xFFFF_FFFF)  # of a file that is written while it is made
 
@@ -27,7 +28,7 @@ class Decoder:
     """
 
     def __init__(self, rate: int, bare_rate: int, failures: SpeakerFailures) -> None:
-        self._rate, self._bare_rate, self._failures = rate, bare_rate, failures
+        self.rate, self._bare_rate, self._failures = rate, bare_rate, failures
         self._bytes = b""
         self._resampler: Resampler | None = None
         self._left: int | None = None  # bytes of a file that says how many there are
@@ -89,7 +90,7 @@ class Decoder:
         return True
 
     def _start(self, rate: int) -> None:
-        self._rate_of_source, self._resampler = rate, Resampler(rate, self._rate)
+        self._rate_of_source, self._resampler = rate, Resampler(rate, self.rate)
 
 
 def _header(data: bytes) -> tuple[int, int, int] | None:
@@ -120,31 +121,43 @@ def _header(data: bytes) -> tuple[int, int, int] | None:
     return None
 
 
+class Edges:
+    """Takes the silence at both ends of a sentence away while it comes, but 20 ms of each: servers differ in it, and
+    that before a sentence is waited for."""
+
+    def __init__(self, rate: int) -> None:
+        self._margin = int(rate * _MARGIN_S)
+        self._held = np.zeros(0, np.float32)
+        self.is_audible = False
+        """Whether something could be heard by now."""
+
+    def push(self, samples: Samples) -> Samples:
+        """What is certain to be no end of the sentence."""
+        known = np.concatenate([self._held, samples])
+        loud = np.flatnonzero(np.abs(known) >= SILENCE_PEAK)
+        if not len(loud):
+            self._held = known if self.is_audible else known[-self._margin :]
+            return np.zeros(0, np.float32)
+        start = 0 if self.is_audible else max(int(loud[0]) - self._margin, 0)
+        end = int(loud[-1]) + 1 + self._margin
+        self._held, self.is_audible = known[end:], True
+        return known[start:end]
+
+
 async def heard(
     pieces: AsyncGenerator[bytes, None], decoder: Decoder, failures: SpeakerFailures
 ) -> AsyncGenerator[Samples, None]:
-    """Sound as it arrives, from the piece on in which something can be heard.
+    """Sound as it arrives, without the silence at its ends.
 
     Raises:
-        Unavailable: nothing can, or as `Decoder`.
+        Unavailable: nothing can be heard, or as `Decoder`.
     """
-    silence: list[Samples] = []
-    is_audible = False
+    edges = Edges(decoder.rate)
     async with aclosing(pieces):
         async for data in pieces:
-            samples = decoder.push(data)
-            if not is_audible:
-                silence.append(samples)
-                if np.abs(samples).max(initial=0) < SILENCE_PEAK:
-                    continue
-                is_audible, samples = True, np.concatenate(silence)
-            if len(samples):
+            if len(samples := edges.push(decoder.push(data))):
                 yield samples
-    rest = decoder.flush()
-    if not is_audible:
-        silence.append(rest)
-        if np.abs(rest).max(initial=0) < SILENCE_PEAK:
-            raise failures.nothing_spoken()
-        rest = np.concatenate(silence)
-    if len(rest):
-        yield rest
+    if len(samples := edges.push(decoder.flush())):
+        yield samples
+    if not edges.is_audible:
+        raise failures.nothing_spoken()

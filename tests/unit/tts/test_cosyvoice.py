@@ -76,6 +76,14 @@ def speak(engine: Engine, text: str, voice: Path | None = None, language: str = 
     return asyncio.run(collected())
 
 
+def sound(pieces: list[Speech]) -> np.ndarray:
+    """What is heard of a sentence, without the pause after it."""
+    *pieces, pause = pieces
+    assert not pause.samples.any()
+    assert len(pause.samples) > 0.1 * pause.sample_rate
+    return np.concatenate([piece.samples for piece in pieces])
+
+
 def fail(engine: Engine, **options: Any) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         speak(engine, "Good morning.", **options)
@@ -129,7 +137,7 @@ def test_the_recording_and_its_words_are_sent_where_the_language_is_theirs(serve
     assert hertz(pcm, 16_000) == pytest.approx(440, rel=0.02)
     assert asked == {"way": "zero_shot", "tts_text": "Good morning.", "prompt_text": WORDS}
     assert [piece.is_first for piece in pieces] == [True] + [False] * (len(pieces) - 1)
-    heard = np.concatenate([piece.samples for piece in pieces])
+    heard = sound(pieces)
     assert (len(heard), pieces[0].sample_rate) == (RATE, RATE)
     assert hertz(heard, RATE) == pytest.approx(440, rel=0.02)
 
@@ -285,7 +293,7 @@ def test_a_page_is_no_speech(over_http: Speaker) -> None:
 def test_sound_that_is_cut_in_the_middle_of_samples_is_whole(server: Speaker) -> None:
     pcm = tone(1, RATE)
     server.pieces = [pcm[at : at + 1_001] for at in range(0, len(pcm), 1_001)]
-    heard = np.concatenate([piece.samples for piece in speak(make_engine(server, speaker="ada"), "Good morning.")])
+    heard = sound(speak(make_engine(server, speaker="ada"), "Good morning."))
     assert np.array_equal((heard * 2**15).astype("<i2"), np.frombuffer(pcm, "<i2"))
 
 
@@ -293,7 +301,7 @@ def test_sound_that_is_cut_in_the_middle_of_samples_is_whole(server: Speaker) ->
 def test_a_wav_file_tells_its_rate(server: Speaker, size: int | None) -> None:
     file = wav(tone(1, 16_000), 16_000, size=size)
     server.pieces = [file[:3], file[3:30], file[30:]]
-    heard = np.concatenate([piece.samples for piece in speak(make_engine(server, speaker="ada"), "Good morning.")])
+    heard = sound(speak(make_engine(server, speaker="ada"), "Good morning."))
     assert len(heard) == pytest.approx(RATE, abs=50)
     assert hertz(heard, RATE) == pytest.approx(440, rel=0.02)
 
@@ -309,6 +317,16 @@ def test_another_kind_of_file_is_no_speech(server: Speaker, file: bytes) -> None
 def test_a_file_that_ends_before_it_says_broke_off(server: Speaker) -> None:
     server.pieces = [wav(tone(1, RATE), RATE, size=3 * RATE)]
     assert fail(make_engine(server, speaker="ada")).reason == "REPLY_BROKEN_OFF"
+
+
+def test_silence_at_the_ends_is_replaced_by_a_pause_of_ours(server: Speaker) -> None:
+    quiet = bytes(2 * RATE)
+    server.pieces = [quiet, quiet + tone(0.5, RATE) + quiet, quiet + tone(0.5, RATE) + quiet, quiet]
+    pieces = speak(make_engine(server, speaker="ada"), "Good morning.")
+    heard = sound(pieces)
+    assert len(heard) / RATE == pytest.approx(0.02 + 0.5 + 2 + 0.5 + 0.02, abs=0.01)  # and none in its middle
+    assert len(pieces[-1].samples) / RATE == pytest.approx(0.3, abs=0.01)
+    assert [piece.is_first for piece in pieces] == [True] + [False] * (len(pieces) - 1)
 
 
 def test_a_key_is_sent_and_not_told(server: Speaker) -> None:

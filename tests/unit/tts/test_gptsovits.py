@@ -52,6 +52,14 @@ def speak(
     return asyncio.run(collected())
 
 
+def sound(pieces: list[Speech]) -> np.ndarray:
+    """What is heard of a sentence, without the pause after it."""
+    *pieces, pause = pieces
+    assert not pause.samples.any()
+    assert len(pause.samples) > 0.1 * pause.sample_rate
+    return np.concatenate([piece.samples for piece in pieces])
+
+
 def fail(engine: Engine, voice: Path | None, text: str = "Good morning.") -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         speak(engine, text, voice)
@@ -69,7 +77,7 @@ def test_the_recording_is_read_by_the_server_and_its_words_are_told(server: Spea
         "speed_factor": 1.5, "media_type": "wav", "streaming_mode": 1, "text_split_method": "cut5", "temperature": 1.0,
         "seed": -1,
     }  # fmt: skip
-    heard = np.concatenate([piece.samples for piece in pieces])
+    heard = sound(pieces)
     assert (len(heard), pieces[0].sample_rate) == (32_000, 32_000)
     assert hertz(heard, 32_000) == pytest.approx(440, rel=0.02)
 
@@ -81,7 +89,7 @@ def test_a_rate_that_the_server_tells_is_brought_to_that_of_the_version(
     server.pieces = [wav(tone(1, 16_000), 16_000)]
     engine = make_engine(server, model=version)
     pieces = speak(engine, "Good morning.", enrolled(engine, tmp_path / "voice"))
-    heard = np.concatenate([piece.samples for piece in pieces])
+    heard = sound(pieces)
     assert engine.sample_rate == pieces[0].sample_rate == rate
     assert len(heard) == pytest.approx(rate, rel=0.01)
     assert hertz(heard, rate) == pytest.approx(440, rel=0.02)
