@@ -17,6 +17,7 @@ from client.wire.errors import CallError, from_failure
 from gateway import i18n
 from gateway.context import context
 from gateway.refusal import Refusal
+from gateway.web.fields import MAX_JSON_BYTES
 from gateway.web.spellings import field_of
 
 logger = logging.getLogger(__name__)
@@ -113,12 +114,17 @@ def handle_errors(app: Flask) -> None:
         return refused(Refusal(text, reason="HANDSHAKE_WRONG"))
 
     @app.errorhandler(RequestEntityTooLarge)
-    def too_large(_: RequestEntityTooLarge) -> tuple[Response | str, int]:
+    def too_large(_: RequestEntityTooLarge) -> tuple[Response | str, int, dict[str, str]]:
         _drain()
-        limit = f"{context().settings.max_upload_mb} MB"
-        text = f"This is larger than {limit}. Cut or compress it."
-        message = i18n.error_text("FILE_TOO_LARGE", text, {"max": limit})
-        return _answer({"code": "FILE_TOO_LARGE", "message": message, "field": None}, 413)
+        most = context().settings.max_upload_bytes
+        length = request.content_length
+        if not request.is_json and (length is None or length > most):
+            limit = f"{context().settings.max_upload_mb} MB"
+            text = f"This is larger than {limit}. Cut or compress it."
+            return refused(Refusal(text, reason="FILE_TOO_LARGE", status=413, values={"max": limit}))
+        limit = f"{(MAX_JSON_BYTES if request.is_json else request.max_form_memory_size or most) // 1000} kB"
+        text = f"This holds more than {limit} of text, or too many fields. Shorten it, and send files as files."
+        return refused(Refusal(text, reason="TEXTS_TOO_LARGE", status=413, values={"max": limit}))
 
     @app.errorhandler(ClientDisconnected)
     def stalled(_: ClientDisconnected) -> tuple[Response | str, int, dict[str, str]]:

@@ -30,11 +30,12 @@ def page() -> Iterator[Any]:
         pytest.skip("no Chromium here: apt-get install chromium")
 
     def serve(route: Any) -> None:
-        name = route.request.url.rpartition("/")[2]
+        name = route.request.url.rpartition("/")[2].partition("?")[0]
         if name.endswith(".js"):
             route.fulfill(path=SCRIPTS / name, content_type="text/javascript")
         else:
-            route.fulfill(body="<title>empty</title>", content_type="text/html")
+            words = '<script type="application/json" id="words">{}</script>'
+            route.fulfill(body=f"<title>empty</title>{words}", content_type="text/html")
 
     with sync_api.sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
@@ -70,6 +71,84 @@ CAPTIONS = [
 
 def test_a_caption_is_broken_where_a_reader_would_pause(page: Any) -> None:
     assert page.evaluate(PIECES, ["".join(pieces) for pieces in CAPTIONS]) == CAPTIONS
+
+
+WITHOUT_SEGMENTER = """async (texts) => {
+  const { Segmenter } = Intl;
+  delete Intl.Segmenter;
+  const { pieces } = await import("/static/js/phrases.js?without");
+  Intl.Segmenter = Segmenter;
+  return texts.map((text) => pieces(text).map(([from, to]) => text.slice(from, to)));
+}"""
+
+
+def test_a_browser_that_knows_no_words_breaks_captions_between_characters(page: Any) -> None:
+    texts = ["".join(pieces) for pieces in CAPTIONS]
+    broken = page.evaluate(WITHOUT_SEGMENTER, texts)
+    assert ["".join(pieces) for pieces in broken] == texts
+    assert broken[:2] == CAPTIONS[:2], "spaces part words, too"
+    assert all(len(pieces) > 1 for pieces in broken[2:4])
+    assert max(len(piece) for pieces in broken[2:4] for piece in pieces) <= 32
+    assert broken[4] == CAPTIONS[4]
+
+
+SHOWN = """async (text) => {
+  const { shown } = await import("/static/js/marks.js");
+  const element = document.createElement("span");
+  element.append(...shown(text));
+  return element.innerHTML;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("**Yes**, *really* `x = 1`.", "<strong>Yes</strong>, <em>really</em> <code>x = 1</code>."),
+        ("__是的__，*真的*。", "<strong>是的</strong>，<em>真的</em>。"),
+        ("**重点：**看这里", "<strong>重点：</strong>看这里"),
+        (
+            "# Title\n\n- one\n  * **two**\n1. three",
+            "<strong>Title</strong>\n\n• one\n  • <strong>two</strong>\n1. three",
+        ),
+        ("*随时*听您说，_low_ and snake_case_", "<em>随时</em>听您说，<em>low</em> and snake_case_"),
+        ("***both***", "<strong><em>both</em></strong>"),
+        ("```py\na*b*c\n```\nend", "<code>a*b*c</code>\nend"),
+        ("> quoted ~~gone~~", "quoted <s>gone</s>"),
+        ("| a | b |\n|---|:-:|\n| 1 | 2 |\n---\nend", "a · b\n1 · 2\nend"),
+        ("2 * 3 * 4, snake_case_name, a**b", "2 * 3 * 4, snake_case_name, ab"),
+        ("**not clo", "not clo"),
+        ("`not clo", "not clo"),
+        ("\\*no mark\\*", "*no mark*"),
+        ("![a cat](http://x/cat.png)", "a cat"),
+        ("[here](javascript:alert(1))", "<span>here</span>)"),
+        ("<script>alert(1)</script>&amp;", "&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;"),
+        (
+            '[**docs**](https://example.org/a_b_c "t")',
+            '<a href="https://example.org/a_b_c" target="_blank" rel="noopener noreferrer"><strong>docs</strong></a>',
+        ),
+    ],
+)
+def test_an_answer_is_shown_without_its_marks_and_runs_nothing(page: Any, text: str, html: str) -> None:
+    assert page.evaluate(SHOWN, text) == html
+
+
+ANSWERED = """async () => {
+  const { Answer, addMessage } = await import("/static/js/answer.js");
+  const list = document.createElement("ol");
+  const answer = new Answer(list);
+  for (const words of ["It is **ve", "ry", "** `ea", "sy`."]) answer.write(words);
+  const written = list.innerHTML;
+  answer.done({ text: "It is **very** `easy`.", latency: {} });
+  addMessage(list, "user", "What is **this**?");
+  return [written, ...[...list.children].map((message) => message.querySelector("span").innerHTML)];
+}"""
+
+
+def test_marks_may_come_in_pieces_and_what_a_user_writes_stays_as_it_is(page: Any) -> None:
+    written, answer, question = page.evaluate(ANSWERED)
+    assert "It is <strong>very</strong> <code>easy</code>." in written
+    assert answer == "It is <strong>very</strong> <code>easy</code>."
+    assert question == "What is **this**?"
 
 
 BEGIN = """async (replies) => {

@@ -1,8 +1,10 @@
 // What is said, in the list of messages: an answer's text as it is written, how it ended and how long it took.
 import { $, $$, el } from "./dom.js";
+import { shown } from "./marks.js";
 import { known, t } from "./words.js";
 
 export class Answer {
+  #written = "";
   #latency = null;
   #shownS = null;
   #heldS = 0;
@@ -20,14 +22,13 @@ export class Answer {
   write(words) {
     this.message ??= addMessage(this.list, "avatar", "", this.by);
     this.list.setAttribute("aria-busy", "true"); // read out once, when it is whole
-    wordsOf(this.message).textContent += words;
-    this.#scroll();
+    this.#show(this.#written + words);
   }
 
   /** All of it is there. */
   done({ text, latency, video_url }) {
     if (!this.message) this.write("");
-    wordsOf(this.message).textContent = text;
+    this.#show(text);
     if (video_url) this.message.append(el("footer", {}, el("a", { href: `${video_url}?download`, textContent: t("chat.download") })));
     this.#latency = latency;
     this.#end();
@@ -61,7 +62,7 @@ export class Answer {
   /** So much was heard of what had been written when it was stopped. */
   part({ text, unheard }) {
     if (!this.message?.classList.contains("stopped")) return;
-    wordsOf(this.message).textContent = text;
+    this.#show(text);
     grey(this.message, unheard);
     this.#scroll();
   }
@@ -70,6 +71,12 @@ export class Answer {
   remove() {
     this.message?.remove();
     this.#end();
+  }
+
+  #show(text) {
+    this.#written = text;
+    wordsOf(this.message).replaceChildren(...shown(text));
+    this.#scroll();
   }
 
   #end() {
@@ -107,14 +114,15 @@ function mark(message, words) {
 /** Show behind how an answer ended what was written of it, but not heard. */
 function grey(message, unheard) {
   $(".unheard", message)?.remove();
-  if (unheard) $(".ending", message).after(" ", el("s", { class: "unheard", title: t("chat.unheard"), textContent: unheard }));
+  if (unheard) $(".ending", message).after(" ", el("s", { class: "unheard", title: t("chat.unheard") }, ...shown(unheard)));
 }
 
-/** Add something that is said. Who gives an answer is told where it is another than the one before. */
+/** Add something that is said. Who gives an answer is told where it is another than the one before. What a user wrote
+ * is shown as it was written, an answer without its marks. */
 export function addMessage(list, role, words, by = "") {
   const before = $$(".message.avatar", list).at(-1)?.dataset.by;
   const name = by && by !== before ? [el("strong", { class: "by", textContent: by })] : [];
-  const message = el("li", { class: `message ${role}`, data: { by } }, ...name, el("span", { textContent: words }));
+  const message = el("li", { class: `message ${role}`, data: { by } }, ...name, el("span", {}, ...(role === "avatar" ? shown(words) : [words])));
   list.append(message);
   list.scrollTop = list.scrollHeight;
   return message;

@@ -6,9 +6,20 @@ const OPENING = /^[([{\u201c\u2018\u300a\u300c\u300e\u3010\uff08]$/;
 const PAUSE = /[.,;:!?\u2026\u3002\uff0c\uff1b\uff1a\uff01\uff1f]["')\u201d\u2019\u300d\uff09]*\s*$/;
 const LINKING = new Set("and but or so because although while when where if until since before that which who in on at to for from with by about into of over under between through \u548c \u4f46 \u4f46\u662f \u6216 \u6216\u8005 \u800c \u800c\u4e14 \u56e0\u4e3a \u6240\u4ee5 \u5982\u679c \u5728 \u4ece \u4e5f \u5c31 \u53c8".split(" "));
 const LEANING = new Set("a an the my your his its our their this these no every of to in on at for with and or is are".split(" "));
-const words = new Intl.Segmenter(undefined, { granularity: "word" });
+const WORDS = /\s+|[\p{L}\p{N}][\p{L}\p{N}\p{M}'\u2019-]*|./gsu;
+const words = Intl.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : { segment: byCharacters };
 
 const columns = (text) => [...text].reduce((sum, letter) => sum + (WIDE.test(letter) ? 2 : 1), 0);
+
+/** Words where spaces part them, else characters: for browsers that know no more (Firefox before 125). */
+function byCharacters(text) {
+  const found = [];
+  for (const [run] of text.matchAll(WORDS)) {
+    const parts = WIDE.test(run) ? [...run] : [run];
+    for (const segment of parts) found.push({ segment, isWordLike: /[\p{L}\p{N}]/u.test(segment) });
+  }
+  return found;
+}
 
 /** Where a text may be broken: words with the punctuation and the space after them. */
 function units(text) {

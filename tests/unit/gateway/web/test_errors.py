@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -65,6 +66,25 @@ def test_too_large_is_told_after_the_sender_could_send(make_gateway: Callable[..
     assert answer.status_code == 413
     assert answer.get_json()["error"]["code"] == "FILE_TOO_LARGE"
     assert "1 MB" in answer.get_json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "limit"),
+    [
+        ({"data": {"audio": (io.BytesIO(b"RIFF"), "a.wav"), "language": "a" * 600_000}}, "500 kB"),
+        ({"data": {"text": "a" * 600_000}, "content_type": "multipart/form-data"}, "500 kB"),
+        ({"json": {"text": "a" * 2**21}}, "1048 kB"),
+    ],
+    ids=["beside a file", "form", "JSON"],
+)
+def test_texts_that_are_too_large_are_not_called_a_file(
+    make_gateway: Callable[..., Flask], sent: dict[str, Any], limit: str
+) -> None:
+    client = make_gateway(max_upload_mb=512).test_client()
+    answer = client.post("/api/v1/transcriptions", **sent)
+    error = answer.get_json()["error"]
+    assert (answer.status_code, error["code"]) == (413, "TEXTS_TOO_LARGE")
+    assert (limit in error["message"], "512" in error["message"]) == (True, False)
 
 
 def test_a_broken_view_shows_no_trace(gateway: Flask) -> None:
