@@ -47,6 +47,9 @@ async def terminate(process: Process) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
+        except asyncio.CancelledError:  # nobody can wait any more
+            process.kill()
+            raise
 
 
 async def call(module: str, spec: dict[str, Any], settings: dict[str, Any], work_folder: Path) -> dict[str, Any]:

@@ -186,23 +186,24 @@ class LocalRunner:
         if job.attempt > MAX_ATTEMPTS or job.losses >= MAX_LOSSES:
             self._end(job, State.FAILED, error=CRASHED)
             return
-        process: Process | None = None
-        watcher: asyncio.Task[None] | None = None
         self._held.add(job.id)
         try:
-            process = await spawn(self._module, self._task(job))
-            watcher = asyncio.create_task(self._watch_over(job, process))
-            outcome = await self._follow(job, process)
-            self._conclude(job, outcome)
+            self._conclude(job, await self._outcome(job))
         except BaseException as error:
             self._let_go(job, error)
             raise
         finally:
             self._held.discard(job.id)
-            if watcher:
-                watcher.cancel()
-            if process:
-                await terminate(process)
+
+    async def _outcome(self, job: Job) -> dict[str, Any]:
+        """What comes of a job. Its process has ended then, however that was: nobody else may begin the job before."""
+        process = await spawn(self._module, self._task(job))
+        watcher = asyncio.create_task(self._watch_over(job, process))
+        try:
+            return await self._follow(job, process)
+        finally:
+            watcher.cancel()
+            await terminate(process)
 
     def _let_go(self, job: Job, error: BaseException) -> None:
         """Queue a job again whose attempt broke on our side; one that cannot begin however often it is tried, fails."""

@@ -298,6 +298,40 @@ def test_a_stopping_service_queues_its_jobs_again_without_blame(store: JobStore,
     assert (settings.work_folder / job.id).is_dir()
 
 
+@pytest.mark.parametrize("cause", ["the service stops", "the table fails"])
+def test_a_job_is_not_queued_again_before_its_process_has_ended(
+    store: JobStore, settings: ServiceSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    """Another slot would begin it at once, and both would write into its folder."""
+    pid_file, requeue, follow = tmp_path / "pid", JobStore.requeue, LocalRunner._follow
+    was_alive: list[bool] = []
+
+    def looking(self: JobStore, *arguments: Any, **options: Any) -> bool:
+        was_alive.append(alive(int(pid_file.read_text())))
+        return requeue(self, *arguments, **options)
+
+    async def failing(self: LocalRunner, job: Job, process: Any) -> dict[str, Any]:
+        await eventually(lambda: pid_file.exists() and pid_file.read_text())
+        raise OSError(errno.EIO, "the table fails")
+
+    monkeypatch.setattr(JobStore, "requeue", looking)
+    if cause == "the table fails":
+        monkeypatch.setattr(LocalRunner, "_follow", failing)
+
+    async def scenario() -> None:
+        job = store.create("training", {"do": "hang", "pid_file": str(pid_file)})
+        async with running(store, settings):
+            if cause == "the table fails":
+                await eventually(lambda: was_alive)
+                monkeypatch.setattr(LocalRunner, "_follow", follow)
+            else:
+                await until(store, job, lambda job: job.stage == "hang")
+
+    asyncio.run(scenario())
+    assert was_alive
+    assert not any(was_alive)
+
+
 def test_a_job_taken_by_another_runner_is_let_go(store: JobStore, settings: ServiceSettings, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
 
