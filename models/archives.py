@@ -20,6 +20,7 @@ _BROKEN = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
     ValueError,
 )  # fmt: skip
+_BLOCK = 2**20
 _SUFFIXES = (".zip", ".whl", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -55,6 +56,14 @@ def entries(path: Path) -> Iterator[Entry]:
                 yield from _of_file(inner, str(inner.relative_to(path)))
     else:
         yield from _of_file(path, path.name)
+
+
+def copy(stream: Stream, target: Path, most: int) -> None:
+    """Write a stream to a file, but no more than one byte beyond `most`: that is enough to see that it is too long."""
+    left = most + 1
+    with target.open("wb") as file:
+        while left and (block := stream.read(min(_BLOCK, left))):
+            left -= file.write(block)
 
 
 def _of_file(path: Path, name: str) -> Iterator[Entry]:

@@ -94,13 +94,13 @@ def _take(path: Path, staging: Staging) -> set[str]:
         if file := by_size.get(entry.size):
             part = staging.part(f"{_AT_HAND}{entry.name}")
             try:
-                unpacking.copy(entry.stream, part, file.size)
+                archives.copy(entry.stream, part, file.size)
                 staging.offer(part, file)
             finally:  # a full disk is not to stay full of it
                 part.unlink(missing_ok=True)
         elif part_of := joined.get(entry.name):
             came.add(entry.name)
-            unpacking.copy(entry.stream, staging.part(entry.name), part_of.size)
+            archives.copy(entry.stream, staging.part(entry.name), part_of.size)
     for source in staging.model.sources:
         for file in staging.missing():
             if came.intersection(source.places(file)):  # else what is there is a pull's

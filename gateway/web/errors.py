@@ -46,6 +46,7 @@ FIELDS = {
     "pitch": "pitch_semitones",
     "recording_id": "video",
     "request_id": "Idempotency-Key",
+    "volume": "volume_db",
 }
 """Fields of the services that REST spells differently."""
 DRAIN_S = 20.0

@@ -25,7 +25,7 @@ def take(staging: Staging, source: catalogue.Source, paths: Iterable[Path]) -> N
         for path in paths:
             for entry in archives.entries(path):
                 if entry.name in wanted:
-                    copy(entry.stream, staging.part(entry.name), wanted[entry.name].size)
+                    archives.copy(entry.stream, staging.part(entry.name), wanted[entry.name].size)
     except FileNotFoundError as error:
         raise SourceFailed("is not there") from error
     except PermissionError as error:
@@ -46,11 +46,3 @@ def join(staging: Staging, source: catalogue.Source, file: catalogue.File) -> bo
                 shutil.copyfileobj(stream, whole, _BLOCK)
             part.unlink()
     return staging.offer(first, file)
-
-
-def copy(stream: archives.Stream, target: Path, most: int) -> None:
-    """Write a stream to a file, but no more than one byte beyond `most`: that is enough to see that it is too long."""
-    left = most + 1
-    with target.open("wb") as file:
-        while left and (block := stream.read(min(_BLOCK, left))):
-            left -= file.write(block)

@@ -15,9 +15,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from models.archives import entries
+from models.archives import copy, entries
 from models.errors import BadArchive
-from models.sources.unpacking import copy
 from services.common.errors import InvalidInput
 from services.common.files import too_large
 from services.common.jobs import child

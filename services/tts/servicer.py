@@ -302,7 +302,7 @@ def _volume_db(config: tts_pb2.SynthesisConfig) -> float:
     low, high = VOLUME_DB
     if not low <= config.volume_db <= high:
         message = f"The volume must lie between {low:g} and {high:g} dB."
-        raise InvalidInput(message, reason="VOLUME_OUT_OF_RANGE", field="volume_db")
+        raise InvalidInput(message, reason="VOLUME_OUT_OF_RANGE", field="volume")
     return config.volume_db
 
 

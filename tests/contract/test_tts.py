@@ -238,7 +238,7 @@ def test_rate_is_honoured(call: Call) -> None:
         (say("word " * 30), (INVALID, "TEXT_TOO_LONG", "text")),
         (say(rate=3.0), (INVALID, "RATE_OUT_OF_RANGE", "rate")),
         (say(pitch_semitones=13), (INVALID, "PITCH_OUT_OF_RANGE", "pitch")),
-        (say(volume_db=13), (INVALID, "VOLUME_OUT_OF_RANGE", "volume_db")),
+        (say(volume_db=13), (INVALID, "VOLUME_OUT_OF_RANGE", "volume")),
         (say(voice="nobody"), (MISSING, "VOICE_NOT_FOUND", "voice")),
         (say(voice="../up"), (INVALID, "NAME_FORBIDDEN", "voice")),
         (say(language="tlh"), (grpc.StatusCode.UNIMPLEMENTED, "LANGUAGE_NOT_SUPPORTED", "language")),

@@ -102,10 +102,19 @@ def trained(page: Any) -> Iterator[str]:
 
 def voices(page: Any) -> Iterator[str]:
     consent = {"given_by": "Ann", "time": 1.8e9}
+    warning = {"code": "NOISY", "message": "There is noise behind the voice. Record in a quiet room.", "field": "audio"}
+    report = {"speech_s": 12, "warnings": [warning]}
     voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "Hello.", "consent": consent}
-    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [voice]}))
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [voice | {"report": report}]}))
+    page.route("**/api/v1/voices/check", lambda route: route.fulfill(json=report))
+    page.route("**/api/v1/speech", lambda route: route.fulfill(body=b"RIFF", content_type="audio/wav"))
     page.goto("/voices")
-    page.wait_for_selector(".try")
+    page.click(".transcript summary")
+    page.click(".try [type=submit]")
+    page.wait_for_selector(".said audio")
+    page.set_input_files("#audio", {"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"})
+    page.wait_for_selector("[data-judged] .warnings")
+    yield "compared and judged"
     page.click("form.card [type=submit]")
     page.wait_for_selector("[data-error-for=name]:not([hidden])")
     yield "refused"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from services.common.audio import to_pcm
+from services.tts import espeak_ng
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -70,8 +76,7 @@ def test_what_the_gateway_refuses_has_the_focus_too(open_page: Open, tmp_path: P
     page.check("#consented")
     page.fill("#consent", "Somebody herself")
     page.click("form.card [type=submit]")
-    page.wait_for_selector("[data-error-for=audio]:not([hidden])")
-    assert focused(page) == "audio"
+    expect(page.locator("#audio")).to_be_focused()
     assert page.inner_text("[data-error-for=audio]") in described(page, "#audio")
 
 
@@ -203,12 +208,101 @@ def test_a_voice_is_tried_at_the_chosen_speed_and_pitch(open_page: Open) -> None
     page.goto("/voices")
     page.get_by_label("Speed").fill("1.5")
     page.get_by_label("Pitch (semitones)").fill("-3")
+    page.get_by_label("Volume (dB)").fill("6")
     with page.expect_request("**/api/v1/speech") as asked:
         page.click(".try [type=submit]")
     body = asked.value.post_data_json
-    assert (body["voice"], body["rate"], body["pitch_semitones"]) == ("Ann", 1.5, -3)
+    assert (body["voice"], body["rate"], body["pitch_semitones"], body["volume_db"]) == ("Ann", 1.5, -3, 6)
     expect(page.locator(".try + .field-error")).to_be_visible()  # there is no such voice on the real stack
     assert page.inner_text(".try + .field-error") in described(page, ".try input[type=text]")
+
+
+def test_a_sentence_is_compared_between_all_engines_that_are_ready(open_page: Open, stack: Any) -> None:
+    """One beneath the other, an engine that fails among them; said otherwise, all begins anew."""
+    ready = {
+        "name": "espeak", "is_default": True, "state": "ready", "reason": "", "remedy": "", "version": "1",
+        "languages": [], "capabilities": ["cloning", "offline"], "licence": "", "parameters": [],
+    }  # fmt: skip
+    others = [ready | {"name": "other", "is_default": False}, ready | {"name": "lacking", "state": "missing"}]
+    voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "", "consent": {"given_by": "Ann"}}
+    said = httpx.post(f"{stack.url}/api/v1/speech", json={"text": "Hello."}, timeout=180).raise_for_status().content
+    page = open_page("/healthz")
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [voice]}))
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json={"tts": [ready, *others]}))
+
+    def speak(route: Any) -> None:
+        error = {"code": "BUSY", "message": "Too much at once.", "field": None}
+        if route.request.post_data_json["engine"]:
+            route.fulfill(status=429, json={"error": error})
+        else:
+            route.fulfill(body=said, content_type="audio/wav")
+
+    page.route("**/api/v1/speech", speak)
+    page.goto("/voices")
+    page.locator("[name=tts_engine]").select_option("*")
+    page.click(".try [type=submit]")
+    rows = page.locator(".said li")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0).locator("audio")).to_have_accessible_name("The sentence, spoken by Ann through espeak")
+    expect(rows.nth(1)).to_contain_text("Too much at once.")
+    page.locator("[name=tts_engine]").select_option("")
+    page.get_by_label("Write a sentence").fill("Something else.")
+    page.click(".try [type=submit]")
+    expect(rows).to_have_count(1)
+
+
+def test_a_voice_is_recorded_judged_corrected_exported_and_brought_back(open_page: Open, tmp_path: Path) -> None:
+    """On a phone, with the microphone, whose beeps are no speech: that is told before anything is kept."""
+    page = open_page("/voices", PHONE)
+    page.click("[data-record]")
+    expect(page.locator("[data-record] span")).to_contain_text(re.compile("Stop · [1-9]"))
+    page.click("[data-record]")
+    expect(page.locator("[data-judged] .warnings")).to_contain_text("seconds of speech were heard")
+    expect(page.locator(".drop-media audio").first).to_be_visible()
+    page.set_input_files("#audio", {"name": "said.wav", "mimeType": "audio/wav", "buffer": speech_of_somebody()})
+    expect(page.locator("[data-judged]")).to_contain_text("The recording is fine")
+    expect(page.locator("#transcript")).not_to_have_value("")
+    page.fill("#name", "Nia")
+    page.check("#consented")
+    page.fill("#consent", "Nobody: synthetic")
+    page.click("[data-form] [type=submit]")
+    expect(page.get_by_role("heading", name="Nia")).to_be_visible()
+    expect(page.locator("[data-judged]")).to_be_hidden()
+    card = page.locator("article.voice", has_text="Nia")
+    card.locator("summary").click()
+    text = card.get_by_label("What the recording of Nia says")
+    text.fill("Some call me nature.")
+    card.get_by_role("button", name="Save").click()
+    expect(card.locator("[role=status]")).to_have_text("Saved.")
+    with page.expect_download() as begun:
+        card.get_by_role("link", name="VTT").click()
+    assert "Some call me nature." in Path(begun.value.path()).read_text()
+    with page.expect_download() as begun:
+        card.get_by_role("link", name="Export the voice Nia as a file").click()
+    begun.value.save_as(tmp_path / begun.value.suggested_filename)
+    card.get_by_role("button", name="Delete the voice Nia").click()
+    page.click("#dialog [data-yes]")
+    expect(card).to_have_count(0)
+    page.set_input_files("#archive", str(tmp_path / "Nia.voice.zip"))
+    page.click("[data-import] [type=submit]")
+    card.locator("summary").click()
+    expect(text).to_have_value("Some call me nature.")
+    (tmp_path / "other.zip").write_text("no archive")
+    page.set_input_files("#archive", str(tmp_path / "other.zip"))
+    page.click("[data-import] [type=submit]")
+    expect(page.locator("[data-error-for=archive]")).to_contain_text("no exported voice")
+    page.evaluate("fetch('/api/v1/voices/Nia', { method: 'DELETE' })")
+
+
+def speech_of_somebody() -> bytes:
+    """Some seconds of a made-up person, as a WAV file."""
+    text = "Some call me nature, others call me mother nature. I have been here for over four and a half billion years."
+    spoken = espeak_ng.speak(text, "gmw/en+f3", 150).samples
+    file = io.BytesIO()
+    with wave.open(file, "wb") as target:
+        target.setparams((1, 2, espeak_ng.SAMPLE_RATE, 0, "NONE", ""))
+        target.writeframes(to_pcm(spoken * 0.5))
+    return file.getvalue()
 
 
 def test_the_engine_that_learns_a_voice_is_chosen_where_there_is_a_choice(open_page: Open, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def hello(stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("say") / "hello.wav"
     done = stack.visavis("say", "The weather is very nice today.", "--rate", "0.9", "-o", str(path))
     assert done.returncode == 0, done.stderr
+    assert b"AIGC" in path.read_bytes()
     return path
 
 
@@ -123,6 +124,22 @@ def test_generate_from_audio(video: Path, hello: Path) -> None:
     assert pictures == pytest.approx(seconds, abs=0.1)
     assert sound == pytest.approx(pictures, abs=0.1)
     assert video.with_suffix(".vtt").read_text().startswith("WEBVTT")
+
+
+def test_a_voice_is_judged_exported_corrected_and_imported(stack, trained: str, hello: Path, tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        done = stack.visavis("voices", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "seconds of speech were heard" in run("check", str(hello))
+    avatars = json.loads(stack.visavis("avatars", "list", "--json").stdout)
+    voice = next(one["voice"] for one in avatars if one["name"] == trained)
+    run("export", voice, "-o", "it.zip")
+    run("import", "it.zip", "--name", "Imported")
+    assert run("transcript", "Imported", "--set", "What was said.") == "What was said.\n"
+    assert "WEBVTT" in run("transcript", "Imported", "--vtt", "--language", "en")
+    run("delete", "Imported", "--yes")
 
 
 def test_generate_from_text_in_the_avatars_own_voice(stack, trained: str, tmp_path: Path) -> None:
@@ -235,6 +252,8 @@ def test_doctor_sees_everything_serving(stack) -> None:
         (("talk", "--avatar", "Nobody"), "no avatar"),
         (("say", "Hi.", "--voice", "Nobody", "-o", "never.wav"), "voice"),
         (("say", "Hi.", "--rate", "9", "-o", "never.wav"), "(--rate)"),
+        (("say", "Hi.", "--volume", "13", "-o", "never.wav"), "(--volume)"),
+        (("voices", "export", "Nobody"), "no voice"),
         (("say", "  ", "-o", "never.wav"), "nothing to say"),
         (("avatars", "delete", "Nobody", "--yes"), "no avatar"),
         (("jobs", "cancel", "training-0"), "job"),

@@ -49,6 +49,9 @@ function say(form, { message, field }) {
   return control;
 }
 
+/** Say an error where it belongs, and leave the person where they are. */
+export const tellError = say;
+
 /** Show errors and go to the first of them. */
 function showErrors(form, errors) {
   const [first] = errors.map((error) => say(form, error));

@@ -9,6 +9,7 @@ import { JobProgress, cancelButton, downloads, follow, isFinal } from "./job-car
 import { watchServices } from "./notice.js";
 import { parameterField, toldParameters } from "./parameters.js";
 import { tell } from "./slider.js";
+import { OTHER, fillSpoken, languageName, understood } from "./spoken.js";
 import { t } from "./words.js";
 
 const form = $("[data-form]");
@@ -24,7 +25,6 @@ let followed = ""; // the job that is shown
 let ownSubtitles = ""; // what was asked for here; of a video that was found again nobody knows whether they are burned in
 const speaking = new EngineField($("[data-engine=tts]", form));
 const hearing = new EngineField($("[data-engine=asr]", form));
-const OTHER = "other"; // a language that it does not hear
 
 const fromText = () => $("#tab-text").getAttribute("aria-selected") === "true";
 const chosen = () => form.elements.avatar?.value ?? "";
@@ -47,20 +47,12 @@ function showSubtitles() {
   if (!isHeard) subtitles.value = "none";
   const help = $("[data-not-heard]");
   help.hidden = isHeard;
-  help.textContent = isHeard ? "" : t("generate.not_heard", { engine: hearing.engine.name, known: hearing.engine.languages.map(languageName).join(", ") });
+  help.textContent = isHeard ? "" : t("generate.not_heard", understood(hearing.engine));
 }
-
-const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
-const languageName = (tag) => { try { return names.of(tag); } catch { return tag; } };
 
 /** What may be spoken in a recording: the page's language at first, if it is heard. */
 function showSpoken() {
-  const heard = hearing.engine?.languages ?? [];
-  const open = !heard.length || isAble("language_detection")(hearing.engine);
-  const rest = open ? ["", t("generate.spoken_open")] : [OTHER, t("generate.spoken_other")];
-  const page = document.documentElement.lang.split("-")[0];
-  const own = heard.find((tag) => tag.split("-")[0] === page) ?? rest[0];
-  fillSelect(form.elements.spoken, [...heard.map((tag) => [tag, languageName(tag)]), rest], form.elements.spoken.value || own);
+  fillSpoken(form.elements.spoken, hearing.engine);
   showSubtitles();
 }
 

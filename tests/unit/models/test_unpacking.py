@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from models import archives
 from models.bringing import bring
 from models.errors import BadArchive, InUse, NothingNew, NotPulled, WrongBytes
 from models.folder import State
 from models.pull import pull
-from models.sources import packages, unpacking
+from models.sources import packages
 from tests.unit.models.conftest import CONTENTS, until
 
 DATA = CONTENTS["model.bin"]
@@ -263,7 +264,7 @@ def test_a_disk_that_fills_up_is_left_as_it_was(make_model, folder, tmp_path: Pa
         target.write_bytes(stream.read(1000))
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(unpacking, "copy", half)
+    monkeypatch.setattr(archives, "copy", half)
     (tmp_path / "model.bin").write_bytes(DATA)
     with pytest.raises(OSError, match="No space"):
         bring(tmp_path / "model.bin", [model := make_model()], folder)
