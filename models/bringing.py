@@ -10,7 +10,7 @@ from models import archives, catalogue
 from models.catalogue import Model
 from models.disk import require_space
 from models.errors import InUse, NothingNew, WrongBytes
-from models.folder import ModelFolder, Staging, State
+from models.folder import ModelFolder, Staging, State, sha256_of
 from models.sources import unpacking
 
 _AT_HAND = "at hand: "
@@ -86,16 +86,23 @@ def _bring(path: Path, model: Model, folder: ModelFolder) -> list[Brought]:
         return [Brought(model, tuple(file.path for file in left))]
 
 
+def _which(part: Path, alike: list[catalogue.File]) -> catalogue.File:
+    """Which of several files of one size this may be."""
+    if len(alike) == 1:
+        return alike[0]
+    found = sha256_of(part)
+    return next((file for file in alike if file.sha256 == found), alike[0])
+
+
 def _take(path: Path, staging: Staging) -> set[str]:
     """Take what is right; the names of parts of files that have come."""
-    by_size = {file.size: file for file in staging.missing()}
     joined, came = _joined(staging.model), set()
     for entry in archives.entries(path):
-        if file := by_size.get(entry.size):
+        if alike := [file for file in staging.missing() if file.size == entry.size]:
             part = staging.part(f"{_AT_HAND}{entry.name}")
             try:
-                archives.copy(entry.stream, part, file.size)
-                staging.offer(part, file)
+                archives.copy(entry.stream, part, entry.size)
+                staging.offer(part, _which(part, alike))
             finally:  # a full disk is not to stay full of it
                 part.unlink(missing_ok=True)
         elif part_of := joined.get(entry.name):

@@ -1,6 +1,7 @@
-"""A voice in the format of Piper's that hums one tone per speaker: its graph is written here, not learned.
+"""A voice in the format of Piper's that hums one tone per speaker, and one in that of Kokoro's: their graphs are
+written here, not learned.
 
-It has the parts of a VITS network by which ours is parted: rounded-up durations, frames stretched by them, a vocoder.
+The former has what a VITS network is parted by: rounded-up durations, frames stretched by them, a vocoder.
 """
 
 from __future__ import annotations
@@ -35,6 +36,41 @@ def write(folder: Path, *, speakers: int = 1, **changes: Any) -> Path:
     }
     (folder / "tiny.onnx.json").write_text(json.dumps(config | changes))
     _save(folder / "tiny.onnx", len(letters), speakers)
+    return folder
+
+
+def write_kokoro(folder: Path, voices: tuple[str, ...] = ("af_heart", "bf_emma")) -> Path:
+    """A model in the format of Kokoro's that hums: a symbol lasts two frames of 600 samples."""
+    (folder / "voices").mkdir(parents=True, exist_ok=True)
+    for voice in voices:
+        np.zeros((510, 1, 256), np.float32).tofile(folder / "voices" / f"{voice}.bin")
+    constants = {
+        "two": np.array([2], np.float32), "nothing": np.array([0], np.float32), "zero": _scalar(0),
+        "step": _scalar(1), "hop": _scalar(600),
+        "least": np.array(1, np.float32), "pitch": np.array(2 * np.pi * 240 / 24_000, np.float32),
+    }  # fmt: skip
+    nodes = [
+        _node("Cast", ["tokens"], "floats", to=_FLOAT),
+        _node("Mul", ["floats", "nothing"], "none"),
+        _node("Add", ["none", "two"], "each"),
+        _node("Div", ["each", "speed"], "faster"),
+        _node("Round", ["faster"], "rounded"),
+        _node("Clip", ["rounded", "least"], "lasts"),
+        _node("ReduceSum", ["lasts"], "frames", keepdims=0),
+        _node("Cast", ["frames"], "count", to=_INT64),
+        _node("Mul", ["count", "hop"], "length"),
+        _node("Range", ["zero", "length", "step"], "numbers"),
+        _node("Cast", ["numbers"], "sample", to=_FLOAT),
+        _node("Mul", ["sample", "pitch"], "phase"),
+        _node("Sin", ["phase"], "audio"),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("tokens", _INT64, [1, "n"]),
+        helper.make_tensor_value_info("style", _FLOAT, [1, 256]),
+        helper.make_tensor_value_info("speed", _FLOAT, [1]),
+    ]
+    outputs = [helper.make_tensor_value_info("audio", _FLOAT, ["length"])]
+    _write(folder / "kokoro-tiny.onnx", nodes, inputs, outputs, constants)
     return folder
 
 
@@ -87,6 +123,10 @@ def _save(path: Path, symbols: int, speakers: int) -> None:
         *([helper.make_tensor_value_info("sid", _INT64, ["batch"])] if speakers > 1 else []),
     ]
     outputs = [helper.make_tensor_value_info("output", _FLOAT, ["batch", 1, 1, "time"])]
+    _write(path, nodes, inputs, outputs, constants)
+
+
+def _write(path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: dict[str, Any]) -> None:
     weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
     save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)

@@ -11,13 +11,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.common.engine import Lack
-from services.tts import espeak_ng
+from services.tts import espeak_ng, phonemic
+from services.tts.phonemic import WrongVoice, missing
 
-_REMEDY = (
-    "Set TTS_PIPER_VOICE to a voice of the catalogue, or the folder of one of Piper's; docs/models.md says where they "
-    "are had."
-)
+_SETTING = "TTS_PIPER_VOICE"
 
 
 class _Part(BaseModel):
@@ -58,23 +55,9 @@ class Files:
     config: Config
 
 
-class WrongVoice(Exception):
-    """There is no voice that can be used; `lack` says what is wrong with which file."""
-
-    def __init__(self, lack: Lack) -> None:
-        super().__init__(lack.reason)
-        self.lack = lack
-
-
 def wrong(file: str, what: str) -> WrongVoice:
     """A file of the voice cannot be used."""
-    message = f"{file} of its voice cannot be used: {what}."
-    return WrongVoice(Lack("VOICE_MODEL_WRONG", message, _REMEDY, {"file": file, "what": what}))
-
-
-def _missing(file: str) -> WrongVoice:
-    message = f"{file} of its voice is missing."
-    return WrongVoice(Lack("VOICE_MODEL_INCOMPLETE", message, _REMEDY, {"file": file}))
+    return phonemic.wrong(file, what, _SETTING)
 
 
 def find(folder: Path) -> Files:
@@ -85,10 +68,10 @@ def find(folder: Path) -> Files:
     """
     networks = [folder] if folder.suffix == ".onnx" else sorted(folder.glob("*.onnx")) if folder.is_dir() else []
     if not networks or not networks[0].is_file():
-        raise _missing(folder.name if folder.suffix == ".onnx" else "*.onnx")
+        raise missing(folder.name if folder.suffix == ".onnx" else "*.onnx", _SETTING)
     beside = networks[0].with_name(f"{networks[0].name}.json")
     if not beside.is_file():
-        raise _missing(beside.name)
+        raise missing(beside.name, _SETTING)
     return Files(networks[0], _config(beside, beside.stat().st_mtime_ns))
 
 

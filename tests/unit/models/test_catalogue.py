@@ -34,13 +34,18 @@ def own(tmp_path: Path) -> Path:
     return file
 
 
+IN_PIECES = {"kokoro"}
+"""Models of which no source has all."""
+
+
 def test_what_is_shipped_can_be_read() -> None:
     shipped = catalogue.load(ModelSettings(catalogue=None))
     assert {"whisper-base", "whisper-tiny.en", "smart-turn", "silero-vad"} <= set(shipped)
     for model in shipped.values():
         assert model.licence and set(model.purpose) == {"en", "zh"} and model.memory_mb
         for source in model.sources:
-            assert not set(source.files) or set(source.files) == {file.path for file in model.files}
+            paths = {file.path for file in model.files}
+            assert not source.files or source.files.keys() == paths or model.name in IN_PIECES
     assert {name for name, model in shipped.items() if model.recommended} == {
         "whisper-base",
         "smart-turn",

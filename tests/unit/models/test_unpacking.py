@@ -249,6 +249,17 @@ def test_what_a_pull_has_begun_outlives_an_import_that_is_of_no_use(make_model, 
     assert staging.part("model.bin").read_bytes() == DATA[:1000]
 
 
+def test_files_of_one_size_are_told_apart_by_their_sums(make_model, folder, tmp_path: Path) -> None:
+    contents = {f"voices/{name}.bin": name.encode() * 100 for name in ("one", "two", "six")}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("other", b"ten" * 100)
+        for at, data in enumerate(contents.values()):
+            packed.writestr(f"{at}", data)
+    (brought,) = bring(tmp_path / "a.zip", [make_model(contents=contents)], folder)
+    assert brought.missing == ()
+    assert folder.verify(brought.model) == []
+
+
 def test_one_that_is_being_pulled_does_not_keep_others_from_being_taken(make_model, folder, tmp_path: Path) -> None:
     busy, model = make_model(name="busy"), make_model()
     (tmp_path / "model.bin").write_bytes(DATA)

@@ -1,0 +1,1 @@
+"""Kokoro: `files` tells what lies in a folder, `symbols` what phones are in its alphabet, `voice` speaks."""
