@@ -86,7 +86,8 @@ class _CosyVoice(cosyvoice_pb2_grpc.CosyVoiceServicer):
             context.abort(speaks.status, speaks.details)
         if speaks.details:
             raise TypeError(speaks.details)
-        context.add_callback(speaks.gone.set)
+        if not context.add_callback(speaks.gone.set):  # it has gone already
+            speaks.gone.set()
         for count, piece in enumerate(speaks.pieces):
             if speaks.stall_after == count:
                 speaks.stalled.set()
@@ -120,6 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
     speaks: Speaker
 
     def _answer(self) -> None:
+        try:
+            self._speak()
+        except ConnectionError:  # it did not wait for the silence
+            self.speaks.gone.set()
+            self.close_connection = True
+
+    def _speak(self) -> None:
         speaks = self.speaks
         speaks.keys.append(self.headers["Authorization"] or "")
         if speaks.refuses_now():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import wave
 from collections.abc import AsyncGenerator, Callable
@@ -67,7 +68,7 @@ class Grpc:
         patience = Patience(settings.answer_seconds)
         async with self._channel() as channel:
             try:
-                await patience.with_(channel.channel_ready(), settings.connect_seconds)
+                await asyncio.wait_for(channel.channel_ready(), settings.connect_seconds)
             except TimeoutError as error:
                 raise self._failures.unreachable() from error
             call = cosyvoice_pb2_grpc.CosyVoiceStub(channel).Inference(_request(asked), metadata=self._key())
