@@ -262,7 +262,7 @@ def _damage_told(name: str) -> Iterator[None]:
 
 def _analyse(engine: TtsEngine, reference: Path, transcript: str, folder: Path) -> None:
     folder.mkdir()
-    engine.enrol(_prepared(_beginning(reference)), REFERENCE_RATE, transcript, folder)
+    engine.enrol(prepared(_beginning(reference)), REFERENCE_RATE, transcript, folder)
     (folder / _MARKER).write_bytes(_marker(engine, transcript))
 
 
@@ -279,7 +279,7 @@ def _beginning(reference: Path) -> Samples:
     return np.concatenate(list(islice(heard, LEARNT_S)))
 
 
-def _prepared(samples: Samples) -> Samples:
+def prepared(samples: Samples) -> Samples:
     """Silence at the ends trimmed, level normalised to -23 dB RMS without clipping."""
     window = REFERENCE_RATE // 50
     level = np.sqrt(np.convolve(samples**2, np.full(window, 1 / window), "same"))
