@@ -3,13 +3,13 @@
     pip install --no-deps resemblyzer==0.1.4
     VISAVIS_MODELS_FOLDER=… python -m bench.voice ../shared/data [--engine espeak --engine …] [--person NAME]
 
-Similarity is the cosine of Resemblyzer's embeddings of the recording that a voice is made from and of: another recording
-of the same person, the engine's own voice, the cloned one; all at one level. *way* is how much of the way from the own
+Similarity is the cosine of Resemblyzer's embeddings of the recording that a voice is made from and of: another one of
+the same person, the engine's own voice, the cloned voice; all at one level. *way* is how much of the way from the own
 voice to the other recording the cloned one has gone; .5 is the aim. Of who was recorded once, the last two fifths are
 the other recording, which flatters no engine: it is shorter, and of the same minute. *heard wrongly* is the word error
 rate of Whisper base, the project's own engine, on a paragraph that nothing was tuned on. The transcript that a voice is
 learnt with is Whisper's too, as in the page. *RTF* is computation per second of speech, *first* the wait for the first
-sentence; give the process one core (`OMP_NUM_THREADS=1 taskset -c 0`) to compare.
+piece of sound; give the process one core (`OMP_NUM_THREADS=1 taskset -c 0`) to compare.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from scipy.signal import resample_poly
 from bench import speaker_encoder
 from bench.asr import words
 from services.asr.endpointing import Endpointer
-from services.asr.engine import AsrEngine
+from services.asr.engine import AsrEngine, Expected
 from services.asr.engines import whisper
 from services.asr.settings import AsrSettings
 from services.asr.transcription import RecordedTranscription
@@ -202,7 +202,7 @@ def word_error_rate(reading: Reading) -> float:
 def transcript(pcm: bytes, language: str = "") -> str:
     """What Whisper hears."""
     endpointer = Endpointer(hangover_ms=AsrSettings().file_hangover_ms)
-    utterances = RecordedTranscription(_recogniser(), language, endpointer).utterances([pcm])
+    utterances = RecordedTranscription(_recogniser(), Expected(language), endpointer).utterances([pcm])
     return " ".join(one.spoken or one.text for one in utterances)
 
 

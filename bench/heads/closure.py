@@ -15,7 +15,9 @@ from demo.speech import Phoneme, recite
 from portrait.arrays import Floats, Samples
 from portrait.media.video import FRAME_RATE, SAMPLE_RATE
 from services.common.audio import decode
-from services.tts import base_voice, cloning, espeak_ng, world
+from services.tts import cloning, espeak_ng, world
+from services.tts.base_voice import ENGLISH, OTHERS, BaseVoice
+from services.tts.engines.espeak import plain
 
 SECONDS = 40.0
 SHUT, OPEN = "mbp", ("æ", "a", "aɪ", "aʊ", "ɑː", "ɑːɹ")
@@ -58,7 +60,7 @@ def recitals(voices: list[Path]) -> list[Recital]:
     base = resample_poly(spoken.samples, SAMPLE_RATE, spoken.rate).astype(np.float32)
     made = [Recital("espeak-ng", base, spoken.phonemes)]
     frames = world.analyse(world.resampled(spoken.samples, spoken.rate))
-    banks = base_voice.record_banks() if voices else []
+    banks = BaseVoice(plain, (ENGLISH, OTHERS)).known() if voices else []
     for path in voices:
         model = cloning.learn(world.analyse(decode(path, world.SAMPLE_RATE)), banks)
         samples = resample_poly(world.synthesise(model.convert(frames)), SAMPLE_RATE, world.SAMPLE_RATE)

@@ -1,8 +1,9 @@
-"""A voice learnt from a recording, and espeak's frames turned into that voice.
+"""A voice learnt from a recording, and a base voice's frames turned into that voice.
 
 What is kept of a person: pitch (mean and range of its logarithm), speaking rate, the long-term level and spread of
-every spectral coefficient, and for some thousand frames of the base voice the frames of the person that say the same
-sound. Speech is converted by looking up each frame of the base voice among those, never across voices.
+every spectral coefficient, and for some thousand frames of the base voice how the person's frames that say the same
+sound differ from them. Speech is converted by looking up each frame of the base voice among those, never across voices,
+and moving it by their mean difference: what the base voice says well stays well said.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from services.common.arrays import Doubles, Flags, Floats, Indices
 from services.tts import pairing
 from services.tts.world import FRAMES_PER_S, Frames
 
-FORMAT = 1
+FORMAT = 2
+STAMP = f"world-{FORMAT}"
+"""Of voices that are learnt here: those with another are to be learnt anew."""
 _PAIRS = 3000
 _MATCHED = slice(1, 20)  # coefficients that tell sounds apart; the first is the level
-_NEIGHBOURS = 4
-_SMOOTHING_FRAMES = 1.0
+_NEIGHBOURS = 16
+_SMOOTHING_FRAMES = 5.0  # of the differences only: the movements of the base voice stay
 _PITCH_OUTLIER = 0.6  # natural log units around the median: half an octave and a bit, beyond it dio has erred
 _RANGE_FACTOR = (0.5, 2.0)
 _SYLLABLE_PROMINENCE = 0.2  # natural log units: 0.9 dB
@@ -48,8 +51,8 @@ class VoiceModel:
     base: Speaker  # the same numbers of the base voice
     statistics: Floats  # (4, CEPSTRA): mean and deviation of the base voice, then of the person
     keys: Floats  # (n, features) frames of the base voice, in context
-    cepstra: Floats  # (n, CEPSTRA) the person's envelope for each
-    aperiodicity: Floats  # (n, bands)
+    cepstra: Floats  # (n, CEPSTRA) what the person's envelope has more
+    aperiodicity: Floats  # (n, bands) likewise
 
     def save(self, folder: Path) -> None:
         """Write the model as one safetensors and one JSON file."""
@@ -76,14 +79,13 @@ class VoiceModel:
         return (folder / _NUMBERS).stat().st_mtime_ns
 
     def convert(self, frames: Frames) -> Frames:
-        """The base voice's frames in the person's voice."""
+        """Frames of the base voice in the person's voice."""
         mean, std, person_mean, person_std = self.statistics
         normal = (frames.cepstra - mean) / std
         nearest = self._nearest(_features(normal))
-        cepstra = self.cepstra[nearest].mean(1).astype(np.float64)
+        cepstra = frames.cepstra + _smooth(self.cepstra[nearest].mean(1))
         cepstra[:, 0] = _level(normal[:, 0] * person_std[0] + person_mean[0], cepstra[:, 0], frames.active)
-        cepstra = gaussian_filter1d(cepstra, _SMOOTHING_FRAMES, axis=0)
-        aperiodicity = self.aperiodicity[nearest].mean(1).astype(np.float64)
+        aperiodicity = np.minimum(frames.aperiodicity + _smooth(self.aperiodicity[nearest].mean(1)), 0)
         return Frames(self._pitch(frames), cepstra, aperiodicity)
 
     def _nearest(self, features: Floats) -> Indices:
@@ -109,24 +111,24 @@ def learn(reference: Frames, banks: list[list[Frames]]) -> VoiceModel:
         banks: utterances of the base voice. Each bank is paired with the whole reference; the first has to hold
             every sound of a language, for its averages are compared with the person's.
     """
-    main = _joined(banks[0])
+    main = joined(banks[0])
     statistics = np.stack([*_mean_std(main), *_mean_std(reference)]).astype(np.float32)
     pairs = [_paired(reference, bank, statistics) for bank in banks]
     return VoiceModel(describe(reference), describe(main), statistics, *map(np.concatenate, zip(*pairs, strict=True)))
 
 
 def _paired(reference: Frames, bank: list[Frames], statistics: Floats) -> tuple[Floats, Floats, Floats]:
-    """Keys of the base voice with the person's envelopes and aperiodicities."""
-    joined = _joined(bank)
+    """Keys of the base voice, and by what the person's envelopes and aperiodicities differ from its own."""
+    own = joined(bank)
     keys = np.concatenate([_features((part.cepstra - statistics[0]) / statistics[1]) for part in bank])
-    chosen, wanted = _spread(joined.active), _spread(reference.active)
+    chosen, wanted = _spread(own.active), _spread(reference.active)
     target = _features((reference.cepstra - statistics[2]) / statistics[3])[wanted]
-    nearest, weights = pairing.pair(keys[chosen], target, joined.voiced[chosen], reference.voiced[wanted])
-    blended = [
-        (values[wanted][nearest] * weights[..., None]).sum(1).astype(np.float32)
-        for values in (reference.cepstra, reference.aperiodicity)
+    nearest, weights = pairing.pair(keys[chosen], target, own.voiced[chosen], reference.voiced[wanted])
+    differences = [
+        ((theirs[wanted][nearest] * weights[..., None]).sum(1) - ours[chosen]).astype(np.float32)
+        for theirs, ours in ((reference.cepstra, own.cepstra), (reference.aperiodicity, own.aperiodicity))
     ]
-    return keys[chosen], *blended
+    return keys[chosen], *differences
 
 
 def describe(frames: Frames) -> Speaker:
@@ -147,6 +149,10 @@ def _syllable_rate(frames: Frames) -> float:
     peaks, _ = find_peaks(level, prominence=_SYLLABLE_PROMINENCE)
     active = frames.active
     return float(np.count_nonzero(active[peaks] & frames.voiced[peaks]) / max(active.sum() / FRAMES_PER_S, 0.1))
+
+
+def _smooth(differences: Floats) -> Doubles:
+    return np.asarray(gaussian_filter1d(differences.astype(np.float64), _SMOOTHING_FRAMES, axis=0))
 
 
 def _level(spoken: Doubles, paired: Doubles, active: Flags) -> Doubles:
@@ -170,7 +176,8 @@ def _mean_std(frames: Frames) -> tuple[Doubles, Doubles]:
     return speech.mean(0), speech.std(0) + 1e-6
 
 
-def _joined(bank: list[Frames]) -> Frames:
+def joined(bank: list[Frames]) -> Frames:
+    """Utterances one after the other."""
     f0, cepstra, aperiodicity = (
         np.concatenate([getattr(part, name) for part in bank]) for name in ("f0", "cepstra", "aperiodicity")
     )

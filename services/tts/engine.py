@@ -58,6 +58,10 @@ class TtsEngine(BaseEngine):
     learns_transcript: ClassVar[bool] = False
     """Whether `enrol` makes anything of the transcript: a voice is enrolled anew when that is changed."""
 
+    enrolment: str = ""
+    """What `enrol` depends on besides the recording: its method, the base voice. A voice that was enrolled under
+    another name than this is enrolled anew when it is used. Known once the engine is loaded."""
+
     @abstractmethod
     def check_language(self, language: str) -> None:
         """Refuse a language before any text is there; empty means that the text decides.

@@ -1,24 +1,31 @@
-"""What engines have in common that speak in the voice of a network of their own, and in no registered one."""
+"""What engines have in common that speak in the voice of a network of their own, and convert it to registered ones."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
+
 from models.errors import ModelError
 from models.folder import find
 from services.common import hardware
+from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
 from services.common.errors import InvalidInput, Unavailable, Unsupported
 from services.common.streams import in_thread
-from services.tts import cloning, languages, sentences, world
+from services.tts import cloning, languages, loudness, sentences, world
+from services.tts.base_voice import BaseVoice, known_by
+from services.tts.cloning import VoiceModel
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.phonemic import PhonemicVoice, Spoken, WrongVoice
 
 _MOST_THREADS = 4
+_TEMPO = (0.8, 1.25)
 
 
 class OwnVoiceEngine(TtsEngine):
@@ -27,15 +34,17 @@ class OwnVoiceEngine(TtsEngine):
     Args:
         model: a model of the catalogue, or a path.
         threads: processors that a computation uses; 0 for all there are, at most four.
+        speaker: which voice of the network it is, where it has several.
     """
 
     requires = ("onnxruntime", "onnx")
     sample_rate = world.SAMPLE_RATE
 
-    def __init__(self, settings: EngineSettings, model: str, threads: int) -> None:
+    def __init__(self, settings: EngineSettings, model: str, threads: int, speaker: str) -> None:
         super().__init__(settings)
-        self._model, self._threads = model, threads
+        self._model, self._threads, self._speaker = model, threads, speaker
         self._voice: PhonemicVoice | None = None
+        self._base = BaseVoice(self._plain, ())
 
     @abstractmethod
     def language(self) -> str:
@@ -68,10 +77,12 @@ class OwnVoiceEngine(TtsEngine):
         except WrongVoice as error:
             lack = error.lack
             raise Unavailable(f"{lack.reason} {lack.remedy}", reason="VOICE_MODEL_WRONG", values=lack.values) from error
+        self._base = BaseVoice(self._plain, (known_by(self.language()),), by_halves=True)
+        self.enrolment = f"{cloning.STAMP} {_digest(self.path())} {self._speaker}"
 
     def own_info(self, name: str) -> EngineInfo:
         """What all of these can do, in the language of the voice."""
-        able = {Capability.WORD_TIMES, Capability.PITCH, Capability.RATE, Capability.OFFLINE}
+        able = {Capability.CLONING, Capability.WORD_TIMES, Capability.PITCH, Capability.RATE, Capability.OFFLINE}
         licence = "Apache-2.0 AND GPL-3.0-or-later"  # ours, and espeak-ng's
         return EngineInfo(name, _version(), (self.language(),), frozenset(able), licence)
 
@@ -99,32 +110,45 @@ class OwnVoiceEngine(TtsEngine):
             values = {"language": language[:35], "engine": self.info().name}
             raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
+    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
+        """Learn a voice; the transcript is not needed.
+
+        Raises:
+            InvalidInput: silence, or less than three seconds of voiced speech.
+        """
+        self._base.enrol(reference, sample_rate, folder)
+
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody
     ) -> AsyncGenerator[Speech, None]:
-        """Speak it; a sentence whose pitch is changed is one piece.
+        """Speak it; a sentence is one piece where its pitch is changed or a registered voice says it.
 
         Raises:
             InvalidInput: there is nothing to say.
             Unsupported: the voice does not speak the language.
         """
-        return in_thread(self._speak(text, language, prosody))
+        return in_thread(self._speak(text, language, voice, prosody))
 
     def close(self) -> None:
-        """Let go of the voice."""
+        """Let go of the voice, and of those that were learnt over it."""
         self._voice = None
+        self._base.forget()
 
-    def _speak(self, text: str, language: str, prosody: Prosody) -> Generator[Speech, None, None]:
-        voice, index = self._loaded, -1
+    def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
+        own, index = self._loaded, -1
+        person = self._base.person(voice) if voice else None
         for index, sentence in enumerate(sentences.split(text)):
             self.check_language(language or sentences.language_of(sentence))
-            for at, piece in enumerate(_pieces(voice, sentence, prosody)):
+            for at, piece in enumerate(_pieces(own, sentence, person, prosody)):
                 yield Speech(
                     piece.samples, self.sample_rate, index, sentence, piece.words,
                     is_first=at == 0, closures=piece.closures,
                 )  # fmt: skip
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
+
+    def _plain(self, language: str, text: str) -> Samples:
+        return self._loaded.whole(text).samples
 
     @property
     def _loaded(self) -> PhonemicVoice:
@@ -148,12 +172,28 @@ def _version() -> str:
         return "none"
 
 
-def _pieces(voice: PhonemicVoice, sentence: str, prosody: Prosody) -> Iterator[Spoken]:
-    """The sentence; whole, if its pitch is to be shifted. WORLD does that, and leaves times as they are."""
-    if not prosody.pitch_semitones:
+def _digest(path: Path) -> str:
+    """Of the networks in a folder, or of the one that is named."""
+    digest = hashlib.sha256()
+    for network in [path] if path.is_file() else sorted(path.glob("*.onnx")):
+        with network.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _pieces(voice: PhonemicVoice, sentence: str, person: VoiceModel | None, prosody: Prosody) -> Iterator[Spoken]:
+    """The sentence; whole, if WORLD has to change it, which leaves times as they are."""
+    if not person and not prosody.pitch_semitones:
         yield from voice.speak(sentence, prosody.rate)
         return
-    spoken = voice.whole(sentence, prosody.rate)
+    spoken = voice.whole(sentence, prosody.rate * (_tempo(person) if person else 1))
     if len(spoken.samples):
-        frames = cloning.shifted(world.analyse(spoken.samples), prosody.pitch_semitones)
-        yield replace(spoken, samples=world.synthesise(frames)[: len(spoken.samples)])
+        frames = world.analyse(spoken.samples, by_halves=True)
+        frames = cloning.shifted(person.convert(frames) if person else frames, prosody.pitch_semitones)
+        sound = world.synthesise(frames)[: len(spoken.samples)]
+        yield replace(spoken, samples=loudness.levelled(sound, world.SAMPLE_RATE) if person else sound)
+
+
+def _tempo(person: VoiceModel) -> float:
+    """How much faster than the voice the person speaks."""
+    return float(np.clip(person.speaker.syllables_per_s / max(person.base.syllables_per_s, 0.1), *_TEMPO))

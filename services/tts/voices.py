@@ -267,9 +267,9 @@ def _analyse(engine: TtsEngine, reference: Path, transcript: str, folder: Path) 
 
 
 def _marker(engine: TtsEngine, transcript: str) -> bytes:
-    """What tells that a folder is whole, and of which words, where they matter to the engine."""
+    """What tells that a folder is whole, how the engine made it, and of which words, where they matter to it."""
     known = {"transcript_sha256": hashlib.sha256(transcript.encode()).hexdigest()} if engine.learns_transcript else {}
-    return json.dumps(known).encode()
+    return json.dumps(known | ({"enrolment": engine.enrolment} if engine.enrolment else {})).encode()
 
 
 def _beginning(reference: Path) -> Samples:

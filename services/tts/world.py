@@ -14,7 +14,7 @@ from math import gcd
 from types import ModuleType
 
 import numpy as np
-from scipy.signal import resample_poly
+from scipy.signal import butter, resample_poly, sosfilt
 
 from services.common.arrays import Doubles, Flags, Samples
 
@@ -69,29 +69,43 @@ def _level_scale() -> float:
     return float(20 / (loud - quiet))
 
 
+@cache
+def _voice_band() -> Doubles:
+    """Where voices have their strongest harmonics."""
+    return np.asarray(butter(2, (100, 1500), "bandpass", fs=SAMPLE_RATE, output="sos"))
+
+
 def resampled(samples: Samples, rate: int) -> Samples:
     """The samples at WORLD's rate, float32."""
     common = gcd(rate, SAMPLE_RATE)
     return np.asarray(resample_poly(samples, SAMPLE_RATE // common, rate // common), np.float32)
 
 
-def pitch(samples: Samples) -> Doubles:
-    """Hertz of each frame of 24 kHz speech, 0 where it is unvoiced."""
-    return _pitch(np.ascontiguousarray(samples, np.float64))[0]
+def pitch(samples: Samples, by_halves: bool = False) -> Doubles:
+    """Hertz of each frame of 24 kHz speech, 0 where it is unvoiced; `by_halves` as of `analyse`."""
+    return _pitch(np.ascontiguousarray(samples, np.float64), by_halves)[0]
 
 
-def _pitch(signal: Doubles) -> tuple[Doubles, Doubles]:
+def _pitch(signal: Doubles, by_halves: bool) -> tuple[Doubles, Doubles]:
     """Of each frame, and when that is."""
-    world = _world()
-    f0, times = world.dio(signal, SAMPLE_RATE, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEIL, frame_period=FRAME_MS)
+    world, heard = _world(), signal
+    if by_halves:
+        heard = np.asarray(sosfilt(_voice_band(), signal))
+        np.maximum(heard, 0, out=heard)
+    f0, times = world.dio(heard, SAMPLE_RATE, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEIL, frame_period=FRAME_MS)
     return world.stonemask(signal, f0, times, SAMPLE_RATE), times
 
 
-def analyse(samples: Samples) -> Frames:
-    """WORLD parameters of 24 kHz speech."""
+def analyse(samples: Samples, by_halves: bool = False) -> Frames:
+    """WORLD parameters of 24 kHz speech.
+
+    Args:
+        by_halves: hear the pitch in the upper half of the wave. DIO looks for the fundamental, which a voice may lack,
+            as Piper's Joe does: half a wave has it again. It finds less of a person's voice in a room.
+    """
     world = _world()
     signal = np.ascontiguousarray(samples, np.float64)
-    f0, times = _pitch(signal)
+    f0, times = _pitch(signal, by_halves)
     cepstra, aperiodicity = [], []
     for start in range(0, len(f0), _CHUNK_FRAMES):
         part = slice(start, start + _CHUNK_FRAMES)

@@ -32,7 +32,6 @@ from services.tts import espeak_ng
 from services.tts.engines import espeak
 from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
-from tests import tiny_vits
 
 Stub = tts_pb2_grpc.TtsServiceStub
 Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
@@ -453,15 +452,33 @@ def test_voices_that_cannot_be_made_are_refused_and_not_kept(
     assert call(work, max_reference_bytes=1_500_000) == (expected, 0)
 
 
+_MUTE = """
+from services.common.engine import EngineInfo, EngineSettings
+from services.tts.engine import TtsEngine
+
+class Engine(TtsEngine):
+    settings_type = EngineSettings
+    sample_rate = 24_000
+    def __init__(self, settings): pass
+    def load(self): pass
+    def info(self): return EngineInfo("mute", "1", ("en-US",), frozenset(), "MIT")
+    def check_language(self, language): pass
+    def synthesize(self, text, **how): raise AssertionError("nothing is said")
+    def close(self): pass
+"""
+
+
 def test_an_engine_without_cloning_refuses_registered_voices(call: Call, person: bytes, tmp_path: Path) -> None:
     async def work(stub: Stub) -> Any:
         await stub.CreateVoice(register(person), timeout=60)
-        spoken_in = await refused(stub.StreamingSynthesize(say("Hello.", voice=NAME, engine="piper"), timeout=60))
+        spoken_in = await refused(stub.StreamingSynthesize(say("Hello.", voice=NAME, engine="mute"), timeout=60))
         message, *rest = register(person, name="Another")
-        message.config.engine = "piper"
+        message.config.engine = "mute"
         return spoken_in, await refused(stub.CreateVoice([message, *rest], timeout=60))
 
-    told = call(work, engines={"piper": {"voice": str(tiny_vits.write(tmp_path / "voice")), "threads": "1"}})
+    (tmp_path / "engines" / "tts").mkdir(parents=True)
+    (tmp_path / "engines" / "tts" / "mute.py").write_text(_MUTE)
+    told = call(work, engine_folder=tmp_path / "engines")
     unable = grpc.StatusCode.UNIMPLEMENTED
     assert told == ((unable, "NO_CLONING", "config.voice"), (unable, "NO_CLONING", "config.engine"))
 

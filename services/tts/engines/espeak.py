@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncGenerator, Generator
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,11 +13,10 @@ from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, EngineSettings
 from services.common.errors import InvalidInput
 from services.common.streams import in_thread
-from services.tts import base_voice, cloning, espeak_ng, languages, loudness, sentences, timing, world
+from services.tts import cloning, espeak_ng, languages, loudness, sentences, timing, world
+from services.tts.base_voice import ENGLISH, OTHERS, BaseVoice
 from services.tts.engine import LipClosure, Prosody, Speech, SpokenWord, TtsEngine
 
-_MIN_VOICED_S = 3.0
-_MAX_REFERENCE_S = 180
 _WORDS_PER_MINUTE = (120, 230)
 _MISSED_SYLLABLES = 1.16  # people slur syllables that espeak says; measured on thirteen recordings with transcripts
 
@@ -38,16 +35,15 @@ class Engine(TtsEngine):
 
     settings_type = Settings
     sample_rate = world.SAMPLE_RATE
+    enrolment = cloning.STAMP
 
     def __init__(self, settings: Settings) -> None:
         self._variant = settings.variant
-        self._learning = threading.Lock()
-        self._banks: list[list[world.Frames]] = []
-        self._open_model = lru_cache(maxsize=32)(_open_model)
+        self._base = BaseVoice(plain, (ENGLISH, OTHERS))
 
     def load(self) -> None:
         """Start espeak-ng and WORLD by speaking a word."""
-        world.synthesise(base_voice.base_frames("Hello.", languages.voice_for("en-us", "")))
+        world.synthesise(world.analyse(plain("en-us", "Hello.")))
 
     def info(self) -> EngineInfo:
         """All of espeak's languages, voice cloning, word times, pitch and rate."""
@@ -68,16 +64,7 @@ class Engine(TtsEngine):
         Raises:
             InvalidInput: silence, or less than three seconds of voiced speech.
         """
-        samples = reference[: _MAX_REFERENCE_S * sample_rate]
-        if not np.abs(samples).max(initial=0) > loudness.AUDIBLE:
-            message = "This recording is silent. Check the microphone and record it again."
-            raise InvalidInput(message, reason="SILENT", field="audio")
-        frames = world.analyse(world.resampled(samples, sample_rate))
-        voiced_s = np.count_nonzero(frames.voiced & frames.active) / world.FRAMES_PER_S
-        if voiced_s < _MIN_VOICED_S:
-            message = f"Only {voiced_s:.1f} seconds of voice were heard. Record at least ten seconds of clear speech."
-            raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{voiced_s:.1f}"})
-        cloning.learn(frames, self._recorded_banks()).save(folder)
+        self._base.enrol(reference, sample_rate, folder)
 
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody
@@ -92,16 +79,11 @@ class Engine(TtsEngine):
 
     def close(self) -> None:
         """Forget the voices that were read."""
-        self._open_model.cache_clear()
-
-    def _recorded_banks(self) -> list[list[world.Frames]]:
-        with self._learning:
-            self._banks = self._banks or base_voice.record_banks()
-            return self._banks
+        self._base.forget()
 
     def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
         self.check_language(language)
-        model = self._open_model(voice, cloning.VoiceModel.stamp(voice)) if voice else None
+        model = self._base.person(voice) if voice else None
         index = -1
         for index, sentence in enumerate(sentences.split(text)):
             spoken = languages.espeak_language(language or sentences.language_of(sentence))
@@ -111,9 +93,10 @@ class Engine(TtsEngine):
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
 
-def _open_model(folder: Path, stamp: int) -> cloning.VoiceModel:
-    """The stamp is part of what the cache remembers: a voice may be registered anew under its old name."""
-    return cloning.VoiceModel.open(folder)
+def plain(language: str, text: str) -> Samples:
+    """espeak's own voice."""
+    utterance = espeak_ng.speak(text, languages.voice_for(language, text))
+    return world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
 
 
 def _say(

@@ -1,6 +1,6 @@
 """Kokoro: a network of 82 million weights with many voices, offline; too slow for talks on two cores.
 
-It speaks English here, American and British, in no registered voice.
+It speaks English here, American and British. Registered voices are spoken in by converting it.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Engine(OwnVoiceEngine):
     settings_type = Settings
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.model, settings.threads)
-        self._name = settings.voice
+        super().__init__(settings, settings.model, settings.threads, settings.voice)
 
     def info(self) -> EngineInfo:
         """What its voice can do."""
@@ -49,13 +48,13 @@ class Engine(OwnVoiceEngine):
 
     def language(self) -> str:
         """English of the country that the voice's name begins with."""
-        return "en-GB" if self._name.startswith("b") else "en-US"
+        return "en-GB" if self._speaker.startswith("b") else "en-US"
 
     def check(self, path: Path) -> None:
         """Raises:
         WrongVoice: a file is missing or wrong, or the voice speaks what cannot be read here.
         """
-        find(path, self._name)
+        find(path, self._speaker)
 
     def open(self, path: Path, threads: int) -> Voice:
         """Raises:
@@ -63,4 +62,4 @@ class Engine(OwnVoiceEngine):
         """
         from services.tts.kokoro.voice import Voice
 
-        return Voice(find(path, self._name), threads=threads)
+        return Voice(find(path, self._speaker), threads=threads)

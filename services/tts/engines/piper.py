@@ -1,6 +1,6 @@
 """Piper's voices: VITS networks that speak espeak-ng's phonemes, offline, and sound like a person.
 
-One network is one voice (some have several speakers) of one language. It speaks in no registered voice.
+One network is one voice (some have several speakers) of one language. Registered voices are spoken in by converting it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ class Engine(OwnVoiceEngine):
     settings_type = Settings
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.voice, settings.threads)
-        self._speaker = settings.speaker
+        super().__init__(settings, settings.voice, settings.threads, settings.speaker)
 
     def info(self) -> EngineInfo:
         """What its voice can do."""

@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 
 from services.common.engine import Capability
 from services.common.errors import InvalidInput, Unavailable, Unsupported
-from services.tts import phonemes
+from services.tts import cloning, phonemes, world
 from services.tts.engine import Prosody, Speech
 from services.tts.engines.piper import Engine, Settings
 from services.tts.piper.files import find
@@ -49,9 +49,11 @@ def engine(folder: Path) -> Engine:
     return loaded(folder)
 
 
-def said(engine: Engine, text: str, language: str = "en", prosody: Prosody | None = None) -> list[Speech]:
+def said(
+    engine: Engine, text: str, language: str = "en", prosody: Prosody | None = None, voice: Path | None = None
+) -> list[Speech]:
     async def collected() -> list[Speech]:
-        speech = engine.synthesize(text, language=language, voice=None, prosody=prosody or Prosody())
+        speech = engine.synthesize(text, language=language, voice=voice, prosody=prosody or Prosody())
         return [piece async for piece in speech]
 
     return asyncio.run(collected())
@@ -214,9 +216,27 @@ def test_each_speaker_has_its_own_voice(tmp_path: Path) -> None:
         assert tone_hz(sound(said(loaded(voice, speaker=speaker), SHORT))) == pytest.approx(TONES_HZ[wanted], rel=0.03)
 
 
+def test_a_registered_voice_is_spoken_in_at_its_pitch(engine: Engine, reference: np.ndarray, tmp_path: Path) -> None:
+    engine.enrol(reference, RATE, "", tmp_path)
+    (piece,) = said(engine, SHORT, voice=tmp_path)
+    assert [word.text for word in piece.words] == ["Bob", "maps", "it."]
+    assert len(piece.closures) == 3
+    wanted = np.exp(cloning.describe(world.analyse(reference)).pitch_mean)
+    f0 = world.pitch(piece.samples)
+    assert np.median(f0[f0 > 0]) == pytest.approx(wanted, rel=0.1)
+    assert abs(wanted / TONES_HZ[0] - 1) > 0.15, "or the voice's own pitch would do"
+
+
+def test_a_voice_is_learnt_anew_for_another_base(tmp_path: Path) -> None:
+    one, other = (tiny_vits.write(tmp_path / name, speakers=count) for name, count in (("one", 1), ("other", 2)))
+    known = [loaded(one), loaded(other), loaded(other, speaker="1")]
+    assert len({engine.enrolment for engine in known}) == len(known)
+    assert loaded(one).enrolment == known[0].enrolment
+
+
 def test_it_tells_what_its_voice_speaks(engine: Engine, tmp_path: Path) -> None:
     assert engine.info().languages == ("en-US",)
-    assert Capability.CLONING not in engine.info().capabilities
+    assert Capability.CLONING in engine.info().capabilities
     chinese = Engine(Settings(voice=str(tiny_vits.write(tmp_path, espeak={"voice": "cmn"}))))
     assert chinese.info().languages == ("zh",)
     chinese.check_language("zh-CN")

@@ -97,3 +97,18 @@ def test_recordings_that_a_killed_process_left_go_after_a_day(voices: Voices, tm
         os.utime(work / name, (time.time() - age_s,) * 2)
     assert voices.expire() == 1
     assert [path.name for path in work.iterdir()] == ["upload-new"]
+
+
+def test_what_was_learnt_over_another_base_voice_is_learnt_anew(voices: Voices, tmp_path: Path) -> None:
+    """Voices from before there was anything to tell bases apart, too."""
+    engine = Listener(Settings())
+    folder = recording(tmp_path / "voice", 0, 4)
+    engine.enrolment = ""
+    made = voices.learn(engine, folder, name="Ada", seconds=4, transcript="", consent_by="Ada L.", digest="0")
+    voices.keep(made, folder)
+    assert voices.analysed(engine, "Ada")
+    for enrolment in ("one", "other"):
+        engine.enrolment = enrolment
+        assert voices.analysed(engine, "Ada") is None
+        voices.analyse(engine, "Ada")
+        assert voices.analysed(engine, "Ada")
