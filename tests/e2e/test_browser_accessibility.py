@@ -104,7 +104,7 @@ def voices(page: Any) -> Iterator[str]:
     consent = {"given_by": "Ann", "time": 1.8e9}
     warning = {"code": "NOISY", "message": "There is noise behind the voice. Record in a quiet room.", "field": "audio"}
     report = {"speech_s": 12, "warnings": [warning]}
-    voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "Hello.", "consent": consent}
+    voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "Hello. " * 60, "consent": consent}
     page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [voice | {"report": report}]}))
     page.route("**/api/v1/voices/check", lambda route: route.fulfill(json=report))
     page.route("**/api/v1/speech", lambda route: route.fulfill(body=b"RIFF", content_type="audio/wav"))
