@@ -36,7 +36,7 @@ async function chosen(file) {
   if (!file || file.size > SOON_BYTES) return;
   judgement.replaceChildren(el("p", { class: "help", textContent: t("voices.checking") }));
   judgement.hidden = false;
-  if (hearing.can && !form.elements.transcript.value.trim()) hearing.hear();
+  writeDown();
   try {
     const told = await judged(file);
     if (drop.file === file) judgement.replaceChildren(told);
@@ -45,6 +45,11 @@ async function chosen(file) {
     judgement.hidden = true;
     tellError(form, { message: error.message, field: "audio" });
   }
+}
+
+function writeDown() {
+  const isSoon = drop.file && drop.file.size <= SOON_BYTES;
+  if (isSoon && hearing.can && !form.elements.transcript.value.trim()) hearing.hear();
 }
 
 function card(voice) {
@@ -237,10 +242,12 @@ async function showEngines() {
 }
 
 async function showRecogniser() {
+  const before = asr;
   asr = await recogniser();
   hearing.use(asr);
   $("[data-hear]").hidden = !drop.file || !asr;
   for (const use of hearings) use();
+  if (!before) writeDown(); // a recording that was there before anybody who could hear it
 }
 
 const load = () => [show(), showEngines(), showRecogniser()].forEach((work) => work.catch(() => {}));
