@@ -8,8 +8,8 @@ the same person, the engine's own voice, the cloned voice; all at one level. *wa
 voice to the other recording the cloned one has gone; .5 is the aim. Of who was recorded once, the last two fifths are
 the other recording, which flatters no engine: it is shorter, and of the same minute. *heard wrongly* is the word error
 rate of Whisper base, the project's own engine, on a paragraph that nothing was tuned on. The transcript that a voice is
-learnt with is Whisper's too, as in the page. *RTF* is computation per second of speech, *first* the wait for the first
-piece of sound; give the process one core (`OMP_NUM_THREADS=1 taskset -c 0`) to compare.
+learnt with is Whisper's too, as in the page. *RTF* is processor time per second of speech, *first* the wait for the
+first piece of sound; give the process one core (`OMP_NUM_THREADS=1 taskset -c 0`) to compare.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Reading:
 
     sentences: list[np.ndarray]  # at JUDGE_RATE
     seconds: float
-    took_s: float
+    took_s: float  # of a processor
     first_took_s: float
 
 
@@ -173,11 +173,11 @@ def read(engine: TtsEngine, voice: Path | None) -> Reading:
 async def _read(engine: TtsEngine, voice: Path | None) -> Reading:
     first, took, pieces = 0.0, 0.0, []
     for sentence in PARAGRAPH:
-        began, sounds = time.perf_counter(), []
+        began, computed, sounds = time.perf_counter(), time.process_time(), []
         async for piece in engine.synthesize(sentence, language="en-US", voice=voice, prosody=Prosody()):
             first = first or time.perf_counter() - began
             sounds.append(piece.samples)
-        took += time.perf_counter() - began
+        took += time.process_time() - computed
         pieces.append(np.concatenate(sounds))
     seconds = sum(map(len, pieces)) / engine.sample_rate
     return Reading([at_judge_rate(piece, engine.sample_rate) for piece in pieces], seconds, took, first)
