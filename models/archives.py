@@ -17,8 +17,8 @@ from typing import Protocol
 from models.errors import BadArchive
 
 _BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
-    ValueError,
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, IndexError, NotImplementedError,
+    RuntimeError, ValueError,
 )  # fmt: skip
 _BLOCK = 2**20
 _SUFFIXES = (".zip", ".whl", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -80,6 +80,12 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
     assert reason(tmp_path, path) == "ARCHIVE_WRONG"
 
 
+def test_a_file_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    path.write_bytes(path.read_bytes().replace(MANIFEST.encode(), bytes(len(MANIFEST))))  # a name ends at a zero byte
+    assert reason(tmp_path, path) == "ARCHIVE_WRONG"
+
+
 def test_what_swells_is_given_up_where_it_is_too_large(tmp_path: Path) -> None:
     """A bomb tells less than it holds, too: what is written counts."""
     path = archive(tmp_path)
