@@ -53,6 +53,7 @@ class Speaker:
     details: str = ""  # of a refusal
     refuses: int | None = None  # so many requests, then it behaves; None: all
     kind: str = ""  # what the answer calls itself
+    encoding: str = ""  # how the answer says that it is packed
     stall_after: int | None = None  # pieces before it falls silent
     break_after: int | None = None  # pieces before the connection ends
     asked: list[dict[str, Any]] = field(default_factory=list)  # the fields of each request, its way under "way"
@@ -136,6 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         if speaks.kind:
             self.send_header("Content-Type", speaks.kind)
+        if speaks.encoding:
+            self.send_header("Content-Encoding", speaks.encoding)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for count, piece in enumerate(speaks.pieces):

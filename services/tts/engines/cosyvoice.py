@@ -135,7 +135,9 @@ class Engine(TtsEngine):
 
     def _ask(self, language: str, voice: Path | None, sentence: str) -> AsyncGenerator[bytes, None]:
         assert self._wire  # since it was loaded
-        return self._wire.speak(self._question(sentence, language or language_of(sentence), voice))
+        language = language or language_of(sentence)
+        self.check_language(language)
+        return self._wire.speak(self._question(sentence, language, voice))
 
     def _question(self, sentence: str, language: str, voice: Path | None) -> asked.Asked:
         settings = self._settings

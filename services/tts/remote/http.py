@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from services.common import provider
+from services.common.bounds import PLAIN, AnswerTooLarge, Bounded
 from services.common.errors import ServiceError
 from services.tts.remote.patience import Patience
 from services.tts.remote.settings import SpeakerFailures, SpeakerSettings
@@ -94,6 +95,8 @@ class HttpSpeaker:
                     yield piece
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
             raise self._failures.unreachable() from error
+        except AnswerTooLarge as error:
+            raise self._failures.endless() from error
         except (httpx.TimeoutException, TimeoutError) as error:
             raise self._failures.timed_out() from error
         except httpx.NetworkError as error:
@@ -112,7 +115,8 @@ class HttpSpeaker:
         return httpx.AsyncClient(
             verify=self._tls,
             timeout=httpx.Timeout(settings.read_seconds, connect=settings.connect_seconds),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=PLAIN | ({"Authorization": f"Bearer {key}"} if key else {}),
+            event_hooks={"response": [Bounded(httpx).async_hook]},
         )
 
     async def _refusal(self, response: httpx.Response) -> ServiceError:

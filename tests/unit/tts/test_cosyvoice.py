@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import wave
 from collections.abc import Callable, Iterator
@@ -84,9 +85,9 @@ def sound(pieces: list[Speech]) -> np.ndarray:
     return np.concatenate([piece.samples for piece in pieces])
 
 
-def fail(engine: Engine, **options: Any) -> ServiceError:
+def fail(engine: Engine, text: str = "Good morning.", **options: Any) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
-        speak(engine, "Good morning.", **options)
+        speak(engine, text, **options)
     assert "secret" not in caught.value.message
     return caught.value
 
@@ -222,6 +223,11 @@ def test_a_language_that_the_model_does_not_speak_is_refused_at_once(server: Spe
     make_engine(server, "CosyVoice3").check_language("de-AT")
 
 
+def test_so_is_one_that_only_the_text_tells(server: Speaker) -> None:
+    assert fail(make_engine(server, speaker="ada"), "Доброе утро.").reason == "LANGUAGE_NOT_SUPPORTED"
+    assert not server.asked
+
+
 def test_a_long_recording_is_cut_at_a_pause_and_loses_its_words(server: Speaker, tmp_path: Path) -> None:
     long = np.tile(PERSON, 8)
     long[22 * RATE : 23 * RATE] = 0
@@ -290,6 +296,12 @@ def test_a_page_is_no_speech(over_http: Speaker) -> None:
     assert fail(make_engine(over_http, speaker="ada")).reason == "PROVIDER_GARBLED"
 
 
+def test_an_answer_that_is_packed_is_not_unpacked(over_http: Speaker) -> None:
+    """A small one may become any large one."""
+    over_http.encoding, over_http.pieces = "gzip", [gzip.compress(bytes(2**20))]
+    assert fail(make_engine(over_http, speaker="ada")).reason == "ANSWER_TOO_LARGE"
+
+
 def test_sound_that_is_cut_in_the_middle_of_samples_is_whole(server: Speaker) -> None:
     pcm = tone(1, RATE)
     server.pieces = [pcm[at : at + 1_001] for at in range(0, len(pcm), 1_001)]
@@ -339,7 +351,7 @@ def test_a_key_is_sent_and_not_told(server: Speaker) -> None:
 
 def test_a_server_that_trickles_is_not_waited_for_for_ever(server: Speaker) -> None:
     server.pieces, server.stall_after = [tone(0.1, RATE)] * 3, 2
-    assert fail(make_engine(server, speaker="ada", read_seconds=0.1)).reason == "PROVIDER_TIMEOUT"
+    assert fail(make_engine(server, speaker="ada", read_seconds=0.5)).reason == "PROVIDER_TIMEOUT"
     assert server.gone.wait(LONGEST_S)
 
 
