@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 from onnx.helper import make_tensor_value_info
 
-from services.common.arrays import Samples
+from services.common.arrays import Doubles, Samples
 from services.tts import espeak_ng, phonemes
 from services.tts.espeak_ng import Clause
 from services.tts.kokoro.files import STYLE, STYLES, Files, wrong
@@ -47,18 +47,27 @@ class Voice(PhonemicVoice):
 
     def _sound(self, clauses: Sequence[Clause], rate: float) -> Sound:
         letters = [(letter, owner) for letter, owner in self._letters(clauses) if letter in NUMBERS]
-        symbols = [EDGE, *(NUMBERS[letter] for letter, _ in letters), EDGE]
-        style = self._styles[min(len(letters), STYLES) - 1]
+        drawn, begun, seconds, end = [], np.zeros(0), 0.0, 0.0
+        for at in range(0, max(len(letters), 1), STYLES):
+            samples, edges = self._run([NUMBERS[letter] for letter, _ in letters[at : at + STYLES]], rate)
+            drawn.append(samples)
+            begun, end = np.concatenate([begun, seconds + edges[1:-2]]), seconds + edges[-2]
+            seconds += len(samples) / _RATE
+        owners = [owner for _, owner in letters]
+        starts = np.append(begun, end)[np.searchsorted(owners, range(sum(map(phonemes.size, clauses))))]
+        return Sound(iter([(np.concatenate(drawn), True)]), starts.tolist(), seconds)
+
+    def _run(self, numbers: Sequence[int], rate: float) -> tuple[Samples, Doubles]:
+        """The sound of at most `STYLES` letters, and the second at which each symbol begins, and the last ends."""
+        symbols = [EDGE, *numbers, EDGE]
+        style = self._styles[len(numbers) - 1]
         values = (np.array([symbols], np.int64), style, np.array([rate], np.float32))
         sound, durations = self._session.run(
             [self._audio, self._durations], dict(zip(self._inputs, values, strict=True))
         )
         samples: Samples = sound.reshape(-1)
         edges = np.concatenate([[0], np.cumsum(durations.reshape(-1))])
-        edges *= len(samples) / _RATE / edges[-1]
-        owners = [-1, *(owner for _, owner in letters)]
-        starts = edges[np.searchsorted(owners, range(sum(map(phonemes.size, clauses))))]
-        return Sound(iter([(samples, True)]), starts.tolist(), len(samples) / _RATE)
+        return samples, edges * (len(samples) / _RATE / edges[-1])
 
     def _letters(self, clauses: Sequence[Clause]) -> Iterator[tuple[str, int]]:
         """Kokoro's letters, each with the phone that it is part of or follows."""

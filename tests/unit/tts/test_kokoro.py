@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.common.errors import Unavailable
 from services.tts.engine import Prosody, Speech
 from services.tts.engines.kokoro import Engine, Settings
+from services.tts.kokoro.files import find
 from services.tts.kokoro.symbols import NUMBERS, spelled
+from services.tts.kokoro.voice import Voice
 from tests import tiny_vits
 
 TEXT = "Bob maps it, and then he goes."
@@ -120,3 +124,24 @@ def test_another_network_is_refused_when_it_loads(folder: Path, tmp_path: Path) 
     with pytest.raises(Unavailable) as caught:
         Engine(Settings(model=str(tmp_path))).load()
     assert caught.value.reason == "VOICE_MODEL_WRONG"
+
+
+def test_more_letters_than_the_network_takes_are_drawn_one_after_the_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Abbreviations are long when they are said; it takes 512 symbols, edges included."""
+    voice, asked, run = Voice(find(folder, "af_heart"), threads=1), [], Voice._run
+
+    def noted(self: Voice, numbers: Sequence[int], rate: float) -> Any:
+        asked.append(len(numbers))
+        return run(self, numbers, rate)
+
+    monkeypatch.setattr(Voice, "_run", noted)
+    text = " ".join(["WWW"] * 59)
+    spoken = voice.whole(text)
+    assert len(asked) > 2
+    assert max(asked) == 510
+    assert [word.text for word in spoken.words] == text.split()
+    starts = [word.start_s for word in spoken.words]
+    assert starts == sorted(set(starts))
+    assert starts[-1] < len(spoken.samples) / Engine.sample_rate
