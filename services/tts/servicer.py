@@ -66,7 +66,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         self._converter = Converter()
         # One voice is learnt at a time, beside the threads that all other calls share.
         self._learning = ThreadPoolExecutor(1, "voices")
-        self._keeping = ThreadPoolExecutor(1, "keeping")  # one at a time too, so that a name is given once
+        self._keeping = ThreadPoolExecutor(1, "keeping")  # one change at a time, so that none undoes another
 
     def register(self, server: grpc.aio.Server) -> None:
         tts_pb2_grpc.add_TtsServiceServicer_to_server(self, server)
@@ -255,7 +255,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
     async def SetVoiceTranscript(
         self, request: tts_pb2.SetVoiceTranscriptRequest, context: object
     ) -> tts_pb2.SetVoiceTranscriptResponse:
-        voice = await asyncio.to_thread(self._voices.set_transcript, request.name, request.transcript)
+        voice = await _in_turn(self._keeping, self._voices.set_transcript, request.name, request.transcript)
         return tts_pb2.SetVoiceTranscriptResponse(voice=_message(voice))
 
     async def ReadVoice(
@@ -266,7 +266,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             yield reply
 
     async def DeleteVoice(self, request: tts_pb2.DeleteVoiceRequest, context: object) -> tts_pb2.DeleteVoiceResponse:
-        await asyncio.to_thread(self._voices.delete, request.name, request.training_id)
+        await _in_turn(self._keeping, self._voices.delete, request.name, request.training_id)
         return tts_pb2.DeleteVoiceResponse()
 
 

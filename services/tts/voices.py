@@ -163,6 +163,7 @@ class Voices:
         """Store what was learnt in `folder`, unless that recording has become a voice by now; raises as `existing`."""
         if existing := self.existing(voice.name, voice.consent_by, voice.recording_sha256):
             return existing
+        self._storage.delete_folder(self._key(voice.name))  # what is left of a forgotten voice would count as learnt
         (folder / _MANIFEST).write_text(json.dumps(asdict(voice), ensure_ascii=False))
         self._storage.put_folder(folder, self._key(voice.name), _MANIFEST)
         return voice
@@ -193,6 +194,7 @@ class Voices:
             with upload_folder(self._work_folder) as folder:
                 with _damage_told(voice.name):
                     _analyse(engine, reference, voice.transcript, folder / "voice")
+                self.get(name)  # if it has been forgotten meanwhile, nothing of it may come back
                 self._storage.put_folder(folder / "voice", self._engine_key(engine, name), _MARKER)
         return self._storage.local_folder(self._engine_key(engine, name), _MARKER)
 

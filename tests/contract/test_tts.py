@@ -32,6 +32,7 @@ from services.tts import espeak_ng
 from services.tts.engines import espeak
 from services.tts.servicer import TtsServicer
 from services.tts.settings import TtsSettings
+from services.tts.voices import Voices
 
 Stub = tts_pb2_grpc.TtsServiceStub
 Say, Config = tts_pb2.StreamingSynthesizeRequest, tts_pb2.SynthesisConfig
@@ -506,6 +507,43 @@ def test_voices_being_learnt_hold_nobody_else_up(call: Call, person: bytes, monk
         return len(listed.voices), said[-1].HasField("audio")
 
     assert call(work) == (0, True)
+
+
+def test_a_voice_that_is_forgotten_does_not_come_back_with_new_words(
+    call: Call, person: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on, order = threading.Event(), threading.Event(), []
+    write, delete = Storage.write, Voices.delete
+
+    def late(storage: Storage, key: str, data: bytes) -> None:
+        writing.set()
+        go_on.wait(120)
+        order.append("written")
+        write(storage, key, data)
+
+    def noted(voices: Voices, *arguments: str) -> None:
+        order.append("forgotten")
+        delete(voices, *arguments)
+
+    monkeypatch.setattr(Voices, "delete", noted)
+    monkeypatch.setattr(espeak.Engine, "enrol", lambda *_: None)
+
+    async def work(stub: Stub) -> list[tts_pb2.Voice]:
+        await stub.CreateVoice(register(person))
+        monkeypatch.setattr(Storage, "write", late)
+        words = tts_pb2.SetVoiceTranscriptRequest(name=NAME, transcript="Hello.")
+        changing = asyncio.ensure_future(stub.SetVoiceTranscript(words))
+        assert await asyncio.to_thread(writing.wait, 120)
+        forgetting = asyncio.ensure_future(stub.DeleteVoice(tts_pb2.DeleteVoiceRequest(name=NAME)))
+        try:
+            await stub.ListVoices(tts_pb2.ListVoicesRequest())
+        finally:
+            go_on.set()
+        await asyncio.gather(changing, forgetting)
+        return list((await stub.ListVoices(tts_pb2.ListVoicesRequest())).voices)
+
+    assert call(work) == []
+    assert order == ["written", "forgotten"]
 
 
 def test_a_voice_whose_caller_goes_while_it_is_learnt_is_learnt_to_its_end_and_not_kept(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from services.common.audio import to_pcm
+from services.common.errors import NotFound
 from services.common.storage import Storage
 from services.tts import voices as voices_module
 from services.tts.engines.espeak import Engine, Settings
@@ -112,3 +113,33 @@ def test_what_was_learnt_over_another_base_voice_is_learnt_anew(voices: Voices, 
         assert voices.analysed(engine, "Ada") is None
         voices.analyse(engine, "Ada")
         assert voices.analysed(engine, "Ada")
+
+
+def test_a_voice_that_is_forgotten_while_an_engine_learns_it_stays_forgotten(voices: Voices, tmp_path: Path) -> None:
+    class Slow(Listener):
+        def enrol(self, reference: np.ndarray, sample_rate: int, transcript: str, folder: Path) -> None:
+            voices.delete("Ada")
+
+    folder = recording(tmp_path / "voice", 0, 4)
+    made = voices.learn(
+        Listener(Settings()), folder, name="Ada", seconds=4, transcript="", consent_by="Ada L.", digest="0"
+    )
+    voices.keep(made, folder)
+    slow = Slow(Settings())
+    slow.enrolment = "another"
+    with pytest.raises(NotFound):
+        voices.analyse(slow, "Ada")
+    assert not (tmp_path / "storage" / "voices" / "Ada").exists()
+
+
+def test_what_is_left_of_a_forgotten_voice_is_not_taken_for_a_new_one(
+    voices: Voices, engine: Listener, tmp_path: Path
+) -> None:
+    left = tmp_path / "storage" / "voices" / "Ada" / "other" / "analysed.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("{}")
+    folder = recording(tmp_path / "voice", 0, 4)
+    made = voices.learn(engine, folder, name="Ada", seconds=4, transcript="", consent_by="Ada L.", digest="0")
+    voices.keep(made, folder)
+    assert list(voices.list()) == [made]
+    assert not left.exists()
