@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Generator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -137,7 +138,8 @@ class Engine(TtsEngine):
             Internal: the model died of it.
         """
         self.check_language(language)
-        return in_thread(self._speak(text, voice, prosody.rate))
+        gone = threading.Event()
+        return in_thread(self._speak(text, voice, prosody.rate, gone), gone.set)
 
     def close(self) -> None:
         """Let go of the model."""
@@ -145,7 +147,9 @@ class Engine(TtsEngine):
             self._process.close()
             self._process = None
 
-    def _speak(self, text: str, voice: Path | None, speed: float) -> Generator[Speech, None, None]:
+    def _speak(
+        self, text: str, voice: Path | None, speed: float, gone: threading.Event
+    ) -> Generator[Speech, None, None]:
         assert self._process  # since it was loaded
         assert self._files
         kept = reference.recall(voice) if voice else None
@@ -161,10 +165,12 @@ class Engine(TtsEngine):
         for index, sentence in enumerate(sentences.split(text)):
             try:
                 samples = self._process.speak(
-                    text=sentence, speaker=speaker, speed=speed, steps=steps, recording=recording, words=words
+                    gone, text=sentence, speaker=speaker, speed=speed, steps=steps, recording=recording, words=words
                 )
             except Died as error:
                 raise crashed() from error
+            if gone.is_set():
+                return
             if np.abs(samples).max(initial=0) < SILENCE_PEAK:
                 raise _cannot_be_said()
             start, end = loudness.sounding_span(samples, self.sample_rate)

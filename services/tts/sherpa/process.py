@@ -38,13 +38,18 @@ class SpeakingProcess:
             told = self._started()
         self.rate, self.speakers = int(told["rate"]), int(told["speakers"])
 
-    def speak(self, **asked: Any) -> Samples:
+    def speak(self, gone: threading.Event, **asked: Any) -> Samples:
         """Float32 samples at `rate`; none where the model cannot say any of the text.
+
+        Args:
+            gone: set when nobody waits any more; if it is before its turn, nothing is said.
 
         Raises:
             Died: it did, in the middle of this. It is started anew for the next text.
         """
         with self._turns:
+            if gone.is_set():
+                return np.zeros(0, np.float32)
             if self._process is None:
                 self._started()
             process = self._running()

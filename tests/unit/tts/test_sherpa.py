@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,39 @@ def test_one_that_hangs_is_ended(made: Callable[..., Engine], tmp_path: Path, mo
         speak(engine, "hello.")
     assert caught.value.reason == "PART_CRASHED"
     assert child.returncode == -signal.SIGKILL
+
+
+def test_who_leaves_before_the_turn_takes_none(
+    made: Callable[..., Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = made(tiny_voices.vits(tmp_path))
+    speaking = engine._process
+    assert speaking
+    speak_, waiting, told, left = speaking.speak, threading.Event(), [], []
+
+    def waits(gone: threading.Event, **asked: Any) -> np.ndarray:
+        left.append(gone)
+        waiting.set()
+        return speak_(gone, **asked)
+
+    monkeypatch.setattr(speaking, "speak", waits)
+    monkeypatch.setattr(speaking, "_told", lambda *asked: told.append(asked))
+
+    async def work() -> None:
+        async def listen() -> None:
+            async for _ in engine.synthesize("hello.", language="en", voice=None, prosody=Prosody()):
+                pass
+
+        with speaking._turns:  # somebody else's
+            listener = asyncio.create_task(listen())
+            assert await asyncio.to_thread(waiting.wait, 60)
+            listener.cancel()
+            assert await asyncio.to_thread(left[0].wait, 60)
+        with pytest.raises(asyncio.CancelledError):
+            await listener
+
+    asyncio.run(work())
+    assert told == []
 
 
 def test_its_process_ends_with_it(made: Callable[..., Engine], tmp_path: Path) -> None:
