@@ -31,6 +31,7 @@ class Shared:
     def __init__(self, here: Path | None, there: str, failures: GptSovitsFailures) -> None:
         self._here, self._there, self._failures = here, there, failures
         self._lent: Counter[Path] = Counter()
+        self._own = uuid4().hex[:8]  # another replica takes its copies away when it needs them no more
 
     def tidy(self) -> None:
         """Forget what a process left that was killed."""
@@ -49,7 +50,7 @@ class Shared:
         if not self._here:
             yield str(reference.path.resolve())
             return
-        path = self._here / f"{_PREFIX}{reference.path.name}"
+        path = self._here / f"{_PREFIX}{reference.path.stem}-{self._own}.wav"
         self._lent[path] += 1
         try:
             self._lay(reference.path, path)
@@ -62,7 +63,7 @@ class Shared:
                     path.unlink()
 
     def _lay(self, recording: Path, path: Path) -> None:
-        partial = path.with_suffix(f".{uuid4().hex}.partial")  # another replica may be at it too
+        partial = path.with_suffix(".partial")
         try:
             if not path.exists():
                 shutil.copyfile(recording, partial)

@@ -144,6 +144,28 @@ def test_two_calls_share_a_recording_and_the_last_takes_it_away(server: Speaker,
     assert asyncio.run(work()) == [1, 1, 1, 0]
 
 
+def test_another_replica_takes_away_what_is_its_own(server: Speaker, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    engines = [make_engine(server, references=shared) for _ in range(2)]
+    voice = enrolled(engines[0], tmp_path / "voice")
+    server.waits_after = 2
+
+    async def work() -> list[bool]:
+        first, second = (
+            engine.synthesize("Good morning.", language="", voice=voice, prosody=Prosody()) for engine in engines
+        )
+        for made in (first, second):
+            await anext(made)
+        await first.aclose()
+        left = [str(path) for path in shared.iterdir()]
+        await second.aclose()
+        return [asked["ref_audio_path"] in left for asked in server.asked]
+
+    assert asyncio.run(work()) == [False, True]
+    assert not list(shared.iterdir())
+
+
 def test_what_a_killed_process_left_in_it_is_forgotten(server: Speaker, tmp_path: Path) -> None:
     for name, age_s in (("visavis-recording-a.wav", 7200), ("visavis-recording-b.wav", 0), ("other.wav", 7200)):
         (tmp_path / name).touch()
