@@ -64,6 +64,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         self._recordings = Recordings(storage)
         self._tidying: asyncio.Task[None] | None = None
         self._converter = Converter()
+        self._unpacking = asyncio.Semaphore(1)  # each takes a process, and its memory
         # One voice is learnt at a time, beside the threads that all other calls share.
         self._learning = ThreadPoolExecutor(1, "voices")
         self._keeping = ThreadPoolExecutor(1, "keeping")  # one change at a time, so that none undoes another
@@ -196,7 +197,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
                 await receive_file(messages, file, most, "archive", config.size_bytes)
             (folder / "unpacked").mkdir()
             spec = {"archive": str(folder / _ARCHIVE), "folder": str(folder / "unpacked"), "most_bytes": most}
-            told = archives.Manifest(**await process.call("services.tts.archives", spec, {}, folder))
+            async with self._unpacking:
+                told = archives.Manifest(**await process.call("services.tts.archives", spec, {}, folder))
             consent = media_pb2.Consent(given_by=told.consent.given_by)
             name = config.name or told.name
             made = tts_pb2.VoiceConfig(name=name, transcript=told.transcript, consent=consent, engine=config.engine)

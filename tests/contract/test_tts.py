@@ -26,6 +26,8 @@ from visavis.tts.v1 import tts_pb2, tts_pb2_grpc
 
 from services.common.audio import from_pcm, to_pcm
 from services.common.engine import Capability
+from services.common.errors import InvalidInput
+from services.common.jobs import process
 from services.common.recordings import Recordings
 from services.common.storage import Storage
 from services.tts import espeak_ng
@@ -376,6 +378,31 @@ def test_a_voice_is_exported_and_imported_as_it_was(call: Call, person: bytes) -
     assert any(reply.audio.pcm for reply in replies)
     reasons = [reason for _, reason, _ in wrong]
     assert reasons == ["ARCHIVE_WRONG", "FILE_INCOMPLETE", "NAME_FORBIDDEN", "VOICE_NOT_FOUND"]
+
+
+def test_archives_are_unpacked_one_at_a_time(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacking: list[bool] = []
+    at_once: list[int] = []
+
+    async def work(stub: Stub) -> list[str]:
+        go_on = asyncio.Event()
+
+        async def unpack(*_: Any) -> Any:
+            unpacking.append(True)
+            at_once.append(len(unpacking))
+            await go_on.wait()
+            unpacking.pop()
+            raise InvalidInput("No.", reason="ARCHIVE_WRONG", field="archive")
+
+        monkeypatch.setattr(process, "call", unpack)
+        imports = [asyncio.ensure_future(refused(stub.ImportVoice(imported(b"PK")))) for _ in range(3)]
+        while not at_once:
+            await stub.ListVoices(tts_pb2.ListVoicesRequest())
+        go_on.set()
+        return [reason for _, reason, _ in await asyncio.gather(*imports)]
+
+    assert call(work) == ["ARCHIVE_WRONG"] * 3
+    assert at_once == [1, 1, 1]
 
 
 def stored(settings: TtsSettings, data: bytes) -> str:
