@@ -46,7 +46,9 @@ def refuse(context: grpc.ServicerContext, code: int, reason: str, message: str, 
 
 
 class Listener(asr_pb2_grpc.AsrServiceServicer):
-    """Hears what its `script` says, each event once so many bytes of sound have come; `breaks` end the first calls.
+    """Hears what its `script` says in the newest call, each event once so many bytes of sound have come.
+
+    `breaks` end the first calls.
 
     Of a recording it tells how many bytes it has.
     """
@@ -79,12 +81,13 @@ class Listener(asr_pb2_grpc.AsrServiceServicer):
     ) -> Iterator[asr_pb2.StreamingRecognizeResponse]:
         context.add_callback(self.ended.set)
         self.configs.append(next(requests).config)
+        count = len(self.configs)
         if self.breaks:
             refuse(context, *self.breaks.pop(0))
         yield asr_pb2.StreamingRecognizeResponse(header=asr_pb2.StreamingRecognizeHeader(language="en"))
         for request in requests:
             self.heard += len(request.audio)
-            while self.script and self.script[0][0] <= self.heard:
+            while count == len(self.configs) and self.script and self.script[0][0] <= self.heard:
                 yield self.script.pop(0)[1]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -329,10 +331,20 @@ def test_chinese_is_followed_character_by_character() -> None:
 # The voice itself
 
 
-def test_joe_says_what_is_written(real_model: Callable[[str], Path], whisper_base: Path) -> None:
+def calm(voice: Path, to: Path) -> Path:
+    """The same voice without the noise that makes it say nothing twice alike, so that it is understood every time."""
+    shutil.copytree(voice, to)
+    (described,) = to.glob("*.onnx.json")
+    config = json.loads(described.read_text(encoding="utf-8"))
+    config["inference"] |= {"noise_scale": 0.0, "noise_w": 0.0}
+    described.write_text(json.dumps(config), encoding="utf-8")
+    return to
+
+
+def test_joe_says_what_is_written(real_model: Callable[[str], Path], whisper_base: Path, tmp_path: Path) -> None:
     from faster_whisper import WhisperModel
 
-    spoken = said(loaded(real_model("piper-en-us-joe")), TEXT)
+    spoken = said(loaded(calm(real_model("piper-en-us-joe"), tmp_path / "joe")), TEXT)
     model = WhisperModel(str(whisper_base), cpu_threads=1, compute_type="int8")
     heard, _ = model.transcribe(
         resample_poly(sound(spoken), 2, 3).astype(np.float32), language="en", word_timestamps=True
