@@ -70,7 +70,7 @@ def export(name: str) -> Response:
 
 @blueprint.patch("/api/v1/voices/<name>")
 def correct(name: str) -> Response:
-    transcript = Fields().text("transcript", most=MAX_TRANSCRIPT)
+    transcript = Fields().stated("transcript", most=MAX_TRANSCRIPT)
     return jsonify(_shown(registered.set_transcript(services(), name, transcript)))
 
 

@@ -45,9 +45,14 @@ class Fields:
         """A text that must not be empty."""
         value = self.text(name)
         if not value:
-            message = f"Please fill in '{name}'."
-            raise Refusal(message, reason="FIELD_MISSING", field=name, values={"field": name})
+            raise _missing(name)
         return value
+
+    def stated(self, name: str, most: int = MAX_CHARACTERS) -> str:
+        """A text that must be there, though it may be empty: what is left out is no wish to empty it."""
+        if name not in self._values:
+            raise _missing(name)
+        return self.text(name, most=most)
 
     def spoken(self, name: str, *, required: bool = True) -> str:
         """A text to be spoken, of bounded length."""
@@ -119,6 +124,10 @@ class Fields:
             message = f"Choose a file for '{name}' first."
             raise Refusal(message, reason="FILE_MISSING", field=name, values={"field": name})
         return file
+
+
+def _missing(name: str) -> Refusal:
+    return Refusal(f"Please fill in '{name}'.", reason="FIELD_MISSING", field=name, values={"field": name})
 
 
 def bounded(text: str, name: str, most: int) -> str:

@@ -51,6 +51,17 @@ def test_long_and_empty_texts(gateway: Flask) -> None:
     assert refused(gateway, lambda fields: fields.spoken("text"), json={"text": None}).reason == "TEXT_EMPTY"
 
 
+def test_a_text_that_may_be_empty_must_be_there_all_the_same(gateway: Flask) -> None:
+    assert refused(gateway, lambda fields: fields.stated("transcript"), json={}).reason == "FIELD_MISSING"
+    with gateway.test_request_context("/", method="PATCH", json={"transcript": ""}):
+        assert Fields().stated("transcript") == ""
+
+
+def test_a_correction_without_a_transcript_is_refused_and_reaches_no_voice(gateway: Flask) -> None:
+    answer = gateway.test_client().patch("/api/v1/voices/Ann", json={})
+    assert (answer.status_code, answer.json["error"]["field"]) == (400, "transcript")
+
+
 @pytest.mark.parametrize(
     ("ask", "field"),
     [
