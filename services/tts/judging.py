@@ -54,7 +54,10 @@ class Judgement:
         found = []
         if self.speech_s < SHORT_S:
             second = f"{self.speech_s:.1f}"
-            message = f"Only {second} seconds of speech were heard. A voice is imitated better from ten or more."
+            message = (
+                f"Only {second} seconds of speech were heard. A voice is imitated better from ten or more, "
+                "and most engines refuse less than about three."
+            )
             found.append(Problem("SPEECH_SHORT", message, _FIELD, {"second": second}))
         if self.seconds > LEARNT_S:
             most = f"{LEARNT_S / 60:g}"

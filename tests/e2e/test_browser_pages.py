@@ -294,6 +294,72 @@ def test_a_voice_is_recorded_judged_corrected_exported_and_brought_back(open_pag
     page.evaluate("fetch('/api/v1/voices/Nia', { method: 'DELETE' })")
 
 
+def test_a_voice_that_is_brought_under_a_name_that_is_taken_is_given_another_and_shown(open_page: Open) -> None:
+    voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "", "consent": {"given_by": "Ann"}}
+    voices = [voice]
+    taken = {"code": "VOICE_EXISTS", "message": "A voice named 'Ann' exists already.", "field": "name"}
+
+    def bring(route: Any) -> None:
+        if b'name="name"\r\n\r\nAnna\r\n' not in route.request.post_data_buffer:
+            return route.fulfill(status=409, json={"error": taken})
+        voices.append(voice | {"name": "Anna"})
+        return route.fulfill(status=201, json=voices[-1])
+
+    page = open_page("/healthz", PHONE)
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": voices}))
+    page.route("**/api/v1/voices/import", bring)
+    page.goto("/voices")
+    page.set_input_files("#archive", {"name": "Ann.voice.zip", "mimeType": "application/zip", "buffer": b"PK"})
+    page.click("[data-import] [type=submit]")
+    expect(page.locator("[data-import] [data-error-for=name]")).to_contain_text("exists already")
+    assert focused(page) == "import-name"
+    page.fill("#import-name", "Anna")
+    page.click("[data-import] [type=submit]")
+    heading = page.get_by_role("heading", name="Anna")
+    expect(heading).to_be_focused()
+    expect(heading).to_be_in_viewport()
+    expect(page.locator("#import-name")).to_have_value("")
+
+
+def test_a_sentence_that_all_engines_refuse_alike_is_refused_once(open_page: Open) -> None:
+    ready = {
+        "name": "espeak", "is_default": True, "state": "ready", "reason": "", "remedy": "", "version": "1",
+        "languages": [], "capabilities": ["cloning", "offline"], "licence": "", "parameters": [],
+    }  # fmt: skip
+    voice = {"name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "", "consent": {"given_by": "Ann"}}
+    page = open_page("/healthz")
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [voice]}))
+    told = {"tts": [ready, ready | {"name": "other", "is_default": False}]}
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json=told))
+    error = {"code": "NOTHING_TO_SAY", "message": "There is nothing to say.", "field": "text"}
+    page.route("**/api/v1/speech", lambda route: route.fulfill(status=400, json={"error": error}))
+    page.goto("/voices")
+    page.locator("[name=tts_engine]").select_option("*")
+    page.click(".try [type=submit]")
+    expect(page.locator(".try + .field-error")).to_have_text("There is nothing to say.")
+    expect(page.locator(".said li")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("abilities", "spoken"), [(["language_detection"], ""), ([], "en")])
+def test_a_recording_is_written_down_in_its_own_language_where_that_can_be_told(
+    open_page: Open, abilities: list[str], spoken: str
+) -> None:
+    hearing = {
+        "name": "ears", "is_default": True, "state": "ready", "reason": "", "remedy": "", "version": "1",
+        "languages": ["en", "zh"], "capabilities": abilities, "licence": "", "parameters": [],
+    }  # fmt: skip
+    report = {"duration_s": 6, "speech_s": 6, "warnings": []}
+    page = open_page("/healthz")
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json={"asr": [hearing], "tts": []}))
+    page.route("**/api/v1/voices/check", lambda route: route.fulfill(json=report))
+    page.route("**/api/v1/transcriptions", lambda route: route.fulfill(json={"text": "你好。"}))
+    page.goto("/voices")
+    with page.expect_request("**/api/v1/transcriptions") as asked:
+        page.set_input_files("#audio", {"name": "said.wav", "mimeType": "audio/wav", "buffer": b"RIFF"})
+    assert f'name="language"\r\n\r\n{spoken}\r\n'.encode() in asked.value.post_data_buffer
+    expect(page.locator("#transcript")).to_have_value("你好。")
+
+
 def speech_of_somebody() -> bytes:
     """Some seconds of a made-up person, as a WAV file."""
     text = "Some call me nature, others call me mother nature. I have been here for over four and a half billion years."

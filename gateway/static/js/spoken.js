@@ -9,13 +9,13 @@ export const OTHER = "other";
 const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language", fallback: "code" });
 export const languageName = (tag) => { try { return names.of(tag); } catch { return tag; } };
 
-/** Offer the languages that an engine understands: the page's own at first, if it does. */
-export function fillSpoken(select, engine) {
+/** Offer the languages that an engine understands: at first the page's own, if it does; where `isTold`, what the engine can tell. */
+export function fillSpoken(select, engine, isTold = false) {
   const heard = engine?.languages ?? [];
   const open = !heard.length || isAble("language_detection")(engine);
   const rest = open ? ["", t("generate.spoken_open")] : [OTHER, t("generate.spoken_other")];
   const page = document.documentElement.lang.split("-")[0];
-  const own = heard.find((tag) => tag.split("-")[0] === page) ?? rest[0];
+  const own = isTold && open ? rest[0] : heard.find((tag) => tag.split("-")[0] === page) ?? rest[0];
   fillSelect(select, [...heard.map((tag) => [tag, languageName(tag)]), rest], select.value || own);
 }
 

@@ -18,7 +18,7 @@ export class Hearing {
   /** The engine that hears; null where none is there. */
   use(engine) {
     this.engine = engine;
-    if (engine) fillSpoken(this.select, engine);
+    if (engine) fillSpoken(this.select, engine, true); // in a wrong language Whisper translates, and that nobody said
     this.#tell();
   }
 
@@ -84,7 +84,7 @@ export async function judged(file) {
 export function warningsOf(report) {
   if (!report?.warnings.length) return null;
   const items = report.warnings.map((warning) => el("li", { textContent: warning.message }));
-  return el("div", { class: "warnings" }, el("p", { textContent: t("job.warnings") }), el("ul", {}, ...items));
+  return el("div", { class: "warnings" }, el("p", { textContent: t("voices.warnings") }), el("ul", {}, ...items));
 }
 
 /** The recogniser that hears what names none; null while there is none. */

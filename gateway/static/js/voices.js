@@ -156,7 +156,10 @@ class Said {
         problems.push(problem);
       }
     }
-    if (problems.length === engines.length) throw problems[0];
+    if (problems.length === engines.length) {
+      if (problems.every(({ message }) => message === problems[0].message)) this.#clear(); // it is told once
+      throw problems[0];
+    }
     if (engines.length === 1) await $("audio", this.rows.get(engines[0].name)).play().catch(() => {});
   }
 
@@ -202,6 +205,15 @@ async function show() {
   list.replaceChildren(...(voices.length ? voices.map(card) : [none]));
 }
 
+/** Bring a voice that is new before somebody who sent it from the foot of the page. */
+function reveal({ name }) {
+  const heading = $$("h3", list).find((one) => one.textContent === name);
+  if (!heading) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+  heading.closest("article").scrollIntoView({ block: "center", behavior: "smooth" });
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const isWell = check(form, [
@@ -213,23 +225,28 @@ form.addEventListener("submit", async (event) => {
   if (!isWell) return;
   const data = new FormData(form);
   data.set("audio", drop.file, drop.file.name);
-  if (await send(form, path("voices"), data)) {
+  const voice = await send(form, path("voices"), data);
+  if (voice) {
     form.reset();
     drop.set(null);
     clearErrors(form);
     await show();
+    reveal(voice);
   }
 });
 
 bringing.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!check(bringing, [["archive", archive.file, t("error.file_missing")]])) return;
-  const data = new FormData();
+  const data = new FormData(bringing);
   data.set("archive", archive.file, archive.file.name);
-  if (await send(bringing, path("voices", "import"), data)) {
+  const voice = await send(bringing, path("voices", "import"), data);
+  if (voice) {
+    bringing.reset();
     archive.set(null);
     clearErrors(bringing);
     await show();
+    reveal(voice);
   }
 });
 
