@@ -593,6 +593,7 @@ class Reply:
             return
         call = self._services.render.StreamingRender(self._render_requests(rate), timeout=STREAM_TIMEOUT_S)
         self._register(call.cancel)
+        end = None
         for reply in call:
             kind = reply.WhichOneof("response")
             if kind == "header":
@@ -608,7 +609,9 @@ class Reply:
                 self._idle_frames.extend(reply.fragment.idle_frame_indices)
                 self._events.put(self._media(reply.fragment))
             else:
-                self._finish(reply.end)
+                end = reply.end
+        if end is not None:  # not before the call is over: it would be cancelled while the service puts things away
+            self._finish(end)
 
     def _render_requests(self, rate: int) -> Iterator[render_pb2.StreamingRenderRequest]:
         self.start_frame_index = self._talk.first_frame_index()

@@ -58,6 +58,15 @@ def api(house: Stack) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def question(house: Stack, api: httpx.Client) -> bytes:
+    """What somebody says; the call that spoke it is in the log already."""
+    before = len(outcomes(house, "tts"))
+    pcm = spoken(api, "What can you do for me today?")
+    house.until(lambda: len(outcomes(house, "tts")) > before, BACK_S, "the speech is over")
+    return pcm
+
+
 def new_chat(api: httpx.Client) -> str:
     return api.post("/chats", json={"avatar": "Vera", "size": 128}).raise_for_status().json()["id"]
 
@@ -158,11 +167,10 @@ def test_whatever_ends_a_reply_ends_every_call_of_it(
     talk: Talk,
     house: Stack,
     provider: Provider,
-    api: httpx.Client,
+    question: bytes,
     end: Callable[[Talk, bytes], None],
     goes_on: bool,
 ) -> None:
-    question = spoken(api, "What can you do for me today?")
     before = {name: len(outcomes(house, name)) for name in CALLS}
     begin_story(talk, provider)  # and so is the reply to what interrupts it
     end(talk, question)
