@@ -1,29 +1,25 @@
-"""Whisper: the true loading path with a model made here, and where it can be had the true model on real speech."""
+"""Whisper by its true loading path, with a model made here."""
 
 from __future__ import annotations
 
-import csv
-import re
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import pytest
 
-from client.talk.live import is_back_channel
 from services.asr.engine import SAMPLE_RATE as RATE
 from services.asr.engine import Expected, Hypothesis
 from services.asr.engines.whisper import Engine, Settings
 from services.asr.turns import Urgency
 from services.asr.whisper.model import likeliest, once
-from services.common.audio import Resampler, decode, to_pcm
+from services.common.audio import decode, to_pcm
 from services.common.engine import Capability
 from services.common.errors import Unsupported
-from services.tts import espeak_ng
+from tests.noises import noises
 from tests.tiny_whisper import make
 
 SENTENCE = [" Hello", ",", " dear", " world", "."]
@@ -45,14 +41,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def speech(demo_clip: Path) -> bytes:
     """Three seconds of a synthetic voice."""
     return to_pcm(decode(demo_clip, RATE)[RATE : 4 * RATE])
-
-
-@pytest.fixture(scope="module")
-def base(whisper_base: Path) -> Iterator[Engine]:
-    engine = Engine(Settings(model=str(whisper_base)))
-    engine.load()
-    yield engine
-    engine.close()
 
 
 def after(recognition, text: str) -> str:
@@ -319,160 +307,3 @@ def test_it_says_what_it_lacks(tmp_path):
 )
 def test_what_a_short_utterance_says_again_is_left_out(words, count):
     assert once(words) == count
-
-
-# With the true model
-
-
-def recordings(shared_data: Path, language: str) -> list[tuple[np.ndarray, str]]:
-    with (shared_data / "speech" / "transcripts.tsv").open(encoding="utf-8") as table:
-        rows = [row for row in csv.DictReader(table, delimiter="\t") if row["text"] and row["lang"] == language]
-    return [(decode(shared_data / "speech" / row["file"], RATE), row["text"]) for row in rows]
-
-
-def test_english_is_heard_nearly_without_a_fault(base, shared_data):
-    said, heard = [], []
-    for sound, text in recordings(shared_data, "en"):
-        said.append(_words(text))
-        heard.append(_words(base.recognise(to_pcm(sound), "en").text))
-    assert jiwer.wer(said, heard) <= 0.02
-
-
-def test_chinese_is_heard_and_written_in_the_characters_asked_for(base, shared_data):
-    samples = recordings(shared_data, "zh")
-    simplified = [base.recognise(to_pcm(sound), "zh-CN").text for sound, _ in samples]
-    assert jiwer.cer([_han(text) for _, text in samples], [_han(text) for text in simplified]) <= 0.2
-    assert "现在这个部门还在研究月球探测器" in "".join(simplified)
-    assert "現在這個部門還在研究月球探測器" in base.recognise(to_pcm(samples[4][0]), "zh-TW").text
-
-
-def test_the_language_is_found_out(base, shared_data):
-    for language in ("en", "zh"):
-        for sound, _ in recordings(shared_data, language):
-            assert base.recognise(to_pcm(sound), "").language == language
-    sound = decode(shared_data / "speech" / "en_theresa_may_14s.wav", RATE)
-    assert base.recognise(to_pcm(sound), "").language == "en"  # of all languages it would be Welsh
-    assert base.recognise(to_pcm(sound[:RATE]), "").language == "en"  # Arabic, were none expected
-    german = decode(shared_data / "videos" / "mimictalk_german_20s.mp4", RATE)[: 4 * RATE]
-    assert base.recognise(to_pcm(german), "").language == "de"
-
-
-def test_a_name_is_heard_right_that_it_is_told_to_expect(base, shared_data):
-    spoken = espeak_ng.speak("Good morning, Mister Vandermolen. How are you today?", "en-us")
-    resampler = Resampler(espeak_ng.SAMPLE_RATE, RATE)
-    said = np.concatenate([resampler.push(spoken.samples), resampler.flush()])
-    for language, name, sound in (
-        ("en", "Vandermolen", said),
-        ("zh-CN", "繁昌县", decode(shared_data / "speech" / "zh_aishell3_SSB02880065.wav", RATE)),
-        ("zh-CN", "太乙真人", decode(shared_data / "speech" / "zh_f5_taiyi.wav", RATE)),
-    ):
-        assert name not in base.recognise(to_pcm(sound), language).text
-        assert name in base.recognise(to_pcm(sound), language, ["Vera", "Visavis", name]).text
-
-
-def test_hot_words_spoil_nothing(base, shared_data):
-    """The names of a chat, none of which is said, and special tokens, which would confuse the model if it saw them."""
-    names = ["Vera", "Visavis", "<|endoftext|>", "<|translate|>"]
-    for sound, text in recordings(shared_data, "en"):
-        assert _words(base.recognise(to_pcm(sound), "en", names).text) == _words(text)
-    samples = recordings(shared_data, "zh")
-    heard = [base.recognise(to_pcm(sound), "zh-CN", names).text for sound, _ in samples]
-    assert jiwer.cer([_han(text) for _, text in samples], [_han(text) for text in heard]) <= 0.2
-
-
-def test_as_many_hot_words_are_told_as_there_is_room_for(base, shared_data):
-    sound = to_pcm(recordings(shared_data, "en")[1][0])
-    assert "Mother Nature" in base.recognise(sound, "en", ["Mother Nature", *map(str, range(1000, 1099))]).text
-
-
-def test_words_have_their_times(base, shared_data):
-    sound, _ = recordings(shared_data, "en")[3]
-    heard = base.recognise(to_pcm(np.concatenate([np.zeros(RATE, np.float32), sound])), "en")
-    assert heard.text == " ".join(word.text for word in heard.words)
-    assert all(a.end_s <= b.start_s + 0.02 for a, b in zip(heard.words, heard.words[1:], strict=False))
-    assert 0.8 < heard.words[0].start_s < 1.3
-    assert heard.words[-1].end_s < len(sound) / RATE + 1
-
-
-def test_what_is_longer_than_a_window_is_heard_whole(base, shared_data):
-    sounds = [sound for sound, _ in recordings(shared_data, "en")]
-    heard = base.recognise(to_pcm(np.concatenate(sounds)), "en")
-    assert "my fellow Americans" in heard.text
-    assert "still more respectable" in heard.text
-    assert heard.words[-1].end_s == pytest.approx(sum(map(len, sounds)) / RATE, abs=1.0)
-
-
-def test_silence_noise_and_music_say_nothing(base):
-    for sound in noises(3.0):
-        for language in ("en", "zh", ""):
-            assert base.recognise(to_pcm(sound), language).text == ""
-            assert base._hearing.model.guess(sound, Expected(language), ()).text == ""
-        assert base.recognise(to_pcm(sound), "en", ["Vera", "Visavis"]).text == ""
-
-
-def test_noise_after_speech_adds_no_words(base, shared_data):
-    sound, text = recordings(shared_data, "en")[1]
-    for noise in noises(3.0):
-        quiet = noise * min(1.0, 0.02 / max(1e-9, float(np.sqrt(np.mean(noise**2)))))
-        heard = base.recognise(to_pcm(np.concatenate([sound, quiet.astype(np.float32)])), "en").text
-        assert _words(heard) == _words(text)
-
-
-@pytest.mark.parametrize(
-    ("said", "voice", "language"),
-    [
-        *((said, "en-us", "en") for said in ("okay, sure", "uh-huh", "yeah")),
-        *((said, "cmn", "zh") for said in ("嗯", "对", "好的", "嗯，好的")),
-    ],
-)
-def test_back_channels_of_synthetic_voices_are_heard_as_such_or_as_nothing(base, said, voice, language):
-    """While they last and at their end: what is guessed at too early decides nothing, see `client/talk/live.py`."""
-    resampler = Resampler(espeak_ng.SAMPLE_RATE, RATE)
-    spoken = np.concatenate([resampler.push(espeak_ng.speak(said, voice).samples), resampler.flush()])
-    sound = np.concatenate([np.zeros(RATE // 4), spoken[: np.flatnonzero(np.abs(spoken) > 0.01)[-1]]]).astype(
-        np.float32
-    )
-    model = base._hearing.model
-    guesses = [
-        model.guess(sound[: round(s * RATE)], Expected(language), ()).text for s in (0.85, 1.2) if s * RATE < len(sound)
-    ]
-    for text in (model.recognise(sound, Expected(language), 5).text, *guesses):
-        assert not text or is_back_channel(text)
-
-
-def test_short_interruptions_are_understood(base):
-    resampler = Resampler(espeak_ng.SAMPLE_RATE, RATE)
-    spoken = np.concatenate([resampler.push(espeak_ng.speak("stop it", "en-us").samples), resampler.flush()])
-    assert "stop it" in base.recognise(to_pcm(spoken.astype(np.float32)), "en").text.lower()
-
-
-def noises(seconds: float) -> Iterator[np.ndarray]:
-    """Silence, white and pink noise, hum, clicks and a tune, each at several levels."""
-    random, count = np.random.default_rng(5), int(seconds * RATE)
-    t = np.arange(count) / RATE
-    yield np.zeros(count, np.float32)
-    white = random.standard_normal(count)
-    spectrum = np.fft.rfft(white)
-    clicks = np.zeros(count)
-    for at in random.integers(0, count - 400, int(4 * seconds)):
-        clicks[at : at + 200] += random.standard_normal(200) * np.exp(-np.arange(200) / 40)
-    notes = 220 * 2 ** (random.integers(0, 12, int(seconds / 0.3) + 1) / 12)
-    phase = 2 * np.pi * np.cumsum(notes[(t / 0.3).astype(int)]) / RATE
-    tune = sum(np.sin(k * ratio * phase) / k for k in range(1, 6) for ratio in (1, 1.26, 1.5)) * np.exp(-4 * (t % 0.3))
-    for sound in (
-        white,
-        np.fft.irfft(spectrum / np.sqrt(np.arange(len(spectrum)) + 1), count),
-        sum(np.sin(2 * np.pi * 50 * k * t) / k for k in range(1, 10)),
-        clicks,
-        tune,
-    ):
-        for level in (0.003, 0.05, 0.25):
-            yield np.clip(level * sound / np.sqrt(np.mean(sound**2)), -1, 1).astype(np.float32)
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[a-z']+", text.lower().replace("mister", "mr")))
-
-
-def _han(text: str) -> str:
-    return "".join(re.findall(r"[\u3400-\u9fff]", text))
