@@ -17,6 +17,10 @@ PROTOS := $(shell find protos -name '*.proto')
 BUF := 1.75.0
 # Workers of the unit tests. Each keeps to one thread, so that they do not fight for the processors.
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
+# A browser, a played microphone and the machine beneath them may stumble once: what failed is tried once more, and named
+# in the summary as RERUN. `make test AGAIN=0` is as strict as pytest by itself.
+AGAIN ?= 1
+PYTEST := $(BIN)/pytest -q --reruns $(AGAIN) --rerun-show-tracebacks -raR
 
 ## Use
 
@@ -51,23 +55,23 @@ lint: test-setup ## style, format, protos, what callers rely on, the lock, the a
 
 .PHONY: test-unit
 test-unit: test-setup ## parts by themselves, and every engine against its contract
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile tests/unit tests/contract $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) -n $(JOBS) --dist loadfile tests/unit tests/contract $(ARGS)
 
 .PHONY: test-stack
 test-stack: test-setup ## test-e2e and test-browser on one and the same stack
-	$(BIN)/pytest -q tests/e2e $(ARGS)
+	$(PYTEST) tests/e2e $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: test-setup ## the real stack, as processes
-	$(BIN)/pytest -q tests/e2e -m "not browser" $(ARGS)
+	$(PYTEST) tests/e2e -m "not browser" $(ARGS)
 
 .PHONY: test-browser
 test-browser: test-setup ## real Chromium: train, generate, chat
-	$(BIN)/pytest -q tests/e2e -m browser $(ARGS)
+	$(PYTEST) tests/e2e -m browser $(ARGS)
 
 .PHONY: test-compose
 test-compose: test-setup ## real containers; says so when there is no Docker engine
-	$(BIN)/pytest -q tests/compose $(ARGS)
+	$(PYTEST) tests/compose $(ARGS)
 
 .PHONY: bench-%
 bench-%: test-setup ## measure: make bench-NAME runs bench/NAME.py
