@@ -108,6 +108,7 @@ def test_a_video_gets_all_of_its_speech_once(stack: Any, api: httpx.Client, serv
     assert job["stage"] in ("", "speech")
     kill(stack, name)
     until_film(stack, services, job["id"])
+    stack.until(lambda: api.get("/voices").is_success, BACK_S, "the gateway has found what was killed, too")
     whole = api.post("/speech", json={"text": text}).raise_for_status().content
     with wave.open(io.BytesIO(whole)) as sound:
         seconds = sound.getnframes() / sound.getframerate()
