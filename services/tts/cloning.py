@@ -18,10 +18,10 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from services.common.arrays import Doubles, Flags, Floats, Indices
-from services.tts import pairing
-from services.tts.world import FRAMES_PER_S, Frames
+from services.tts import loudness, pairing
+from services.tts.world import FRAMES_PER_S, SAMPLE_RATE, Frames, synthesise
 
-FORMAT = 2
+FORMAT = 3
 STAMP = f"world-{FORMAT}"
 """Of voices that are learnt here: those with another are to be learnt anew."""
 _PAIRS = 3000
@@ -30,6 +30,7 @@ _NEIGHBOURS = 16
 _SMOOTHING_FRAMES = 5.0  # of the differences only: the movements of the base voice stay
 _PITCH_OUTLIER = 0.6  # natural log units around the median: half an octave and a bit, beyond it dio has erred
 _RANGE_FACTOR = (0.5, 2.0)
+_LEVELLED = 2  # utterances of the base voice that tell how loud a person becomes over it
 _SYLLABLE_PROMINENCE = 0.2  # natural log units: 0.9 dB
 _TENSORS, _NUMBERS = "voice.safetensors", "voice.json"
 
@@ -53,6 +54,8 @@ class VoiceModel:
     keys: Floats  # (n, features) frames of the base voice, in context
     cepstra: Floats  # (n, CEPSTRA) what the person's envelope has more
     aperiodicity: Floats  # (n, bands) likewise
+    loud: float  # `Frames.loud` of the base voice
+    gain: float = 1.0  # that brings what is converted to the level of all speech
 
     def save(self, folder: Path) -> None:
         """Write the model as one safetensors and one JSON file."""
@@ -62,6 +65,8 @@ class VoiceModel:
             "format": FORMAT,
             "speaker": asdict(self.speaker),
             "base": asdict(self.base),
+            "loud": self.loud,
+            "gain": self.gain,
         }
         (folder / _NUMBERS).write_text(json.dumps(numbers, indent=1))
 
@@ -71,36 +76,44 @@ class VoiceModel:
         tensors = {name: array.astype(np.float32) for name, array in load_file(folder / _TENSORS).items()}
         numbers = json.loads((folder / _NUMBERS).read_text())
         speaker, base = Speaker(**numbers["speaker"]), Speaker(**numbers["base"])
-        return cls(speaker, base, **tensors)
+        return cls(speaker, base, **tensors, loud=numbers["loud"], gain=numbers["gain"])
 
     @staticmethod
     def stamp(folder: Path) -> int:
         """Changes when the model in the folder does."""
         return (folder / _NUMBERS).stat().st_mtime_ns
 
-    def convert(self, frames: Frames) -> Frames:
-        """Frames of the base voice in the person's voice."""
+    def convert(self, frames: Frames, pitch_mean: float | None = None) -> Frames:
+        """Frames of the base voice in the person's voice.
+
+        Args:
+            pitch_mean: of log hertz, of the speech that the frames are part of; their own if it is not told. The
+                person's mean takes its place.
+        """
         mean, std, person_mean, person_std = self.statistics
         normal = (frames.cepstra - mean) / std
         nearest = self._nearest(_features(normal))
         cepstra = frames.cepstra + _smooth(self.cepstra[nearest].mean(1))
-        cepstra[:, 0] = _level(normal[:, 0] * person_std[0] + person_mean[0], cepstra[:, 0], frames.active)
+        cepstra[:, 0] = _level(
+            normal[:, 0] * person_std[0] + person_mean[0], cepstra[:, 0], frames.active_beside(self.loud)
+        )
         aperiodicity = np.minimum(frames.aperiodicity + _smooth(self.aperiodicity[nearest].mean(1)), 0)
-        return Frames(self._pitch(frames), cepstra, aperiodicity)
+        return Frames(self._pitch(frames, pitch_mean), cepstra, aperiodicity)
 
     def _nearest(self, features: Floats) -> Indices:
         distances = pairing.squared_distances(features, self.keys)
         return np.argpartition(distances, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
 
-    def _pitch(self, frames: Frames) -> Doubles:
-        """Each sentence takes the person's mean, and moves about it as widely as the person does."""
+    def _pitch(self, frames: Frames, mean: float | None) -> Doubles:
+        """It takes the person's mean, and moves about it as widely as the person does."""
         voiced = frames.voiced
         if not voiced.any():
             return frames.f0
         pitch = np.log(frames.f0[voiced])
         widening = np.clip(self.speaker.pitch_std / max(self.base.pitch_std, 1e-3), *_RANGE_FACTOR)
         f0 = frames.f0.copy()
-        f0[voiced] = np.exp(self.speaker.pitch_mean + (pitch - pitch.mean()) * widening)
+        about = pitch.mean() if mean is None else mean
+        f0[voiced] = np.exp(self.speaker.pitch_mean + (pitch - about) * widening)
         return f0
 
 
@@ -114,7 +127,10 @@ def learn(reference: Frames, banks: list[list[Frames]]) -> VoiceModel:
     main = joined(banks[0])
     statistics = np.stack([*_mean_std(main), *_mean_std(reference)]).astype(np.float32)
     pairs = [_paired(reference, bank, statistics) for bank in banks]
-    return VoiceModel(describe(reference), describe(main), statistics, *map(np.concatenate, zip(*pairs, strict=True)))
+    keys, cepstra, aperiodicity = map(np.concatenate, zip(*pairs, strict=True))
+    model = VoiceModel(describe(reference), describe(main), statistics, keys, cepstra, aperiodicity, main.loud)
+    said = np.concatenate([synthesise(model.convert(part)) for part in banks[0][:_LEVELLED]])
+    return replace(model, gain=loudness.speech_gain(said, SAMPLE_RATE))
 
 
 def _paired(reference: Frames, bank: list[Frames], statistics: Floats) -> tuple[Floats, Floats, Floats]:

@@ -21,14 +21,18 @@ def levelled(samples: Samples, rate: int) -> Samples:
 
 
 def gain(samples: Samples, rate: int) -> float:
-    """What brings speech to that level."""
+    """What brings speech to that level, or as near as its peaks allow."""
+    return min(speech_gain(samples, rate), _PEAK / max(float(np.abs(samples).max(initial=0)), 1e-6))
+
+
+def speech_gain(samples: Samples, rate: int) -> float:
+    """What brings speech to that level, whatever its peaks; 1 of what is too short to have one."""
     window = int(rate * _WINDOW_S)
     if len(samples) < window:
         return 1.0
     power = (samples[: len(samples) // window * window].reshape(-1, window) ** 2).mean(1)
     speech = power[power >= np.percentile(power, 95) * _GATE**2]
-    wanted = TARGET_RMS / max(float(np.sqrt(speech.mean())), 1e-6)
-    return min(wanted, _PEAK / max(float(np.abs(samples).max()), 1e-6))
+    return TARGET_RMS / max(float(np.sqrt(speech.mean())), 1e-6)
 
 
 def amplified(samples: Samples, decibels: float) -> Samples:
@@ -36,10 +40,14 @@ def amplified(samples: Samples, decibels: float) -> Samples:
     of speech join without a seam; a gain of 0 leaves all as it is."""
     if not decibels:
         return samples
-    louder = samples * np.float32(10 ** (decibels / 20))
-    over = np.maximum(np.abs(louder) - _KNEE, 0)
-    bent = _KNEE + (1 - _KNEE) * np.tanh(over / (1 - _KNEE))
-    return np.where(over > 0, np.sign(louder) * bent, louder).astype(np.float32)
+    return bent(samples * np.float32(10 ** (decibels / 20)))
+
+
+def bent(samples: Samples) -> Samples:
+    """The samples; those that come near full scale or beyond it are bent below it."""
+    over = np.maximum(np.abs(samples) - _KNEE, 0)
+    below = _KNEE + (1 - _KNEE) * np.tanh(over / (1 - _KNEE))
+    return np.where(over > 0, np.sign(samples) * below, samples).astype(np.float32)
 
 
 def sounding_span(samples: Samples, rate: int, peak: float | None = None) -> tuple[int, int]:

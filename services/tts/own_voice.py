@@ -18,9 +18,10 @@ from services.common.arrays import Samples
 from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
 from services.common.errors import InvalidInput, Unavailable, Unsupported
 from services.common.streams import in_thread
-from services.tts import cloning, languages, loudness, sentences, world
+from services.tts import cloning, languages, sentences, world
 from services.tts.base_voice import BaseVoice, known_by
 from services.tts.cloning import VoiceModel
+from services.tts.conversion import Change, changed
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.phonemic import PhonemicVoice, Spoken, WrongVoice
 
@@ -121,7 +122,7 @@ class OwnVoiceEngine(TtsEngine):
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody
     ) -> AsyncGenerator[Speech, None]:
-        """Speak it; a sentence is one piece where its pitch is changed or a registered voice says it.
+        """Speak it; a sentence is several pieces.
 
         Raises:
             InvalidInput: there is nothing to say.
@@ -182,16 +183,14 @@ def _digest(path: Path) -> str:
 
 
 def _pieces(voice: PhonemicVoice, sentence: str, person: VoiceModel | None, prosody: Prosody) -> Iterator[Spoken]:
-    """The sentence; whole, if WORLD has to change it, which leaves times as they are."""
+    """The sentence, changed by WORLD if it has to be, which leaves times as they are."""
+    pieces = voice.speak(sentence, prosody.rate * (_tempo(person) if person else 1))
     if not person and not prosody.pitch_semitones:
-        yield from voice.speak(sentence, prosody.rate)
-        return
-    spoken = voice.whole(sentence, prosody.rate * (_tempo(person) if person else 1))
-    if len(spoken.samples):
-        frames = world.analyse(spoken.samples, by_halves=True)
-        frames = cloning.shifted(person.convert(frames) if person else frames, prosody.pitch_semitones)
-        sound = world.synthesise(frames)[: len(spoken.samples)]
-        yield replace(spoken, samples=loudness.levelled(sound, world.SAMPLE_RATE) if person else sound)
+        return pieces
+    change = Change(semitones=prosody.pitch_semitones, by_halves=True)
+    if person:
+        change = replace(change, person=person, pitch_mean=person.base.pitch_mean, gain=person.gain)
+    return changed(pieces, change)
 
 
 def _tempo(person: VoiceModel) -> float:

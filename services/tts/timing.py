@@ -51,6 +51,11 @@ def closures(spans: Iterable[tuple[float, float]], clock: Clock) -> tuple[LipClo
     return tuple(span for span in placed if span.end_s > span.start_s)
 
 
+def faster(spans: Iterable[T], rate: float) -> tuple[T, ...]:
+    """Words or closures of what is spoken faster by so much."""
+    return tuple(replace(span, start_s=span.start_s / rate, end_s=span.end_s / rate) for span in spans)
+
+
 def later(spans: Iterable[T], seconds: float) -> tuple[T, ...]:
     """Words or closures moved by so many seconds."""
     return tuple(replace(span, start_s=span.start_s + seconds, end_s=span.end_s + seconds) for span in spans)

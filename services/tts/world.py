@@ -44,10 +44,22 @@ class Frames:
         return self.f0 > 0
 
     @property
+    def loud(self) -> float:
+        """The first coefficient of the loud frames."""
+        return float(np.percentile(self.cepstra[:, 0], 95))
+
+    @property
     def active(self) -> Flags:
-        """Frames with speech in them: at most 30 dB quieter than the loud ones."""
-        level = self.cepstra[:, 0] * _level_scale()
-        return np.asarray(level > np.percentile(level, 95) - _ACTIVE_DB)
+        """Frames with speech in them."""
+        return self.active_beside(self.loud)
+
+    def active_beside(self, loud: float) -> Flags:
+        """Frames with speech in them: at most 30 dB quieter than the loud ones, of which these may be a part."""
+        return np.asarray((self.cepstra[:, 0] - loud) * _level_scale() > -_ACTIVE_DB)
+
+    def part(self, which: slice) -> Frames:
+        """Some of the frames."""
+        return Frames(self.f0[which], self.cepstra[which], self.aperiodicity[which])
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,9 +15,12 @@ from services.common.errors import InvalidInput
 from services.common.streams import in_thread
 from services.tts import cloning, espeak_ng, languages, loudness, sentences, timing, world
 from services.tts.base_voice import ENGLISH, OTHERS, BaseVoice
-from services.tts.engine import LipClosure, Prosody, Speech, SpokenWord, TtsEngine
+from services.tts.conversion import Change, changed
+from services.tts.engine import Prosody, Speech, TtsEngine
+from services.tts.phonemic import Spoken
 
 _WORDS_PER_MINUTE = (120, 230)
+_PITCHED_S = 4  # of a sentence that tell how high it is spoken
 _MISSED_SYLLABLES = 1.16  # people slur syllables that espeak says; measured on thirteen recordings with transcripts
 
 
@@ -69,7 +72,7 @@ class Engine(TtsEngine):
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody
     ) -> AsyncGenerator[Speech, None]:
-        """One piece of speech per sentence.
+        """Speak it; a sentence is several pieces where WORLD has to change it.
 
         Raises:
             InvalidInput: there is nothing to say.
@@ -87,8 +90,11 @@ class Engine(TtsEngine):
         index = -1
         for index, sentence in enumerate(sentences.split(text)):
             spoken = languages.espeak_language(language or sentences.language_of(sentence))
-            samples, words, closures = _say(sentence, spoken, model or self._variant, prosody)
-            yield Speech(samples, self.sample_rate, index, sentence, words, closures=closures)
+            for at, piece in enumerate(_say(sentence, spoken, model or self._variant, prosody)):
+                yield Speech(
+                    piece.samples, self.sample_rate, index, sentence, piece.words,
+                    is_first=at == 0, closures=piece.closures,
+                )  # fmt: skip
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
@@ -99,9 +105,7 @@ def plain(language: str, text: str) -> Samples:
     return world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
 
 
-def _say(
-    sentence: str, language: str, who: cloning.VoiceModel | str, prosody: Prosody
-) -> tuple[Samples, tuple[SpokenWord, ...], tuple[LipClosure, ...]]:
+def _say(sentence: str, language: str, who: cloning.VoiceModel | str, prosody: Prosody) -> Iterator[Spoken]:
     """One sentence in a registered voice or a variant of espeak's, levelled, with its pause; its words and closures."""
     voice = languages.voice_for(language, sentence)
     model = None if isinstance(who, str) else who
@@ -112,15 +116,25 @@ def _say(
     samples = world.resampled(utterance.samples, espeak_ng.SAMPLE_RATE)
     start, end = loudness.sounding_span(samples, world.SAMPLE_RATE)
     samples = samples[start:end]
-    if len(samples) and (model or prosody != Prosody()):
-        frames = world.analyse(samples)
-        frames = model.convert(frames) if model else frames
-        samples = world.synthesise(cloning.shifted(frames, prosody.pitch_semitones), prosody.rate)
-    clock = timing.Clock(start / world.SAMPLE_RATE, prosody.rate, len(samples) / world.SAMPLE_RATE)
-    speech = loudness.faded(loudness.levelled(samples, world.SAMPLE_RATE), world.SAMPLE_RATE)
-    pause = timing.silence(timing.pause_s(sentence) / prosody.rate, world.SAMPLE_RATE)
+    clock = timing.Clock(start / world.SAMPLE_RATE, 1.0, len(samples) / world.SAMPLE_RATE)
     words, closures = timing.words(utterance.words, clock), timing.closures(utterance.closures, clock)
-    return np.concatenate([speech, pause]), words, closures
+    pause = timing.silence(timing.pause_s(sentence), world.SAMPLE_RATE)
+    if model or prosody != Prosody():
+        whole = Spoken(np.concatenate([samples, pause]), words, closures)
+        yield from changed([whole], _change(model, samples, prosody))
+    else:
+        speech = loudness.faded(loudness.levelled(samples, world.SAMPLE_RATE), world.SAMPLE_RATE)
+        yield Spoken(np.concatenate([speech, pause]), words, closures)
+
+
+def _change(model: cloning.VoiceModel | None, samples: Samples, prosody: Prosody) -> Change:
+    """What becomes of a sentence: it has the person's pitch in the mean, and every sentence has the same level."""
+    if not model:
+        gain = loudness.gain(samples, world.SAMPLE_RATE)
+        return Change(semitones=prosody.pitch_semitones, rate=prosody.rate, gain=gain)
+    heard = world.pitch(samples[: _PITCHED_S * world.SAMPLE_RATE])
+    mean = float(np.log(heard[heard > 0]).mean()) if heard.any() else model.base.pitch_mean
+    return Change(model, mean, prosody.pitch_semitones, prosody.rate, model.gain)
 
 
 def _tempo(model: cloning.VoiceModel) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from services.tts import espeak_ng, world
+from services.tts import espeak_ng, timing, world
 from services.tts.engine import Prosody, Speech
 from services.tts.engines.espeak import Engine, Settings
 
@@ -57,3 +58,28 @@ def _speak(
         return [piece async for piece in speech]
 
     return asyncio.run(collected())
+
+
+@pytest.fixture(scope="session")
+def whole() -> Callable[[list[Speech]], list[Speech]]:
+    """Each sentence as one piece of speech."""
+    return _whole
+
+
+def _whole(pieces: list[Speech]) -> list[Speech]:
+    joined: list[Speech] = []
+    for piece in pieces:
+        if piece.is_first:
+            joined.append(piece)
+            continue
+        before = joined.pop()
+        begun_s = len(before.samples) / before.sample_rate
+        joined.append(
+            replace(
+                before,
+                samples=np.concatenate([before.samples, piece.samples]),
+                words=before.words + timing.later(piece.words, begun_s),
+                closures=before.closures + timing.later(piece.closures, begun_s),
+            )
+        )
+    return joined

@@ -207,7 +207,6 @@ def test_rate_is_honoured_exactly(engine: Engine) -> None:
 
 def test_pitch_is_shifted_and_times_stay(engine: Engine) -> None:
     low, high = (said(engine, "Aha, aha, aha.", prosody=Prosody(pitch_semitones=by)) for by in (0.0, 7.0))
-    assert len(high) == 1
     assert [word for word, _, _ in words(high)] == [word for word, _, _ in words(low)]
     assert words(high)[-1][1] == pytest.approx(words(low)[-1][1], abs=0.01)
 
@@ -218,9 +217,11 @@ def test_each_speaker_has_its_own_voice(tmp_path: Path) -> None:
         assert tone_hz(sound(said(loaded(voice, speaker=speaker), SHORT))) == pytest.approx(TONES_HZ[wanted], rel=0.03)
 
 
-def test_a_registered_voice_is_spoken_in_at_its_pitch(engine: Engine, reference: np.ndarray, tmp_path: Path) -> None:
+def test_a_registered_voice_is_spoken_in_at_its_pitch(
+    engine: Engine, whole, reference: np.ndarray, tmp_path: Path
+) -> None:
     engine.enrol(reference, RATE, "", tmp_path)
-    (piece,) = said(engine, SHORT, voice=tmp_path)
+    (piece,) = whole(said(engine, SHORT, voice=tmp_path))
     assert [word.text for word in piece.words] == ["Bob", "maps", "it."]
     assert len(piece.closures) == 3
     wanted = np.exp(cloning.describe(world.analyse(reference)).pitch_mean)
