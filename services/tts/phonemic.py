@@ -140,7 +140,7 @@ class PhonemicVoice(ABC):
                 cut_s += len(sound) / SAMPLE_RATE
                 continue
             cut_s += start / SAMPLE_RATE if not told_s else 0
-            sound = sound[0 if told_s else start : end if is_last else None] * self._gain
+            sound = loudness.bent(sound[0 if told_s else start : end if is_last else None] * self._gain)
             sound = loudness.faded(sound, SAMPLE_RATE, begins=not told_s, ends=is_last)
             seconds = len(sound) / SAMPLE_RATE
             clock = timing.Clock(cut_s, 1.0, told_s + seconds if is_last else part.sound.seconds)

@@ -57,8 +57,12 @@ def keep(
 
 
 def recall(folder: Path) -> Reference:
-    """What `keep` left."""
-    path = next(folder.glob(_RECORDING))
+    """What `keep` left.
+
+    Raises:
+        FileNotFoundError: it has been deleted.
+    """
+    path = next(folder.glob(_RECORDING), folder / _RECORDING)
     with wave.open(str(path)) as file:
         pcm = file.readframes(file.getnframes())
     return Reference(path, pcm, (folder / _WORDS).read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import hashlib
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,7 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
             follower, count = Follower(sentence.said), count + 1
             speech = engine.synthesize(sentence.said.text, language=sentence.language, voice=voice, prosody=prosody)
             async with aclosing(speech) as pieces:
-                async for spoken in pieces:
+                async for spoken in self._while_there(config.voice, pieces):
                     piece = replace(spoken, samples=loudness.amplified(spoken.samples, volume_db))
                     if begun:
                         yield tts_pb2.StreamingSynthesizeResponse(sentence=begun)
@@ -132,6 +132,12 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
                     position += len(piece.samples)
         if not count:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
+
+    async def _while_there(self, voice: str, pieces: AsyncGenerator[Speech, None]) -> AsyncIterator[Speech]:
+        """The pieces; of a voice that is forgotten meanwhile it is said that there is none."""
+        with self._voices.told_if_gone(voice) if voice else nullcontext():
+            async for piece in pieces:
+                yield piece
 
     async def _sentences(
         self, reader: Reader, messages: AsyncIterator[tts_pb2.StreamingSynthesizeRequest]
@@ -147,9 +153,9 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
                     field="text",
                     values={"max": str(limit)},
                 )
-            for sentence in reader.push(message.text):
+            for sentence in await asyncio.to_thread(list, reader.push(message.text)):
                 yield sentence
-        for sentence in reader.flush():
+        for sentence in await asyncio.to_thread(list, reader.flush()):
             yield sentence
 
     async def _voice(self, engine: TtsEngine, name: str) -> Path:
@@ -182,7 +188,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
 
     def _packed(self, name: str, folder: Path) -> tuple[Voice, Path]:
         voice, archive = self._voices.get(name), folder / _ARCHIVE
-        archives.pack(voice, self._storage.local_file(self._voices.reference(name)), archive)
+        with self._voices.told_if_gone(name):
+            archives.pack(voice, self._storage.local_file(self._voices.reference(name)), archive)
         return voice, archive
 
     async def ImportVoice(
@@ -211,7 +218,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
         digest = await _in_turn(self._learning, _sha256, recording)
         consent_by = config.consent.given_by
         if existing := await asyncio.to_thread(self._voices.existing, config.name, consent_by, digest):
-            return existing
+            told = partial(self._voices.told_again, existing.name, config.transcript, consent_by)
+            return await _in_turn(self._keeping, told)
         folder = work_folder / "voice"
         folder.mkdir()
         sound = await self._heard(recording, folder / REFERENCE)

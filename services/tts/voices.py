@@ -128,6 +128,35 @@ class Voices:
         message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
         raise AlreadyExists(message, reason="VOICE_EXISTS", field="name", values={"name": name})
 
+    def told_again(self, name: str, transcript: str, consent_by: str) -> Voice:
+        """A voice whose recording came once more: who consents now counts, and what is said in it where that was told.
+
+        Raises:
+            NotFound: it has been forgotten meanwhile.
+        """
+        _, consent_by = self.checked(name, consent_by)
+        voice = known = self.get(name)
+        if transcript:
+            voice = replace(voice, transcript=transcript)
+        if consent_by != voice.consent_by:
+            voice = replace(voice, consent_by=consent_by, consent_at=time.time())
+        if voice != known:
+            self._write(voice)
+        return voice
+
+    @contextlib.contextmanager
+    def told_if_gone(self, name: str) -> Iterator[None]:
+        """Tell of a voice that is forgotten while it is used what is told of one that was never there.
+
+        Raises:
+            NotFound: a file is missing, and so is the voice.
+        """
+        try:
+            yield
+        except FileNotFoundError:
+            self.get(name)
+            raise
+
     def learn(
         self,
         engine: TtsEngine,
@@ -209,9 +238,12 @@ class Voices:
     def set_transcript(self, name: str, transcript: str) -> Voice:
         """Note what is said in the reference recording."""
         voice = replace(self.get(name), transcript=transcript)
-        manifest = json.dumps(asdict(voice), ensure_ascii=False).encode()
-        self._storage.write(f"{self._key(name)}/{_MANIFEST}", manifest)
+        self._write(voice)
         return voice
+
+    def _write(self, voice: Voice) -> None:
+        manifest = json.dumps(asdict(voice), ensure_ascii=False).encode()
+        self._storage.write(f"{self._key(voice.name)}/{_MANIFEST}", manifest)
 
     def delete(self, name: str, training_id: str = "") -> None:
         """Forget a voice, also a damaged one; with a `training_id` only the one that was made for that.

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,11 +135,14 @@ class Engine(TtsEngine):
         self.check_language(language)
         return spoken(text, partial(self._ask, language, voice), self.sample_rate, self._failures)
 
-    def _ask(self, language: str, voice: Path | None, sentence: str) -> AsyncGenerator[bytes, None]:
+    async def _ask(self, language: str, voice: Path | None, sentence: str) -> AsyncGenerator[bytes, None]:
         assert self._wire  # since it was loaded
         language = language or language_of(sentence)
         self.check_language(language)
-        return self._wire.speak(self._question(sentence, language, voice))
+        question = await asyncio.to_thread(self._question, sentence, language, voice)
+        async with aclosing(self._wire.speak(question)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     def _question(self, sentence: str, language: str, voice: Path | None) -> asked.Asked:
         settings = self._settings

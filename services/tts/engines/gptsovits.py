@@ -155,7 +155,7 @@ class Engine(TtsEngine):
 
     async def _ask(self, language: str, voice: Path | None, speed: float, text: str) -> AsyncGenerator[bytes, None]:
         settings = self._settings
-        kept = reference.recall(voice) if voice else None
+        kept = await asyncio.to_thread(reference.recall, voice) if voice else None
         words = kept.transcript if kept else settings.speaker_words
         if not (kept or settings.speaker):
             raise self._failures.voice_needed(settings.variable("speaker"))

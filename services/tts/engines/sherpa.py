@@ -175,7 +175,7 @@ class Engine(TtsEngine):
                 raise _cannot_be_said()
             start, end = loudness.sounding_span(samples, self.sample_rate)
             pause = timing.silence(timing.pause_s(sentence) / speed, self.sample_rate)
-            yield Speech(np.concatenate([samples[start:end], pause]), self.sample_rate, index, sentence)
+            yield Speech(np.concatenate([loudness.bent(samples[start:end]), pause]), self.sample_rate, index, sentence)
         if index < 0:
             raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
