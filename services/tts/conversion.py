@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.common.arrays import Indices, Samples
+from services.common.arrays import Doubles, Indices, Samples
 from services.tts import cloning, loudness, timing, world
 from services.tts.engine import LipClosure, SpokenWord
 from services.tts.phonemic import Spoken
@@ -116,14 +116,16 @@ class Conversion:
 
     def _piece(self) -> Iterator[Samples]:
         """What can be given out of as much as is wanted; nothing where it has to be waited for more."""
-        end = self._given * _STEP + self._wanted + _AHEAD * _STEP
-        start, frames = self._analysed(end)
+        start = max(self._given - _CONTEXT, 0)
         first = self._given - start
-        cut = _cut(frames, first, patient=end / _STEP - self._given < _PATIENCE_S * world.FRAMES_PER_S)
+        speech = self._heard[start * _STEP : self._given * _STEP + self._wanted + _AHEAD * _STEP]
+        f0 = world.pitch(speech, self._change.by_halves)
+        cut = _cut(speech, f0, first, is_patient=self._wanted < _PATIENCE_S * world.SAMPLE_RATE)
         if cut is None:
             self._wanted += round(_MORE_S * world.SAMPLE_RATE)
             return
-        sound = self._sound(self._change.of(frames).part(slice(0, cut + _AHEAD // 2)), first, cut + _FADE)
+        frames = world.analyse(speech[: (cut + _AHEAD) * _STEP], f0=f0[: cut + _AHEAD + 1])
+        sound = self._sound(self._change.of(frames), first, cut + _FADE)
         size = self._place(start + cut) - self._place(self._given)
         begins = not self._given
         piece, self._tail = self._joined(sound[:size]), sound[size:]
@@ -133,15 +135,11 @@ class Conversion:
         yield loudness.faded(piece, world.SAMPLE_RATE, begins=begins, ends=False)
 
     def _rest(self) -> Samples:
-        start, frames = self._analysed(self._sounding)
+        start = max(self._given - _CONTEXT, 0)
+        frames = world.analyse(self._heard[start * _STEP : self._sounding], self._change.by_halves)
         size = self._place(self._sounding / _STEP) - self._place(self._given)
         sound = self._sound(self._change.of(frames), self._given - start, len(frames))[:size]
         return loudness.faded(self._joined(sound), world.SAMPLE_RATE, begins=not self._given)
-
-    def _analysed(self, end: int) -> tuple[int, world.Frames]:
-        """Frames of the speech up to a sample, and the first of them."""
-        start = max(self._given - _CONTEXT, 0)
-        return start, world.analyse(self._heard[start * _STEP : end], self._change.by_halves)
 
     def _sound(self, frames: world.Frames, first: int, last: int) -> Samples:
         """Of some of the frames."""
@@ -157,13 +155,13 @@ class Conversion:
         return joined
 
 
-def _cut(frames: world.Frames, first: int, patient: bool) -> int | None:
+def _cut(speech: Samples, f0: Doubles, first: int, is_patient: bool) -> int | None:
     """The frame at which a piece that begins with a frame can end: the quietest of those amid unvoiced ones."""
-    end = len(frames) - _AHEAD
-    places: Indices = np.arange(first + 2 * _CONTEXT, end)
-    voiced = np.convolve(frames.voiced, np.ones(2 * _QUIET + 1), "same") > 0
+    places: Indices = np.arange(first + 2 * _CONTEXT, len(f0) - _AHEAD - 1)
+    voiced = np.convolve(f0 > 0, np.ones(2 * _QUIET + 1), "same") > 0
     quiet = places[~voiced[places]]
-    if not len(quiet) and (patient or not len(places)):
+    if not len(quiet) and (is_patient or not len(places)):
         return None
     among = quiet if len(quiet) else places
-    return int(among[np.argmin(frames.cepstra[among, 0])])
+    power = np.array([np.square(speech[(at - 1) * _STEP : (at + 1) * _STEP]).mean() for at in among])
+    return int(among[np.argmin(power)])

@@ -95,29 +95,28 @@ def resampled(samples: Samples, rate: int) -> Samples:
 
 def pitch(samples: Samples, by_halves: bool = False) -> Doubles:
     """Hertz of each frame of 24 kHz speech, 0 where it is unvoiced; `by_halves` as of `analyse`."""
-    return _pitch(np.ascontiguousarray(samples, np.float64), by_halves)[0]
-
-
-def _pitch(signal: Doubles, by_halves: bool) -> tuple[Doubles, Doubles]:
-    """Of each frame, and when that is."""
-    world, heard = _world(), signal
+    world = _world()
+    signal = np.ascontiguousarray(samples, np.float64)
+    heard = signal
     if by_halves:
         heard = np.asarray(sosfilt(_voice_band(), signal))
         np.maximum(heard, 0, out=heard)
     f0, times = world.dio(heard, SAMPLE_RATE, f0_floor=_F0_FLOOR, f0_ceil=_F0_CEIL, frame_period=FRAME_MS)
-    return world.stonemask(signal, f0, times, SAMPLE_RATE), times
+    return np.asarray(world.stonemask(signal, f0, times, SAMPLE_RATE))
 
 
-def analyse(samples: Samples, by_halves: bool = False) -> Frames:
+def analyse(samples: Samples, by_halves: bool = False, f0: Doubles | None = None) -> Frames:
     """WORLD parameters of 24 kHz speech.
 
     Args:
         by_halves: hear the pitch in the upper half of the wave. DIO looks for the fundamental, which a voice may lack,
             as Piper's Joe does: half a wave has it again. It finds less of a person's voice in a room.
+        f0: what `pitch` told of these samples, if it was asked before.
     """
     world = _world()
     signal = np.ascontiguousarray(samples, np.float64)
-    f0, times = _pitch(signal, by_halves)
+    f0 = pitch(samples, by_halves) if f0 is None else f0
+    times = np.arange(len(f0)) * FRAME_MS / 1000
     cepstra, aperiodicity = [], []
     for start in range(0, len(f0), _CHUNK_FRAMES):
         part = slice(start, start + _CHUNK_FRAMES)

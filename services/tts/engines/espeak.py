@@ -20,7 +20,7 @@ from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.phonemic import Spoken
 
 _WORDS_PER_MINUTE = (120, 230)
-_PITCHED_S = 4  # of a sentence that tell how high it is spoken
+_PITCHED_S = 3  # of a sentence that tell how high it is spoken
 _MISSED_SYLLABLES = 1.16  # people slur syllables that espeak says; measured on thirteen recordings with transcripts
 
 
