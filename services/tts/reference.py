@@ -44,8 +44,7 @@ def keep(
     if np.abs(samples).max(initial=0) < SILENCE_PEAK:
         raise silent()
     if (seconds := len(samples) / rate) < shortest_s:
-        message = f"This engine needs {shortest_s:g} seconds of speech; there are {seconds:.1f}. Record ten seconds."
-        raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{seconds:.1f}"})
+        raise too_short(seconds, shortest_s)
     if seconds > longest_s:
         samples, transcript = samples[: _quiet_place(samples[: int(longest_s * rate)], rate, shortest_s)], ""
     resampler = Resampler(rate, kept_rate)
@@ -66,6 +65,12 @@ def recall(folder: Path) -> Reference:
     with wave.open(str(path)) as file:
         pcm = file.readframes(file.getnframes())
     return Reference(path, pcm, (folder / _WORDS).read_text(encoding="utf-8"))
+
+
+def too_short(seconds: float, shortest_s: float) -> InvalidInput:
+    """An engine cannot make anything of so short a recording."""
+    message = f"This engine needs {shortest_s:g} seconds of speech; there are {seconds:.1f}. Record ten seconds."
+    return InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{seconds:.1f}"})
 
 
 def words_needed(engine: str) -> InvalidInput:
