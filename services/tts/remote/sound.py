@@ -127,20 +127,23 @@ class Edges:
 
     def __init__(self, rate: int) -> None:
         self._margin = int(rate * _MARGIN_S)
-        self._held = np.zeros(0, np.float32)
+        self._held: list[Samples] = []  # joined only once they are known to be wanted, however long the silence is
         self.is_audible = False
         """Whether something could be heard by now."""
 
     def push(self, samples: Samples) -> Samples:
         """What is certain to be no end of the sentence."""
-        known = np.concatenate([self._held, samples])
-        loud = np.flatnonzero(np.abs(known) >= SILENCE_PEAK)
+        loud = np.flatnonzero(np.abs(samples) >= SILENCE_PEAK)
+        self._held.append(samples)
         if not len(loud):
-            self._held = known if self.is_audible else known[-self._margin :]
+            if not self.is_audible:
+                self._held = [np.concatenate(self._held)[-self._margin :]]
             return np.zeros(0, np.float32)
-        start = 0 if self.is_audible else max(int(loud[0]) - self._margin, 0)
-        end = int(loud[-1]) + 1 + self._margin
-        self._held, self.is_audible = known[end:], True
+        known = np.concatenate(self._held)
+        begun = len(known) - len(samples)
+        start = 0 if self.is_audible else max(begun + int(loud[0]) - self._margin, 0)
+        end = begun + int(loud[-1]) + 1 + self._margin
+        self._held, self.is_audible = [known[end:]], True
         return known[start:end]
 
 
