@@ -55,6 +55,7 @@ class Speaker:
     kind: str = ""  # what the answer calls itself
     encoding: str = ""  # how the answer says that it is packed
     stall_after: int | None = None  # pieces before it falls silent
+    trickles: bool = False  # all pieces again and again, until the client hangs up
     break_after: int | None = None  # pieces before the connection ends
     asked: list[dict[str, Any]] = field(default_factory=list)  # the fields of each request, its way under "way"
     keys: list[str] = field(default_factory=list)
@@ -62,6 +63,12 @@ class Speaker:
     gone: threading.Event = field(default_factory=threading.Event)  # the client hung up while it was silent
     go_on: threading.Event = field(default_factory=threading.Event)  # what a server waits for that `waits_after`
     waits_after: int | None = None  # pieces before it waits
+
+    def sound(self) -> Iterator[bytes]:
+        """The pieces of an answer, each when its time has come."""
+        yield from self.pieces
+        while self.trickles and not self.gone.wait(0.01):
+            yield from self.pieces
 
     def refuses_now(self) -> bool:
         """Whether this request is to be refused."""
@@ -89,7 +96,7 @@ class _CosyVoice(cosyvoice_pb2_grpc.CosyVoiceServicer):
             raise TypeError(speaks.details)
         if not context.add_callback(speaks.gone.set):  # it has gone already
             speaks.gone.set()
-        for count, piece in enumerate(speaks.pieces):
+        for count, piece in enumerate(speaks.sound()):
             if speaks.stall_after == count:
                 speaks.stalled.set()
                 speaks.gone.wait(LONGEST_S)
@@ -141,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Encoding", speaks.encoding)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for count, piece in enumerate(speaks.pieces):
+        for count, piece in enumerate(speaks.sound()):
             if speaks.stall_after == count:
                 self._stall()
                 return

@@ -349,8 +349,15 @@ def test_a_key_is_sent_and_not_told(server: Speaker) -> None:
     fail(engine)
 
 
-def test_a_server_that_trickles_is_not_waited_for_for_ever(server: Speaker) -> None:
+def test_a_server_that_falls_silent_is_not_waited_for_for_ever(server: Speaker) -> None:
     server.pieces, server.stall_after = [tone(0.1, RATE)] * 3, 2
+    assert fail(make_engine(server, speaker="ada", read_seconds=0.5)).reason == "PROVIDER_TIMEOUT"
+    assert server.gone.wait(LONGEST_S)
+
+
+def test_a_server_that_trickles_is_not_waited_for_for_ever(server: Speaker) -> None:
+    """A little arrives in time, ever again, so that only all of it together takes too long."""
+    server.pieces, server.trickles = [tone(0.001, RATE)], True
     assert fail(make_engine(server, speaker="ada", read_seconds=0.5)).reason == "PROVIDER_TIMEOUT"
     assert server.gone.wait(LONGEST_S)
 
