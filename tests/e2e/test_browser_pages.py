@@ -340,6 +340,78 @@ def test_a_sentence_that_all_engines_refuse_alike_is_refused_once(open_page: Ope
     expect(page.locator(".said li")).to_have_count(0)
 
 
+VOICE = {
+    "name": "Ann", "engine": "espeak", "duration_s": 14, "transcript": "Some call me nature.",
+    "consent": {"given_by": "Ann"},
+}  # fmt: skip
+EARS = {
+    "name": "ears", "is_default": True, "state": "ready", "reason": "", "remedy": "", "version": "1",
+    "languages": ["en", "zh"], "capabilities": ["language_detection"], "licence": "", "parameters": [],
+}  # fmt: skip
+SOUND = {"name": "said.wav", "mimeType": "audio/wav", "buffer": b"RIFF" + bytes(3000)}
+
+
+def test_what_somebody_wrote_can_be_put_back_after_a_recording_is_written_down_anew(open_page: Open) -> None:
+    page = open_page("/healthz", PHONE)
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json={"asr": [EARS], "tts": []}))
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": [VOICE]}))
+    page.route("**/api/v1/voices/Ann/transcription", lambda route: route.fulfill(json={"text": "Sun calls me Nick."}))
+    page.goto("/voices")
+    card = page.locator("article.voice", has_text="Ann")
+    card.locator("summary").click()
+    text, swap = card.get_by_label("What the recording of Ann says"), card.get_by_role("button", name="Put back")
+    expect(swap).to_be_hidden()
+    text.fill("Some call me Nature!")
+    card.get_by_role("button", name="Write it down").click()
+    expect(text).to_have_value("Sun calls me Nick.")
+    text.fill("Sun calls me nature.")
+    swap.click()
+    expect(text).to_have_value("Some call me Nature!")
+    swap.click()  # neither is lost
+    expect(text).to_have_value("Sun calls me nature.")
+    expect(card.get_by_role("button", name="Save")).to_be_enabled()
+
+
+def test_a_voice_that_could_not_be_deleted_stays_and_says_why(open_page: Open) -> None:
+    answers = [(503, "The service of voices is away."), (404, "There is no voice 'Ann'.")]
+    voices = [VOICE]
+
+    def forget(route: Any) -> None:
+        status, message = answers.pop(0)
+        if status == 404:
+            voices.clear()
+        error = {"code": "UNAVAILABLE", "message": message, "field": None}
+        route.fulfill(status=status, json={"error": error})
+
+    page = open_page("/healthz")
+    page.route("**/api/v1/voices", lambda route: route.fulfill(json={"voices": voices}))
+    page.route("**/api/v1/voices/Ann", forget)
+    page.goto("/voices")
+    card = page.locator("article.voice", has_text="Ann")
+    card.get_by_role("button", name="Delete the voice Ann").click()
+    page.click("#dialog [data-yes]")
+    expect(card.get_by_role("alert").first).to_have_text("The service of voices is away.")
+    card.get_by_role("button", name="Delete the voice Ann").click()
+    page.click("#dialog [data-yes]")
+    expect(card).to_have_count(0)  # somebody else has deleted it meanwhile
+
+
+def test_a_file_that_cannot_be_read_is_told_once_with_its_size(open_page: Open) -> None:
+    error = {"code": "AUDIO_UNREADABLE", "message": "This is no sound.", "field": "audio"}
+    heard = []
+    page = open_page("/healthz")
+    page.route("**/api/v1/engines", lambda route: route.fulfill(json={"asr": [EARS], "tts": []}))
+    page.route("**/api/v1/voices/check", lambda route: route.fulfill(status=400, json={"error": error}))
+    page.on("request", lambda request: heard.append(request.url) if "transcriptions" in request.url else None)
+    page.goto("/voices")
+    expect(page.locator("#spoken option")).to_have_count(3)
+    page.set_input_files("#audio", SOUND)
+    expect(page.locator("[data-error-for=audio]")).to_have_text("This is no sound.")
+    expect(page.get_by_text("This is no sound.")).to_have_count(1)
+    expect(page.locator(".drop-name").first).to_have_text("said.wav · 3 kB")
+    assert not heard
+
+
 @pytest.mark.parametrize(("abilities", "spoken"), [(["language_detection"], ""), ([], "en")])
 def test_a_recording_is_written_down_in_its_own_language_where_that_can_be_told(
     open_page: Open, abilities: list[str], spoken: str

@@ -108,6 +108,9 @@ export function keepDraft(field) {
   } catch { /* a browser that keeps nothing */ }
 }
 
+/** How large a file is, so that none is "0.0 MB". */
+const sizeOf = ({ size }) => (size < 2 ** 20 ? `${Math.ceil(size / 2 ** 10)} kB` : `${(size / 2 ** 20).toFixed(1)} MB`);
+
 export const isPhoto = (file) => Boolean(file?.type.startsWith("image/"));
 
 /** A place for one file: choose it, drop it or record it. `file` is what is there now, or null. */
@@ -140,7 +143,7 @@ export class FileDrop {
     if (media.firstChild?.src) URL.revokeObjectURL(media.firstChild.src);
     media.replaceChildren();
     if (file) {
-      $(".drop-name", this.root).textContent = `${file.name} · ${(file.size / 2 ** 20).toFixed(1)} MB`;
+      $(".drop-name", this.root).textContent = `${file.name} · ${sizeOf(file)}`;
       const source = { src: URL.createObjectURL(file), onerror: () => media.replaceChildren() };
       const tag = file.type.startsWith("video/") ? "video" : "audio";
       media.append(isPhoto(file) ? el("img", { ...source, alt: "" }) : el(tag, { ...source, controls: true, preload: "metadata" }));

@@ -7,10 +7,13 @@ import { t } from "./words.js";
 /** Has a recording written down into a text field, in the language that is chosen beside it. */
 export class Hearing {
   #turn = 0;
+  #other = ""; // what stood in the field before somebody let it be written down anew
 
-  /** `ask` gets the language and returns what was heard: its `text`. */
+  /** `ask` gets the language and returns what was heard: its `text`. The button `swap` is for the caller to place. */
   constructor({ select, button, status, field, ask }) {
     Object.assign(this, { select, button, status, field, ask, engine: null, heard: "" });
+    this.swap = el("button", { class: "button small swap", type: "button", textContent: t("voices.put_back"), hidden: true });
+    this.swap.addEventListener("click", () => this.#write(this.#other));
     button.addEventListener("click", () => this.hear());
     select.addEventListener("change", () => this.#tell());
   }
@@ -39,7 +42,19 @@ export class Hearing {
   forget() {
     this.#turn += 1;
     if (this.field.value === this.heard) this.field.value = "";
+    this.swap.hidden = true;
     this.#tell();
+  }
+
+  /** Put a text in place of what stands in the field, which can be put back: neither of the two is ever lost. */
+  #write(text) {
+    const before = this.field.value;
+    if (before === text) return;
+    this.field.value = text;
+    this.field.dispatchEvent(new Event("input", { bubbles: true }));
+    if (!before.trim()) return;
+    this.#other = before;
+    this.swap.hidden = false;
   }
 
   async hear() {
@@ -51,8 +66,8 @@ export class Hearing {
       const { text } = await this.ask(this.language);
       if (turn !== this.#turn) return;
       if (text) {
-        this.heard = this.field.value = text;
-        this.field.dispatchEvent(new Event("input", { bubbles: true }));
+        this.heard = text;
+        this.#write(text);
       } else told = t("voices.heard_nothing");
     } catch (error) {
       told = error.message;

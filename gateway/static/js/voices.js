@@ -27,6 +27,7 @@ const hearing = new Hearing({
   select: $("#spoken"), button: $("[data-hear] button"), status: $("[data-hear] [role=status]"), field: form.elements.transcript,
   ask: (language) => heardIn(drop.file, language),
 });
+$("[data-hear]").append(hearing.swap);
 
 /** A recording that is there is judged, and written down, before anything is kept. */
 async function chosen(file) {
@@ -36,10 +37,11 @@ async function chosen(file) {
   if (!file || file.size > SOON_BYTES) return;
   judgement.replaceChildren(el("p", { class: "help", textContent: t("voices.checking") }));
   judgement.hidden = false;
-  writeDown();
   try {
     const told = await judged(file);
-    if (drop.file === file) judgement.replaceChildren(told);
+    if (drop.file !== file) return;
+    judgement.replaceChildren(told);
+    writeDown(); // only now: that a file cannot be read is told once
   } catch (error) {
     if (drop.file !== file) return;
     judgement.hidden = true;
@@ -54,13 +56,14 @@ function writeDown() {
 
 function card(voice) {
   const about = voice.error?.message ?? t("voices.about", { seconds: voice.duration_s.toFixed(0), engine: voice.engine, person: voice.consent.given_by });
-  const forget = el("button", { class: "button danger small", type: "button", "aria-label": t("voices.delete", { name: voice.name }), onclick: () => deleteVoice(voice) }, icon("delete"));
+  const problem = el("p", { class: "field-error", role: "alert", hidden: true });
+  const forget = el("button", { class: "button danger small", type: "button", "aria-label": t("voices.delete", { name: voice.name }), onclick: () => deleteVoice(voice, problem) }, icon("delete"));
   const take = voice.error ? null : el("a", { class: "button small", href: path("voices", voice.name, "archive"), download: "", "aria-label": t("voices.export", { name: voice.name }), title: t("voices.export", { name: voice.name }) }, icon("download"));
   const actions = el("div", { class: "voice-actions" }, take, forget);
   const head = el("div", { class: "voice-head" }, el("div", {}, el("h3", { textContent: voice.name }), el("p", { class: "help", textContent: about })), actions);
-  if (voice.error) return el("article", { class: "card voice" }, head);
+  if (voice.error) return el("article", { class: "card voice" }, head, problem);
   const audio = el("audio", { controls: true, preload: "none", src: path("voices", voice.name, "audio"), "aria-label": t("voices.listen", { name: voice.name }) });
-  return el("article", { class: "card voice" }, head, warningsOf(voice.report), audio, transcriptOf(voice), tryForm(voice));
+  return el("article", { class: "card voice" }, head, problem, warningsOf(voice.report), audio, transcriptOf(voice), tryForm(voice));
 }
 
 /** What a voice's recording says: to be heard, corrected, kept, and had with its times. */
@@ -95,7 +98,7 @@ function transcriptOf(voice) {
   const use = () => { own.use(asr); point(); };
   hearings.add(use);
   use();
-  const controls = el("div", { class: "hear" }, select, el("div", { class: "actions" }, listen, keep, times), status);
+  const controls = el("div", { class: "hear" }, select, el("div", { class: "actions" }, listen, keep, times), status, own.swap);
   return el("details", { class: "transcript" }, el("summary", {}, t("voices.transcript"), quote), text, controls);
 }
 
@@ -185,9 +188,18 @@ class Said {
   }
 }
 
-async function deleteVoice(voice) {
+async function deleteVoice(voice, problem) {
   if (!(await confirmed(t("voices.confirm_delete", { name: voice.name })))) return;
-  await remove(path("voices", voice.name)).catch(() => {});
+  problem.hidden = true;
+  try {
+    await remove(path("voices", voice.name));
+  } catch (error) {
+    if (error.status !== 404) { // it is still there
+      problem.textContent = error.message;
+      problem.hidden = false;
+      return;
+    }
+  }
   await show();
 }
 
