@@ -23,8 +23,9 @@ from services.common.jobs.process import crashed
 from services.common.streams import in_thread
 from services.tts import loudness, reference, sentences, timing
 from services.tts.engine import Prosody, Speech, TtsEngine
+from services.tts.model_process import Died
 from services.tts.sherpa.files import SETTING, Files, Kind, WrongModel, find, unreadable
-from services.tts.sherpa.process import Died, SpeakingProcess
+from services.tts.sherpa.process import SpeakingProcess
 
 _SHORTEST_S, _LONGEST_S = 1.5, 10.0  # more is slower, not better
 _KEPT_RATE = 24_000
