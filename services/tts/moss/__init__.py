@@ -1,0 +1,1 @@
+"""MOSS-TTS-Nano: what lies in its folders, and its networks."""
