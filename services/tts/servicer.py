@@ -217,8 +217,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
     ) -> Voice:
         digest = await _in_turn(self._learning, _sha256, recording)
         consent_by = config.consent.given_by
-        if existing := await asyncio.to_thread(self._voices.existing, config.name, consent_by, digest):
-            told = partial(self._voices.told_again, existing.name, config.transcript, consent_by)
+        told = partial(self._voices.told_again, config.name, digest, config.transcript, consent_by, consent_at)
+        if await asyncio.to_thread(self._voices.existing, config.name, consent_by, digest):
             return await _in_turn(self._keeping, told)
         folder = work_folder / "voice"
         folder.mkdir()
@@ -230,9 +230,8 @@ class TtsServicer(Service, tts_pb2_grpc.TtsServiceServicer):
                 consent_at=consent_at,
             )  # fmt: skip
             voice = await _in_turn(self._learning, learn)
-        return await _in_turn(
-            self._keeping, self._voices.keep, voice, folder
-        )  # not for a caller who has gone meanwhile
+        await _in_turn(self._keeping, self._voices.keep, voice, folder)  # not for a caller who has gone meanwhile
+        return await _in_turn(self._keeping, told)  # somebody may have registered the same recording meanwhile
 
     async def _heard(self, recording: Path, wav: Path) -> Sound:
         """Decode a recording; refuses one in which there is nothing."""

@@ -128,18 +128,31 @@ class Voices:
         message = f"A voice named '{name}' exists already. Choose another name, or delete that voice first."
         raise AlreadyExists(message, reason="VOICE_EXISTS", field="name", values={"name": name})
 
-    def told_again(self, name: str, transcript: str, consent_by: str) -> Voice:
+    def told_again(self, name: str, digest: str, transcript: str, consent_by: str, consent_at: float = 0.0) -> Voice:
         """A voice whose recording came once more: who consents now counts, and what is said in it where that was told.
+
+        The same person's consent keeps its date, so that telling the same twice changes nothing.
+
+        Args:
+            digest: of the recording that came, as for `existing`.
+            consent_at: when the consent was given, if that is known from elsewhere; 0 for now. Nothing that is told
+                with an older consent than the voice has counts.
 
         Raises:
             NotFound: it has been forgotten meanwhile.
+            AlreadyExists, Conflict: as `existing`.
         """
         _, consent_by = self.checked(name, consent_by)
-        voice = known = self.get(name)
+        known = self.existing(name, consent_by, digest)
+        if not known:
+            raise _no_voice(name)
+        if consent_at and consent_at <= known.consent_at:
+            return known
+        voice, now = known, time.time()
         if transcript:
             voice = replace(voice, transcript=transcript)
         if consent_by != voice.consent_by:
-            voice = replace(voice, consent_by=consent_by, consent_at=time.time())
+            voice = replace(voice, consent_by=consent_by, consent_at=min(consent_at, now) or now)
         if voice != known:
             self._write(voice)
         return voice

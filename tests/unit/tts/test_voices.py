@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from services.common.audio import to_pcm
-from services.common.errors import NotFound
+from services.common.errors import AlreadyExists, NotFound
 from services.common.storage import Storage
 from services.tts import voices as voices_module
 from services.tts.engines.espeak import Engine, Settings
-from services.tts.voices import LEARNT_S, REFERENCE, REFERENCE_RATE, Voices
+from services.tts.voices import LEARNT_S, REFERENCE, REFERENCE_RATE, Voice, Voices
 
 HALF_HOUR_S = 29 * 60
 
@@ -65,6 +65,41 @@ def test_half_an_hour_is_learnt_from_in_little_memory(voices: Voices, engine: Li
     assert not list(voices.list())
     assert voices.keep(made, folder) == made
     assert list(voices.list()) == [made]
+
+
+def made(voices: Voices, engine: Listener, folder: Path, consent_by: str, consent_at: float = 0.0) -> Voice:
+    learnt = voices.learn(
+        engine, recording(folder, 0, 4), name="Ada", seconds=4, transcript="one", consent_by=consent_by, digest="0",
+        consent_at=consent_at,
+    )  # fmt: skip
+    return voices.keep(learnt, folder)
+
+
+def test_what_an_older_archive_tells_does_not_undo_a_later_consent(
+    voices: Voices, engine: Listener, tmp_path: Path
+) -> None:
+    now = made(voices, engine, tmp_path / "voice", "Bob")
+    assert voices.told_again("Ada", "0", "old words", "Ada L.", 1e9) == now
+    assert voices.get("Ada") == now
+    newer = voices.told_again("Ada", "0", "", "Ada L.")
+    assert (newer.consent_by, newer.transcript) == ("Ada L.", "one")
+    assert newer.consent_at > now.consent_at
+
+
+def test_consent_from_an_archive_keeps_its_date(voices: Voices, engine: Listener, tmp_path: Path) -> None:
+    made(voices, engine, tmp_path / "voice", "Ada L.", 1e9)
+    told = voices.told_again("Ada", "0", "new", "Bob", 1.5e9)
+    assert (told.consent_by, told.consent_at, told.transcript) == ("Bob", 1.5e9, "new")
+    assert voices.told_again("Ada", "0", "new", "Bob") == told, "the same told twice changes nothing"
+
+
+def test_nothing_is_told_of_another_recording_or_of_none(voices: Voices, engine: Listener, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        voices.told_again("Ada", "0", "", "Bob")
+    kept = made(voices, engine, tmp_path / "voice", "Ada L.")
+    with pytest.raises(AlreadyExists):
+        voices.told_again("Ada", "1", "", "Bob")
+    assert voices.get("Ada") == kept
 
 
 @pytest.fixture
