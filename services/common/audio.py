@@ -63,6 +63,12 @@ def _joined(frames: list[av.AudioFrame]) -> Samples:
     return np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames] or [np.zeros(0, np.float32)])
 
 
+def resampled(samples: Samples, source_rate: int, target_rate: int) -> Samples:
+    """All of a sound at another rate."""
+    resampler = Resampler(source_rate, target_rate)
+    return np.concatenate([resampler.push(samples), resampler.flush()])
+
+
 def decode_blocks(source: Path | IO[bytes], rate: int, field: str = "audio") -> Iterator[Samples]:
     """The sound of any audio or video file as float32 mono blocks at `rate` Hz, in bounded memory.
 

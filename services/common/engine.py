@@ -71,6 +71,12 @@ class Lack:
     values: dict[str, str] = field(default_factory=dict)  # what a translation fills in
 
 
+def folder_unnamed(setting: str, what: str) -> Lack:
+    """The lack of an engine whose setting shall name the folder of `what`."""
+    remedy = f"Set {setting} to the folder of {what}, and restart the service."
+    return Lack("MODEL_FOLDER_UNNAMED", "It is not told where its model lies.", remedy, {"setting": setting})
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A knob, described so that a form can be built from it and a value checked against it."""

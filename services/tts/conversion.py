@@ -21,7 +21,7 @@ _CONTEXT, _AHEAD = 20, 20  # frames around a piece that are analysed with it: wh
 _FADE = 2  # frames
 _QUIET = 4  # unvoiced frames on either side of a cut
 _FIRST_S, _GROWTH, _MOST_S = 0.45, 1.6, 1.5
-_MORE_S = 0.2  # waited for where there is nowhere to cut
+_MORE = 1.5  # times as much is waited for where there is nowhere to cut
 _PATIENCE_S = 2.5  # then it is cut in a voice, and heard
 
 
@@ -122,7 +122,7 @@ class Conversion:
         f0 = world.pitch(speech, self._change.by_halves)
         cut = _cut(speech, f0, first, is_patient=self._wanted < _PATIENCE_S * world.SAMPLE_RATE)
         if cut is None:
-            self._wanted += round(_MORE_S * world.SAMPLE_RATE)
+            self._wanted = round(self._wanted * _MORE)
             return
         frames = world.analyse(speech[: (cut + _AHEAD) * _STEP], f0=f0[: cut + _AHEAD + 1])
         sound = self._sound(self._change.of(frames), first, cut + _FADE)
@@ -162,6 +162,6 @@ def _cut(speech: Samples, f0: Doubles, first: int, is_patient: bool) -> int | No
     quiet = places[~voiced[places]]
     if not len(quiet) and (is_patient or not len(places)):
         return None
-    among = quiet if len(quiet) else places
+    among = quiet if len(quiet) else places[len(places) // 2 :]
     power = np.array([np.square(speech[(at - 1) * _STEP : (at + 1) * _STEP]).mean() for at in among])
     return int(among[np.argmin(power)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from basics.languages import primary
 from services.common.arrays import Samples
 from services.common.engine import BaseEngine
 from services.common.errors import Unsupported
@@ -62,13 +63,20 @@ class TtsEngine(BaseEngine):
     """What `enrol` depends on besides the recording: its method, the base voice. A voice that was enrolled under
     another name than this is enrolled anew when it is used. Known once the engine is loaded."""
 
-    @abstractmethod
     def check_language(self, language: str) -> None:
-        """Refuse a language before any text is there; empty means that the text decides.
+        """Refuse a language before any text is there; empty means that the text decides. As it is, one speaks the
+        languages that `info` tells, in any country's way, and whatever is asked where it tells none.
 
         Raises:
             Unsupported: the engine cannot speak it.
         """
+        own = self.info()
+        if not language or not own.languages or primary(language) in map(primary, own.languages):
+            return
+        known = ", ".join(own.languages)
+        message = f"This engine speaks {known}, not '{language[:35]}'. Choose another engine for it."
+        values = {"language": language[:35], "engine": own.name}
+        raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
     def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Analyse a reference recording and leave in `folder` whatever `synthesize` needs to sound like it. An engine

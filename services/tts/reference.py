@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from services.common.arrays import Samples
-from services.common.audio import SILENCE_PEAK, Resampler, silent, to_pcm
+from services.common.audio import SILENCE_PEAK, resampled, silent, to_pcm
 from services.common.errors import InvalidInput
 
 _RECORDING, _WORDS = "recording-*.wav", "words.txt"
@@ -41,18 +41,25 @@ def keep(
     Raises:
         InvalidInput: silence, or shorter than `shortest_s`.
     """
-    if np.abs(samples).max(initial=0) < SILENCE_PEAK:
-        raise silent()
-    if (seconds := len(samples) / rate) < shortest_s:
-        raise too_short(seconds, shortest_s)
-    if seconds > longest_s:
+    _check(samples, rate, shortest_s)
+    if len(samples) / rate > longest_s:
         samples, transcript = samples[: _quiet_place(samples[: int(longest_s * rate)], rate, shortest_s)], ""
-    resampler = Resampler(rate, kept_rate)
-    pcm = to_pcm(np.concatenate([resampler.push(samples), resampler.flush()]))
+    pcm = to_pcm(resampled(samples, rate, kept_rate))
     with wave.open(str(folder / _RECORDING.replace("*", sha256(pcm).hexdigest()[:32])), "wb") as file:
         file.setparams((1, 2, kept_rate, 0, "NONE", ""))
         file.writeframes(pcm)
     (folder / _WORDS).write_text(transcript.strip(), encoding="utf-8")
+
+
+def beginning(samples: Samples, rate: int, wanted_rate: int, *, shortest_s: float, longest_s: float) -> Samples:
+    """The first `longest_s` of a recording at `wanted_rate`, for engines that keep what they make of it.
+
+    Raises:
+        InvalidInput: silence, or shorter than `shortest_s`.
+    """
+    samples = samples[: int(longest_s * rate)]
+    _check(samples, rate, shortest_s)
+    return resampled(samples, rate, wanted_rate)
 
 
 def recall(folder: Path) -> Reference:
@@ -67,12 +74,6 @@ def recall(folder: Path) -> Reference:
     return Reference(path, pcm, (folder / _WORDS).read_text(encoding="utf-8"))
 
 
-def too_short(seconds: float, shortest_s: float) -> InvalidInput:
-    """An engine cannot make anything of so short a recording."""
-    message = f"This engine needs {shortest_s:g} seconds of speech; there are {seconds:.1f}. Record ten seconds."
-    return InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{seconds:.1f}"})
-
-
 def words_needed(engine: str) -> InvalidInput:
     """The engine's model has to know what is said in the recording."""
     message = (
@@ -80,6 +81,14 @@ def words_needed(engine: str) -> InvalidInput:
         "write down what is said in it."
     )
     return InvalidInput(message, reason="WORDS_NEEDED", field="config.voice", values={"engine": engine})
+
+
+def _check(samples: Samples, rate: int, shortest_s: float) -> None:
+    if np.abs(samples).max(initial=0) < SILENCE_PEAK:
+        raise silent()
+    if (seconds := len(samples) / rate) < shortest_s:
+        message = f"This engine needs {shortest_s:g} seconds of speech; there are {seconds:.1f}. Record ten seconds."
+        raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{seconds:.1f}"})
 
 
 def _quiet_place(samples: Samples, rate: int, shortest_s: float) -> int:

@@ -18,7 +18,7 @@ from services.common.arrays import Samples
 from services.common.audio import SILENCE_PEAK, decode
 from services.common.containers import Box, Gone, Image
 from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
-from services.common.errors import InvalidInput, Unavailable, Unsupported
+from services.common.errors import InvalidInput, Unavailable
 from services.tts import loudness, reference, sentences, timing
 from services.tts.boxed.chunks import chunks
 from services.tts.engine import Prosody, Speech, TtsEngine
@@ -89,18 +89,6 @@ class BoxedEngine(TtsEngine):
         setting = self._settings.variable("image")
         remedy = f"Set {setting} to its name on the Docker engine, and restart the service."
         return Lack("IMAGE_UNNAMED", "It is not told which image speaks.", remedy, {"setting": setting})
-
-    def check_language(self, language: str) -> None:
-        """Raises:
-        Unsupported: the image does not speak it.
-        """
-        if not language or language.lower().split("-")[0] in self.languages:
-            return
-        message = (
-            f"This engine speaks {', '.join(self.languages)}, not '{language[:35]}'. Choose another engine for it."
-        )
-        values = {"language": language[:35], "engine": self.name}
-        raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
     def enrol(self, reference_: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Keep the recording and its words.

@@ -19,14 +19,13 @@ from pydantic_settings import SettingsConfigDict
 from basics.languages import primary
 from services.common import hardware
 from services.common.arrays import Samples
-from services.common.audio import SILENCE_PEAK, Resampler, silent
-from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
-from services.common.errors import InvalidInput, Unavailable, Unsupported
+from services.common.engine import Capability, EngineInfo, EngineSettings, Lack, folder_unnamed
+from services.common.errors import InvalidInput, Unavailable
 from services.common.streams import in_thread
 from services.tts import loudness, sentences, timing
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.moss.files import SETTING, Files, WrongModel, find
-from services.tts.reference import too_short
+from services.tts.reference import beginning
 from services.tts.remote.sound import Edges
 
 if TYPE_CHECKING:
@@ -93,23 +92,12 @@ class Engine(TtsEngine):
     def lack(self) -> Lack | None:
         """A folder, and what is missing in it."""
         if not self._settings.model:
-            remedy = f"Set {SETTING} to the folder of MOSS-TTS-Nano for ONNX, and restart the service."
-            return Lack("MODEL_FOLDER_UNNAMED", "It is not told where its model lies.", remedy, {"setting": SETTING})
+            return folder_unnamed(SETTING, "MOSS-TTS-Nano for ONNX")
         try:
             find(Path(self._settings.model))
         except WrongModel as error:
             return error.lack
         return None
-
-    def check_language(self, language: str) -> None:
-        """Raises:
-        Unsupported: the model does not speak it.
-        """
-        if not language or primary(language) in _LANGUAGES:
-            return
-        message = f"This engine speaks {', '.join(_LANGUAGES)}, not '{language[:35]}'. Choose another engine for it."
-        values = {"language": language[:35], "engine": "moss"}
-        raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
     def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Keep what the codec makes of the first twenty seconds; the transcript is not needed.
@@ -118,14 +106,8 @@ class Engine(TtsEngine):
             InvalidInput: silence, or less than three seconds.
         """
         assert self._model  # since it was loaded
-        samples = reference[: int(_LONGEST_S * sample_rate)]
-        if np.abs(samples).max(initial=0) < SILENCE_PEAK:
-            raise silent()
-        if (seconds := len(samples) / sample_rate) < _SHORTEST_S:
-            raise too_short(seconds, _SHORTEST_S)
-        resampler = Resampler(sample_rate, self.sample_rate)
-        whole = np.concatenate([resampler.push(samples), resampler.flush()])
-        np.save(folder / _CODES, self._model.learn(whole))
+        samples = beginning(reference, sample_rate, self.sample_rate, shortest_s=_SHORTEST_S, longest_s=_LONGEST_S)
+        np.save(folder / _CODES, self._model.learn(samples))
 
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody

@@ -19,14 +19,14 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.common.arrays import Samples
-from services.common.audio import SILENCE_PEAK, Resampler, silent
+from services.common.audio import resampled
 from services.common.engine import Capability, EngineInfo, EngineSettings, Lack, import_engine
 from services.tts import engines, loudness
 from services.tts.base_voice import ENGLISH, OTHERS, known_by
 from services.tts.engine import LipClosure, Prosody, Speech, SpokenWord, TtsEngine
 from services.tts.openvoice.converter import Converter
 from services.tts.openvoice.files import Files
-from services.tts.reference import too_short
+from services.tts.reference import beginning
 
 _SHORTEST_S, _LONGEST_S = 5.0, 120.0  # OpenVoice's own tools refuse less
 _COLOUR = "colour.npy"
@@ -118,12 +118,8 @@ class Engine(TtsEngine):
             Internal: OpenVoice died of it.
         """
         assert self._converter  # since it was loaded
-        samples = reference[: int(_LONGEST_S * sample_rate)]
-        if np.abs(samples).max(initial=0) < SILENCE_PEAK:
-            raise silent()
-        if (seconds := len(samples) / sample_rate) < _SHORTEST_S:
-            raise too_short(seconds, _SHORTEST_S)
-        colour = self._converter.learn(_resampled(samples, sample_rate, self.sample_rate))
+        samples = beginning(reference, sample_rate, self.sample_rate, shortest_s=_SHORTEST_S, longest_s=_LONGEST_S)
+        colour = self._converter.learn(samples)
         np.save(folder / _COLOUR, colour, allow_pickle=False)
 
     async def synthesize(
@@ -155,7 +151,7 @@ class Engine(TtsEngine):
 
     def _changed(self, speech: Speech, colour: Samples | None, gone: threading.Event) -> Speech:
         """A sentence at the converter's rate and, if anybody's colour is given, in that; its silence stays silent."""
-        samples = _resampled(speech.samples, speech.sample_rate, self.sample_rate)
+        samples = resampled(speech.samples, speech.sample_rate, self.sample_rate)
         start, end = loudness.sounding_span(samples, self.sample_rate)
         if colour is not None and self._converter and end > start:
             sound = self._converter.convert(gone, samples[start:end], self._own, colour, self._settings.tau)
@@ -172,7 +168,7 @@ class Engine(TtsEngine):
             language = tongue if len(known) > 1 else known[0]
             tag = {"cmn": "zh"}.get(language, language)
             async for speech in self._base.synthesize(text, language=tag, voice=None, prosody=Prosody()):
-                pieces.append(_resampled(speech.samples, speech.sample_rate, self.sample_rate))
+                pieces.append(resampled(speech.samples, speech.sample_rate, self.sample_rate))
         return np.concatenate(pieces)
 
 
@@ -199,8 +195,3 @@ def _joined(pieces: list[Speech]) -> Speech:
         at += len(piece.samples) / piece.sample_rate
     samples = np.concatenate([piece.samples for piece in pieces])
     return replace(pieces[0], samples=samples, words=tuple(words), closures=tuple(closures), is_first=True)
-
-
-def _resampled(samples: Samples, source: int, target: int) -> Samples:
-    resampler = Resampler(source, target)
-    return np.concatenate([resampler.push(samples), resampler.flush()])

@@ -11,20 +11,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from basics.languages import primary
 from services.common import hardware
 from services.common.arrays import Samples
-from services.common.audio import SILENCE_PEAK, Resampler, silent
-from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
+from services.common.engine import Capability, EngineInfo, EngineSettings, Lack, folder_unnamed
 from services.common.errors import InvalidInput, Unavailable, Unsupported
 from services.tts import loudness, sentences, timing
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.pocket.files import SETTING, Files
-from services.tts.reference import too_short
+from services.tts.reference import beginning
 from services.tts.remote.sound import Edges
 
 if TYPE_CHECKING:
@@ -102,20 +99,8 @@ class Engine(TtsEngine):
     def lack(self) -> Lack | None:
         """A folder, and what is missing in it."""
         if not self._settings.model:
-            remedy = f"Set {SETTING} to the folder of a model for pocket-tts, and restart the service."
-            return Lack("MODEL_FOLDER_UNNAMED", "It is not told where its model lies.", remedy, {"setting": SETTING})
+            return folder_unnamed(SETTING, "a model for pocket-tts")
         return self._files.lack(self._settings.speaker)
-
-    def check_language(self, language: str) -> None:
-        """Raises:
-        Unsupported: the model does not speak it.
-        """
-        known = self.info().languages
-        if not language or not known or primary(language) in map(primary, known):
-            return
-        message = f"This model speaks {', '.join(known)}, not '{language[:35]}'. Choose another engine for it."
-        values = {"language": language[:35], "engine": "pocket"}
-        raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
     def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Keep what the model hears of the first half minute; the transcript is not needed.
@@ -127,13 +112,8 @@ class Engine(TtsEngine):
         assert self._model  # since it was loaded
         if not self._model.clones:
             raise self.no_cloning("config.voice")
-        samples = reference[: int(_LONGEST_S * sample_rate)]
-        if np.abs(samples).max(initial=0) < SILENCE_PEAK:
-            raise silent()
-        if (seconds := len(samples) / sample_rate) < _SHORTEST_S:
-            raise too_short(seconds, _SHORTEST_S)
-        resampler = Resampler(sample_rate, self.sample_rate)
-        self._model.learn(np.concatenate([resampler.push(samples), resampler.flush()]), folder / _STATE)
+        samples = beginning(reference, sample_rate, self.sample_rate, shortest_s=_SHORTEST_S, longest_s=_LONGEST_S)
+        self._model.learn(samples, folder / _STATE)
 
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody

@@ -17,7 +17,7 @@ from pydantic_settings import SettingsConfigDict
 from services.common import hardware
 from services.common.arrays import Samples
 from services.common.audio import SILENCE_PEAK
-from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
+from services.common.engine import Capability, EngineInfo, EngineSettings, Lack, folder_unnamed
 from services.common.errors import InvalidInput, Unavailable, Unsupported
 from services.common.jobs.process import crashed
 from services.common.streams import in_thread
@@ -98,24 +98,12 @@ class Engine(TtsEngine):
     def lack(self) -> Lack | None:
         """A folder, and what is wrong with the files in it."""
         if not self._settings.model:
-            remedy = f"Set {SETTING} to the folder of a model for sherpa-onnx, and restart the service."
-            return Lack("MODEL_FOLDER_UNNAMED", "It is not told where its model lies.", remedy, {"setting": SETTING})
+            return folder_unnamed(SETTING, "a model for sherpa-onnx")
         try:
             find(Path(self._settings.model))
         except WrongModel as error:
             return error.lack
         return None
-
-    def check_language(self, language: str) -> None:
-        """Raises:
-        Unsupported: the model does not speak it.
-        """
-        known = self.info().languages
-        if not language or not known or _primary(language) in map(_primary, known):
-            return
-        message = f"This model speaks {', '.join(known)}, not '{language[:35]}'. Choose another engine for it."
-        values = {"language": language[:35], "engine": "sherpa"}
-        raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
     def enrol(self, reference_: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
         """Keep the recording and its words.
@@ -195,10 +183,6 @@ def _cannot_be_read(files: Files) -> Unavailable:
 def _cannot_be_said() -> Unsupported:
     message = f"The model of 'sherpa' knows none of these words. Set {SETTING} to one for their language."
     return Unsupported(message, reason="WORDS_UNKNOWN", field="text", values={"engine": "sherpa", "setting": SETTING})
-
-
-def _primary(tag: str) -> str:
-    return tag.lower().replace("_", "-").split("-")[0]
 
 
 def _version() -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-from services.common.engine import Lack
+from services.common.engine import Lack, folder_unnamed
 
 PYTHON, SOURCE, CHECKPOINTS = (f"TTS_OPENVOICE_{name}" for name in ("PYTHON", "SOURCE", "CHECKPOINTS"))
 CHECKPOINT_FILE = "checkpoint.pth"
@@ -37,9 +37,7 @@ class Files:
     def lack(self) -> Lack | None:
         """What is missing. Cheap: only names are read."""
         if not self.checkpoints:
-            remedy = f"Set {CHECKPOINTS} to the folder `checkpoints_v2` of OpenVoice, and restart the service."
-            reason = "It is not told where its model lies."
-            return Lack("MODEL_FOLDER_UNNAMED", reason, remedy, {"setting": CHECKPOINTS})
+            return folder_unnamed(CHECKPOINTS, "OpenVoice's checkpoints (`checkpoints_v2`)")
         if not self.source or not (Path(self.source) / "openvoice" / "api.py").is_file():
             return _missing("a checkout of OpenVoice", SOURCE)
         if not self.python or not which(self.python):
