@@ -1,6 +1,6 @@
 """A video file: heard in one go, drawn and encoded in pieces by as many processes as there are, and joined again.
 
-How many draw changes nothing of what comes out: pieces are as long for one process as for many. Pieces stay beside the
+How many draw changes no picture: pieces are as long for one process as for many. Pieces stay beside the
 video until whoever asked for it takes them away; a film that is made again in the same place takes those that it finds.
 """
 

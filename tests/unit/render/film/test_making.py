@@ -27,12 +27,15 @@ ENGINE = Engine(Settings())
 
 @pytest.fixture
 def scene(tmp_path: Path, tiny_avatar: Path) -> Scene:
-    """An avatar in storage."""
+    """An avatar in storage. With another preset x264 looks ahead, and reads memory there that nobody wrote: of the
+    same pictures it makes other bytes in some three of a hundred films, which decode to pictures as good.
+    """
     shutil.copytree(tiny_avatar, tmp_path / "storage" / "avatars" / "Ada")
     settings = RenderSettings(
         storage_url=(tmp_path / "storage").as_uri(), work_folder=tmp_path / "work", threads=1
     ).model_dump_json()
-    return Scene(open_avatar, (settings, "Ada", 96, "cpu"), cues=(Cue(4.1, 6.0, "Hello"),), label_text="AI")
+    cues = (Cue(4.1, 6.0, "Hello"),)
+    return Scene(open_avatar, (settings, "Ada", 96, "cpu"), preset="ultrafast", cues=cues, label_text="AI")
 
 
 def _speech(seconds: float) -> np.ndarray:
