@@ -32,6 +32,7 @@ class Change:
     Attributes:
         person: whose voice it gets, if anybody's.
         pitch_mean: of the speech, log hertz, for `VoiceModel.convert`.
+        resonances: by what they are multiplied, as of `world.stretched`.
         gain: of what comes out.
         by_halves: how the pitch is heard, as of `world.analyse`.
     """
@@ -39,6 +40,7 @@ class Change:
     person: cloning.VoiceModel | None = None
     pitch_mean: float | None = None
     semitones: float = 0.0
+    resonances: float = 1.0
     rate: float = 1.0
     gain: float = 1.0
     by_halves: bool = False
@@ -46,6 +48,7 @@ class Change:
     def of(self, frames: world.Frames) -> world.Frames:
         """The frames, changed."""
         frames = self.person.convert(frames, self.pitch_mean) if self.person else frames
+        frames = world.stretched(frames, self.resonances) if self.resonances != 1 else frames
         return cloning.shifted(frames, self.semitones)
 
 

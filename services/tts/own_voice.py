@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Generator, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,34 +15,52 @@ from models.errors import ModelError
 from models.folder import find
 from services.common import hardware
 from services.common.arrays import Samples
-from services.common.engine import Capability, EngineInfo, EngineSettings, Lack
-from services.common.errors import InvalidInput, Unavailable, Unsupported
-from services.common.streams import in_thread
-from services.tts import cloning, languages, sentences, world
+from services.common.engine import EngineInfo, EngineSettings, Lack
+from services.common.errors import Unavailable, Unsupported
+from services.tts import cloning, languages
 from services.tts.base_voice import BaseVoice, known_by
 from services.tts.cloning import VoiceModel
 from services.tts.conversion import Change, changed
-from services.tts.engine import Prosody, Speech, TtsEngine
+from services.tts.engine import Prosody
 from services.tts.phonemic import PhonemicVoice, Spoken, WrongVoice
+from services.tts.phonemic_engine import ABLE, PhonemicEngine
 
 _MOST_THREADS = 4
 _TEMPO = (0.8, 1.25)
 
 
-class OwnVoiceEngine(TtsEngine):
+@dataclass(frozen=True)
+class Shape:
+    """How the voice sounds by itself, beside how it was recorded."""
+
+    semitones: float = 0.0
+    resonances: float = 1.0
+
+    def of(self, change: Change) -> Change:
+        """What else becomes of speech."""
+        return replace(change, semitones=change.semitones + self.semitones, resonances=self.resonances)
+
+
+AS_IT_IS = Shape()
+
+
+class OwnVoiceEngine(PhonemicEngine):
     """Speaks in one voice, which an ONNX network has.
 
     Args:
         model: a model of the catalogue, or a path.
         threads: processors that a computation uses; 0 for all there are, at most four.
         speaker: which voice of the network it is, where it has several.
+        shape: what becomes of it where it speaks for nobody.
     """
 
     requires = ("onnxruntime", "onnx")
-    sample_rate = world.SAMPLE_RATE
 
-    def __init__(self, settings: EngineSettings, model: str, threads: int, speaker: str) -> None:
+    def __init__(
+        self, settings: EngineSettings, model: str, threads: int, speaker: str, shape: Shape = AS_IT_IS
+    ) -> None:
         super().__init__(settings)
+        self._shape = shape
         self._model, self._threads, self._speaker = model, threads, speaker
         self._voice: PhonemicVoice | None = None
         self._base = BaseVoice(self._plain, ())
@@ -83,9 +101,8 @@ class OwnVoiceEngine(TtsEngine):
 
     def own_info(self, name: str) -> EngineInfo:
         """What all of these can do, in the language of the voice."""
-        able = {Capability.CLONING, Capability.WORD_TIMES, Capability.PITCH, Capability.RATE, Capability.OFFLINE}
         licence = "Apache-2.0 AND GPL-3.0-or-later"  # ours, and espeak-ng's
-        return EngineInfo(name, _version(), (self.language(),), frozenset(able), licence)
+        return EngineInfo(name, _version(), (self.language(),), ABLE, licence)
 
     def models(self) -> tuple[str, ...]:
         """The one that the settings name."""
@@ -119,34 +136,22 @@ class OwnVoiceEngine(TtsEngine):
         """
         self._base.enrol(reference, sample_rate, folder)
 
-    def synthesize(
-        self, text: str, *, language: str, voice: Path | None, prosody: Prosody
-    ) -> AsyncGenerator[Speech, None]:
-        """Speak it; a sentence is several pieces.
-
-        Raises:
-            InvalidInput: there is nothing to say.
-            Unsupported: the voice does not speak the language.
-        """
-        return in_thread(self._speak(text, language, voice, prosody))
+    def say(self, sentence: str, language: str, voice: Path | None, prosody: Prosody) -> Iterator[Spoken]:
+        """In several pieces, changed by WORLD if they have to be, which leaves times as they are."""
+        self.check_language(language)
+        person = self._base.person(voice) if voice else None
+        pieces = self._loaded.speak(sentence, prosody.rate * (_tempo(person) if person else 1))
+        if not person and not prosody.pitch_semitones and self._shape == AS_IT_IS:
+            return pieces
+        change = Change(semitones=prosody.pitch_semitones, by_halves=True)
+        if person:
+            change = replace(change, person=person, pitch_mean=person.base.pitch_mean, gain=person.gain)
+        return changed(pieces, change if person else self._shape.of(change))
 
     def close(self) -> None:
         """Let go of the voice, and of those that were learnt over it."""
         self._voice = None
         self._base.forget()
-
-    def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
-        own, index = self._loaded, -1
-        person = self._base.person(voice) if voice else None
-        for index, sentence in enumerate(sentences.split(text)):
-            self.check_language(language or sentences.language_of(sentence))
-            for at, piece in enumerate(_pieces(own, sentence, person, prosody)):
-                yield Speech(
-                    piece.samples, self.sample_rate, index, sentence, piece.words,
-                    is_first=at == 0, closures=piece.closures,
-                )  # fmt: skip
-        if index < 0:
-            raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
     def _plain(self, language: str, text: str) -> Samples:
         return self._loaded.whole(text).samples
@@ -180,17 +185,6 @@ def _digest(path: Path) -> str:
         with network.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-def _pieces(voice: PhonemicVoice, sentence: str, person: VoiceModel | None, prosody: Prosody) -> Iterator[Spoken]:
-    """The sentence, changed by WORLD if it has to be, which leaves times as they are."""
-    pieces = voice.speak(sentence, prosody.rate * (_tempo(person) if person else 1))
-    if not person and not prosody.pitch_semitones:
-        return pieces
-    change = Change(semitones=prosody.pitch_semitones, by_halves=True)
-    if person:
-        change = replace(change, person=person, pitch_mean=person.base.pitch_mean, gain=person.gain)
-    return changed(pieces, change)
 
 
 def _tempo(person: VoiceModel) -> float:

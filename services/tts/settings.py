@@ -15,8 +15,11 @@ class TtsSettings(ServiceSettings):
     port: int = 50053
     """Port to listen on; 0 lets the system choose."""
 
-    engine: str = "espeak"
-    """The engine that speaks for calls that name none: the name of a file in services/tts/engines."""
+    choices = ("natural", "espeak")
+
+    engine: str = ""
+    """The engine that speaks for calls that name none: the name of a file in services/tts/engines. Empty for `natural`
+    where its model is here, or else `espeak`, which needs none."""
 
     max_text_characters: int = 50_000
     """Longest text of one call."""

@@ -7,7 +7,7 @@ applications", IEICE 2016. The envelope is kept as mel-cepstra-like coefficients
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.machinery import PathFinder
 from math import gcd
@@ -130,10 +130,25 @@ def analyse(samples: Samples, by_halves: bool = False, f0: Doubles | None = None
 def synthesise(frames: Frames, rate: float = 1.0) -> Samples:
     """24 kHz float32 speech; `rate` plays the same frames faster or slower without touching pitch or timbre."""
     world = _world()
-    envelope = world.decode_spectral_envelope(np.ascontiguousarray(frames.cepstra), SAMPLE_RATE, _FFT_SIZE)
+    envelope = _decoded(frames.cepstra)
     noise = world.decode_aperiodicity(np.ascontiguousarray(frames.aperiodicity), SAMPLE_RATE, _FFT_SIZE)
     f0 = np.ascontiguousarray(frames.f0)
     return np.asarray(world.synthesize(f0, envelope, noise, SAMPLE_RATE, FRAME_MS / rate), np.float32)
+
+
+def stretched(frames: Frames, factor: float) -> Frames:
+    """The same speech out of a vocal tract that is shorter by a factor: its resonances lie higher by that."""
+    envelope = np.log(_decoded(frames.cepstra))
+    places = np.arange(envelope.shape[1]) / factor
+    below = np.minimum(places.astype(int), envelope.shape[1] - 2)
+    share = np.minimum(places - below, 1.0)
+    moved = (1 - share) * envelope[:, below] + share * envelope[:, below + 1]
+    return replace(frames, cepstra=_encoded(np.exp(moved)))
+
+
+def _decoded(cepstra: Doubles) -> Doubles:
+    envelope: Doubles = _world().decode_spectral_envelope(np.ascontiguousarray(cepstra), SAMPLE_RATE, _FFT_SIZE)
+    return envelope
 
 
 def _encoded(envelope: Doubles) -> Doubles:

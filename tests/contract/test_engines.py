@@ -320,6 +320,10 @@ def served(service: str, name: str, tmp_path: Path, request: pytest.FixtureReque
     given = REACHED.get((service, name), {})
     if (service, name) == ("tts", "piper"):
         given = {"voice": str(tiny_vits.write(tmp_path / "voice")), "threads": "1"}
+    if (service, name) == ("tts", "natural"):
+        environment = request.getfixturevalue("monkeypatch")
+        environment.setenv("TTS_PIPER_VOICE", str(tiny_vits.write(tmp_path / "voice")))
+        environment.setenv("TTS_PIPER_THREADS", "1")
     if (service, name) == ("tts", "kokoro"):
         given = {"model": str(tiny_vits.write_kokoro(tmp_path / "voice")), "threads": "1"}
     settings = ROOMS[service].settings(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,14 +10,13 @@ import numpy as np
 from pydantic_settings import SettingsConfigDict
 
 from services.common.arrays import Samples
-from services.common.engine import Capability, EngineInfo, EngineSettings
-from services.common.errors import InvalidInput
-from services.common.streams import in_thread
-from services.tts import cloning, espeak_ng, languages, loudness, sentences, timing, world
+from services.common.engine import EngineInfo, EngineSettings
+from services.tts import cloning, espeak_ng, languages, loudness, timing, world
 from services.tts.base_voice import ENGLISH, OTHERS, BaseVoice
 from services.tts.conversion import Change, changed
-from services.tts.engine import Prosody, Speech, TtsEngine
+from services.tts.engine import Prosody
 from services.tts.phonemic import Spoken
+from services.tts.phonemic_engine import ABLE, PhonemicEngine
 
 _WORDS_PER_MINUTE = (120, 230)
 _PITCHED_S = 3  # of a sentence that tell how high it is spoken
@@ -33,11 +32,10 @@ class Settings(EngineSettings):
     """Variant of espeak-ng's own voice, for text that names no voice: f1 to f5, m1 to m8; empty for the plain one."""
 
 
-class Engine(TtsEngine):
+class Engine(PhonemicEngine):
     """Speaks with espeak-ng; a registered voice lends its timbre, pitch and tempo."""
 
     settings_type = Settings
-    sample_rate = world.SAMPLE_RATE
     enrolment = cloning.STAMP
 
     def __init__(self, settings: Settings) -> None:
@@ -50,9 +48,8 @@ class Engine(TtsEngine):
 
     def info(self) -> EngineInfo:
         """All of espeak's languages, voice cloning, word times, pitch and rate."""
-        able = {Capability.CLONING, Capability.WORD_TIMES, Capability.PITCH, Capability.RATE, Capability.OFFLINE}
         spoken = languages.spoken_languages()
-        return EngineInfo("espeak", version("espeakng-loader"), spoken, frozenset(able), "GPL-3.0-or-later")
+        return EngineInfo("espeak", version("espeakng-loader"), spoken, ABLE, "GPL-3.0-or-later")
 
     def check_language(self, language: str) -> None:
         """Raises:
@@ -69,34 +66,14 @@ class Engine(TtsEngine):
         """
         self._base.enrol(reference, sample_rate, folder)
 
-    def synthesize(
-        self, text: str, *, language: str, voice: Path | None, prosody: Prosody
-    ) -> AsyncGenerator[Speech, None]:
-        """Speak it; a sentence is several pieces where WORLD has to change it.
-
-        Raises:
-            InvalidInput: there is nothing to say.
-            Unsupported: espeak does not speak the language.
-        """
-        return in_thread(self._speak(text, language, voice, prosody))
+    def say(self, sentence: str, language: str, voice: Path | None, prosody: Prosody) -> Iterator[Spoken]:
+        """In several pieces where WORLD has to change it."""
+        person = self._base.person(voice) if voice else None
+        return _say(sentence, languages.espeak_language(language), person or self._variant, prosody)
 
     def close(self) -> None:
         """Forget the voices that were read."""
         self._base.forget()
-
-    def _speak(self, text: str, language: str, voice: Path | None, prosody: Prosody) -> Generator[Speech, None, None]:
-        self.check_language(language)
-        model = self._base.person(voice) if voice else None
-        index = -1
-        for index, sentence in enumerate(sentences.split(text)):
-            spoken = languages.espeak_language(language or sentences.language_of(sentence))
-            for at, piece in enumerate(_say(sentence, spoken, model or self._variant, prosody)):
-                yield Speech(
-                    piece.samples, self.sample_rate, index, sentence, piece.words,
-                    is_first=at == 0, closures=piece.closures,
-                )  # fmt: skip
-        if index < 0:
-            raise InvalidInput("There is nothing to say. Write a sentence.", reason="NOTHING_TO_SAY", field="text")
 
 
 def plain(language: str, text: str) -> Samples:
@@ -134,7 +111,7 @@ def _change(model: cloning.VoiceModel | None, samples: Samples, prosody: Prosody
         return Change(semitones=prosody.pitch_semitones, rate=prosody.rate, gain=gain)
     heard = world.pitch(samples[: _PITCHED_S * world.SAMPLE_RATE])
     mean = float(np.log(heard[heard > 0]).mean()) if heard.any() else model.base.pitch_mean
-    return Change(model, mean, prosody.pitch_semitones, prosody.rate, model.gain)
+    return Change(model, mean, semitones=prosody.pitch_semitones, rate=prosody.rate, gain=model.gain)
 
 
 def _tempo(model: cloning.VoiceModel) -> int:

@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from models.errors import ModelError
 from services.common.engine import EngineInfo, EngineSettings
 from services.tts import languages
-from services.tts.own_voice import OwnVoiceEngine
+from services.tts.own_voice import AS_IT_IS, OwnVoiceEngine, Shape
 from services.tts.phonemic import WrongVoice
 from services.tts.piper.files import find, speaker_of
 
@@ -45,8 +45,8 @@ class Engine(OwnVoiceEngine):
 
     settings_type = Settings
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, settings.voice, settings.threads, settings.speaker)
+    def __init__(self, settings: Settings, shape: Shape = AS_IT_IS) -> None:
+        super().__init__(settings, settings.voice, settings.threads, settings.speaker, shape)
 
     def info(self) -> EngineInfo:
         """What its voice can do."""

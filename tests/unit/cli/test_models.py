@@ -30,7 +30,8 @@ def server() -> Iterator[ModelServer]:
 def environment(server: ModelServer, tmp_path: Path) -> dict[str, str]:
     """In which `little` is the only model that is recommended and can be had, and there is no package index."""
     own = write_catalogue(tmp_path / "own.toml", recommended=True)
-    own.write_text(own.read_text() + "".join(map(UNREACHABLE.format, ("whisper-base", "smart-turn", "silero-vad"))))
+    others = ("whisper-base", "piper-en-us-joe", "smart-turn", "silero-vad")
+    own.write_text(own.read_text() + "".join(map(UNREACHABLE.format, others)))
     return {
         **os.environ,
         "VISAVIS_MODELS_FOLDER": str(tmp_path / "models"),

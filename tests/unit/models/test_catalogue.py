@@ -50,6 +50,7 @@ def test_what_is_shipped_can_be_read() -> None:
         "whisper-base",
         "smart-turn",
         "silero-vad",
+        "piper-en-us-joe",
     }
     assert {"en", "zh"} <= set(shipped["whisper-base"].languages)
 

@@ -57,6 +57,22 @@ def test_pieces_are_what_the_whole_would_be(change: Change, size: int) -> None:
     assert np.median(np.abs(np.log(ours.f0[agree] / theirs.f0[agree]))) < 0.01
 
 
+def test_a_smaller_head_speaks_higher_in_its_resonances_too() -> None:
+    """The one of `buzz` at 600 Hz, among pulses that stay where they were."""
+    samples = buzz(2, 100)
+    joined = np.concatenate(pieces_of(samples, Change(resonances=1.2)))
+
+    def strongest_hz(sound: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+        hertz = np.fft.rfftfreq(len(sound), 1 / RATE)
+        near = (hertz > 200) & (hertz < 1200)
+        return float((power * hertz)[near].sum() / power[near].sum())
+
+    assert strongest_hz(joined) / strongest_hz(samples) == pytest.approx(1.2, abs=0.05)
+    f0 = world.pitch(joined)
+    assert np.median(f0[f0 > 0]) == pytest.approx(100, rel=0.03)
+
+
 def test_nothing_clicks_where_pieces_meet() -> None:
     pieces = pieces_of(syllables(12), HIGHER)
     joined = np.concatenate(pieces)
