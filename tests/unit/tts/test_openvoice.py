@@ -16,11 +16,11 @@ import pytest
 
 from services.common.engine import Capability
 from services.common.errors import Internal, InvalidInput, Unavailable
+from services.tts.converters import process
 from services.tts.engine import Prosody, Speech
 from services.tts.engines.espeak import Engine as Espeak
 from services.tts.engines.espeak import Settings as EspeakSettings
 from services.tts.engines.openvoice import Engine, Settings
-from services.tts.openvoice import converter
 from tests.speakers import tone
 
 RATE = 22_050
@@ -273,7 +273,7 @@ def test_one_that_hangs_is_ended(
     child = engine._converter._process._process  # type: ignore[union-attr]
     assert child
     child.send_signal(signal.SIGSTOP)
-    monkeypatch.setattr(converter, "LONGEST_S", 0.2)
+    monkeypatch.setattr(process, "LONGEST_S", 0.2)
     with pytest.raises(Internal):
         speak(engine, voice)
     assert child.returncode == -signal.SIGKILL
@@ -285,7 +285,7 @@ def test_nothing_is_converted_for_nobody(loaded: Callable[..., Engine]) -> None:
     gone.set()
     samples = np.ones(RATE, np.float32)
     assert engine._converter
-    assert engine._converter.convert(gone, samples, engine._own, engine._own, 0.3) is samples
+    assert engine._converter.convert(gone, samples, {}) is samples
 
 
 def test_its_process_ends_with_it(loaded: Callable[..., Engine]) -> None:
