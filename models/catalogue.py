@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
@@ -218,10 +219,17 @@ def read(file: Path) -> dict[str, Model]:
         CatalogueWrong: it cannot be read; the message names the file and the key.
     """
     try:
-        tables = tomllib.loads(file.read_text("utf-8"))
+        status = file.stat()
+        return dict(_read(file, status.st_mtime_ns, status.st_size))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         cause = getattr(error, "strerror", None) or str(error)
         raise _wrong(file, cause) from error
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, changed_ns: int, size: int) -> dict[str, Model]:
+    """Read once as long as it stays the same: engines ask where a model lies with every sentence."""
+    tables = tomllib.loads(file.read_text("utf-8"))
     return {name: _model(file, name, table) for name, table in tables.items()}
 
 

@@ -27,6 +27,7 @@ from services.tts.phonemic_engine import ABLE, PhonemicEngine
 
 _MOST_THREADS = 4
 _TEMPO = (0.8, 1.25)
+_CHANGED_S = 0.65  # of what is changed nothing is given out before so much is there: `conversion`, and some silence
 
 
 @dataclass(frozen=True)
@@ -140,9 +141,10 @@ class OwnVoiceEngine(PhonemicEngine):
         """In several pieces, changed by WORLD if they have to be, which leaves times as they are."""
         self.check_language(language)
         person = self._base.person(voice) if voice else None
-        pieces = self._loaded.speak(sentence, prosody.rate * (_tempo(person) if person else 1))
+        rate = prosody.rate * (_tempo(person) if person else 1)
         if not person and not prosody.pitch_semitones and self._shape == AS_IT_IS:
-            return pieces
+            return self._loaded.speak(sentence, rate)
+        pieces = self._loaded.speak(sentence, rate, _CHANGED_S)
         change = Change(semitones=prosody.pitch_semitones, by_halves=True)
         if person:
             change = replace(change, person=person, pitch_mean=person.base.pitch_mean, gain=person.gain)

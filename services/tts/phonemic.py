@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 SAMPLE_RATE = world.SAMPLE_RATE
+FIRST_S = 0.28  # of the first piece of a sentence, where it is heard as it is
 _REMEDY = "Set {setting} to a voice of the catalogue, or the folder of one; docs/models.md says where they are had."
 _WARMING = "She had your dark suit in greasy wash water all year, but five big boys may choose to jump."
 
@@ -96,8 +97,8 @@ class PhonemicVoice(ABC):
         self._gain, self._peak = 1.0, 0.0
 
     @abstractmethod
-    def _sound(self, clauses: Sequence[Clause], rate: float) -> Sound:
-        """Some clauses, spoken faster by `rate`."""
+    def _sound(self, clauses: Sequence[Clause], rate: float, first_s: float = FIRST_S) -> Sound:
+        """Some clauses, spoken faster by `rate`, the first piece about so long where there are pieces."""
 
     def warm(self) -> None:
         """Speak a sentence, and learn from it the level of the voice, so that no piece has to wait for the loudest."""
@@ -105,15 +106,19 @@ class PhonemicVoice(ABC):
         sound = np.concatenate([samples for samples, _ in drawn])
         self._gain, self._peak = loudness.gain(sound, self._rate), float(np.abs(sound).max())
 
-    def speak(self, sentence: str, rate: float = 1.0) -> Iterator[Spoken]:
-        """One sentence in pieces that follow each other without a gap, the first soon, with its pause."""
+    def speak(self, sentence: str, rate: float = 1.0, first_s: float = FIRST_S) -> Iterator[Spoken]:
+        """One sentence in pieces that follow each other without a gap, with its pause.
+
+        Args:
+            first_s: speech that the first piece shall have about: less is there sooner, and all of it later.
+        """
         reading = phonemes.read(sentence, self._espeak_voice)
         total, begun = sum(map(phonemes.size, reading.clauses)), 0
         for clauses in phonemes.parts(reading.clauses, self._first_phones, self._most_phones):
             end = begun + sum(map(phonemes.size, clauses))
             words = [(text, place - begun) for text, place in reading.words if begun <= place < end]
             pause_s = timing.pause_s(sentence if end == total else clauses[-1].mark) / rate
-            yield from self._pieces(self._part(clauses, words, rate, pause_s))
+            yield from self._pieces(self._part(clauses, words, rate, first_s, pause_s))
             begun = end
 
     def whole(self, sentence: str, rate: float = 1.0) -> Spoken:
@@ -125,8 +130,10 @@ class PhonemicVoice(ABC):
         samples = np.concatenate([np.zeros(0, np.float32), *(piece.samples for piece in pieces)])
         return Spoken(samples, tuple(chain(*later)), tuple(chain(*shut)))
 
-    def _part(self, clauses: Sequence[Clause], words: Sequence[tuple[str, int]], rate: float, pause_s: float) -> _Part:
-        sound = self._sound(clauses, rate)
+    def _part(
+        self, clauses: Sequence[Clause], words: Sequence[tuple[str, int]], rate: float, first_s: float, pause_s: float
+    ) -> _Part:
+        sound = self._sound(clauses, rate, first_s)
         phones = [phone for clause in clauses for group in clause.groups for phone in group]
         timed = tuple((text, sound.starts_s[place]) for text, place in words)
         return _Part(sound, timed, _lips(phones, sound.starts_s, self._shut_s, rate), pause_s)

@@ -15,7 +15,7 @@ from services.tts import espeak_ng, phonemes
 from services.tts.espeak_ng import Clause
 from services.tts.kokoro.files import STYLE, STYLES, Files, wrong
 from services.tts.kokoro.symbols import EDGE, NUMBERS, spelled
-from services.tts.phonemic import PhonemicVoice, Sound, session
+from services.tts.phonemic import FIRST_S, PhonemicVoice, Sound, session
 
 _RATE = 24_000
 _FIRST_PHONES, _MOST_PHONES = 24, 60
@@ -45,7 +45,8 @@ class Voice(PhonemicVoice):
         self._audio = self._session.get_outputs()[0].name
         self.warm()
 
-    def _sound(self, clauses: Sequence[Clause], rate: float) -> Sound:
+    def _sound(self, clauses: Sequence[Clause], rate: float, first_s: float = FIRST_S) -> Sound:
+        """In one piece: its vocoder cannot be parted."""
         letters = [(letter, owner) for letter, owner in self._letters(clauses) if letter in NUMBERS]
         drawn, begun, seconds, end = [], np.zeros(0), 0.0, 0.0
         for at in range(0, max(len(letters), 1), STYLES):

@@ -12,12 +12,11 @@ import numpy as np
 from services.common.arrays import Floats, Samples
 from services.tts import espeak_ng, phonemes
 from services.tts.espeak_ng import Clause
-from services.tts.phonemic import PhonemicVoice, Sound, session
+from services.tts.phonemic import FIRST_S, PhonemicVoice, Sound, session
 from services.tts.piper.files import Files, speaker_of, wrong
 from services.tts.piper.graph import SPEAKER, chunks, part
 
 _PAD, _BEGIN, _END = "_", "^", "$"
-_FIRST_FRAMES = 24  # a quarter of a second
 _CONTEXT = 16  # frames to each side that a frame depends on: twelve in the networks of middle quality, measured
 _FIRST_PHONES, _MOST_PHONES = 24, 60
 _SHUT_S = (-0.06, 0.01)  # a network's b, m or p begins where the lips open: docs/voices.md
@@ -54,13 +53,13 @@ class Voice(PhonemicVoice):
         frames, _ = self._encoded([], 1.0)
         return len(self._draw(frames)) // int(frames.shape[2])
 
-    def _sound(self, clauses: Sequence[Clause], rate: float) -> Sound:
+    def _sound(self, clauses: Sequence[Clause], rate: float, first_s: float = FIRST_S) -> Sound:
         frames, durations_and_owners = self._encoded(clauses, rate)
         durations, owners = durations_and_owners
         frame_s = self._hop / self._config.audio.sample_rate
         edges = np.concatenate([[0], np.cumsum(durations)]) * frame_s
         starts = edges[np.searchsorted(owners, range(sum(map(phonemes.size, clauses))))]
-        return Sound(self._drawn(frames), starts.tolist(), frames.shape[2] * frame_s)
+        return Sound(self._drawn(frames, max(round(first_s / frame_s), 1)), starts.tolist(), frames.shape[2] * frame_s)
 
     def _encoded(self, clauses: Sequence[Clause], rate: float) -> tuple[Floats, tuple[Floats, list[int]]]:
         """Frames (1, channels, n) of some clauses; how many each symbol lasts, and the phone that it belongs to."""
@@ -85,10 +84,11 @@ class Voice(PhonemicVoice):
         told += [(told[-1][0], number) for number in known.get(_END, ())]
         return [number for _, number in told], [owner for owner, _ in told]
 
-    def _drawn(self, frames: Floats) -> Iterator[tuple[Samples, bool]]:
-        """The sound of frames, piece by piece, as if it were drawn at once; each with whether it is the last."""
+    def _drawn(self, frames: Floats, first: int) -> Iterator[tuple[Samples, bool]]:
+        """The sound of frames, piece by piece, as if it were drawn at once; each with whether it is the last. `first`
+        is how many frames the first piece has."""
         count = frames.shape[2]
-        for start, end in chunks(count, _FIRST_FRAMES):
+        for start, end in chunks(count, first):
             left, right = max(start - _CONTEXT, 0), min(end + _CONTEXT, count)
             sound = self._draw(frames[:, :, left:right])
             yield sound[(start - left) * self._hop : (end - left) * self._hop], end == count

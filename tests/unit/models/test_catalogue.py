@@ -55,6 +55,16 @@ def test_what_is_shipped_can_be_read() -> None:
     assert {"en", "zh"} <= set(shipped["whisper-base"].languages)
 
 
+def test_a_catalogue_that_is_changed_is_read_again(own: Path) -> None:
+    settings = ModelSettings(catalogue=own)
+    for name in ("first", "second"):
+        own.write_text(GOOD.replace("mine", name))
+        assert name in catalogue.load(settings)
+    own.write_text("[")
+    with pytest.raises(CatalogueWrong):
+        catalogue.load(settings)
+
+
 def test_a_catalogue_of_ones_own_adds_and_replaces(own: Path) -> None:
     own.write_text(GOOD + GOOD.replace("mine", "silero-vad"))
     models = catalogue.load(ModelSettings(catalogue=own))

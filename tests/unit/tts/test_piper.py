@@ -138,7 +138,7 @@ def test_pieces_are_the_same_as_the_whole(folder: Path) -> None:
     assert halves.frames == "z"
     assert halves.durations == "durations"
     frames = np.repeat(np.random.default_rng(1).random((1, 1, 30), np.float32), 8, axis=2)
-    drawn = np.concatenate([sound for sound, _ in voice._drawn(frames)])
+    drawn = np.concatenate([sound for sound, _ in voice._drawn(frames, 24)])
     assert np.allclose(drawn, voice._draw(frames), atol=1e-6)
     assert len(drawn) == frames.shape[2] * HOP
 
@@ -184,6 +184,15 @@ def test_the_first_piece_is_given_before_the_rest_is_drawn(engine: Engine, monke
     assert piece.is_first
     assert len(drawn) == 1
     assert drawn[0] < 50
+
+
+@pytest.mark.parametrize("wanted_s", [0.3, 0.65])
+def test_the_first_piece_is_as_long_as_is_wanted(folder: Path, wanted_s: float) -> None:
+    voice = Voice(find(folder), threads=1)
+    pieces = list(voice.speak(SHORT, first_s=wanted_s))
+    hummed_s = EDGE_FRAMES * FRAME_S  # before it begins, which is cut
+    assert wanted_s - hummed_s < len(pieces[0].samples) / RATE <= wanted_s + FRAME_S
+    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), voice.whole(SHORT).samples)
 
 
 # How
