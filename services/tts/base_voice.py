@@ -50,6 +50,24 @@ def known_by(language: str) -> Bank:
     return ENGLISH if tongue(language) == "en" else (*own, *ENGLISH)
 
 
+def heard(reference: Samples, sample_rate: int) -> world.Frames:
+    """Somebody's recording, of which nobody needs to know the words.
+
+    Raises:
+        InvalidInput: silence, or less than three seconds of voiced speech.
+    """
+    samples = reference[: _MAX_REFERENCE_S * sample_rate]
+    if not np.abs(samples).max(initial=0) > loudness.AUDIBLE:
+        message = "This recording is silent. Check the microphone and record it again."
+        raise InvalidInput(message, reason="SILENT", field="audio")
+    frames = world.analyse(world.resampled(samples, sample_rate))
+    voiced_s = np.count_nonzero(frames.voiced & frames.active) / world.FRAMES_PER_S
+    if voiced_s < _MIN_VOICED_S:
+        message = f"Only {voiced_s:.1f} seconds of voice were heard. Record at least ten seconds of clear speech."
+        raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{voiced_s:.1f}"})
+    return frames
+
+
 class BaseVoice:
     """Learns persons over one voice. Several threads may call it.
 
@@ -65,22 +83,9 @@ class BaseVoice:
         self._recorded: list[list[world.Frames]] = []
         self._open = lru_cache(maxsize=32)(_open)
 
-    def enrol(self, reference: Samples, sample_rate: int, folder: Path) -> None:
-        """Learn who speaks in a recording, of which nobody needs to know the words, into a folder.
-
-        Raises:
-            InvalidInput: silence, or less than three seconds of voiced speech.
-        """
-        samples = reference[: _MAX_REFERENCE_S * sample_rate]
-        if not np.abs(samples).max(initial=0) > loudness.AUDIBLE:
-            message = "This recording is silent. Check the microphone and record it again."
-            raise InvalidInput(message, reason="SILENT", field="audio")
-        frames = world.analyse(world.resampled(samples, sample_rate))
-        voiced_s = np.count_nonzero(frames.voiced & frames.active) / world.FRAMES_PER_S
-        if voiced_s < _MIN_VOICED_S:
-            message = f"Only {voiced_s:.1f} seconds of voice were heard. Record at least ten seconds of clear speech."
-            raise InvalidInput(message, reason="TOO_SHORT", field="audio", values={"seconds": f"{voiced_s:.1f}"})
-        cloning.learn(frames, self.known()).save(folder)
+    def learn(self, person: world.Frames, folder: Path) -> None:
+        """Learn who speaks, as `heard`, into a folder."""
+        cloning.learn(person, self.known()).save(folder)
 
     def person(self, folder: Path) -> cloning.VoiceModel:
         """Who was learnt into a folder."""

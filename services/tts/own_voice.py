@@ -17,7 +17,7 @@ from services.common import hardware
 from services.common.arrays import Samples
 from services.common.engine import EngineInfo, EngineSettings, Lack
 from services.common.errors import Unavailable, Unsupported
-from services.tts import cloning, languages
+from services.tts import cloning, languages, world
 from services.tts.base_voice import BaseVoice, known_by
 from services.tts.cloning import VoiceModel
 from services.tts.conversion import Change, changed
@@ -129,13 +129,9 @@ class OwnVoiceEngine(PhonemicEngine):
             values = {"language": language[:35], "engine": self.info().name}
             raise Unsupported(message, reason="LANGUAGE_NOT_SUPPORTED", field="language", values=values)
 
-    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
-        """Learn a voice; the transcript is not needed.
-
-        Raises:
-            InvalidInput: silence, or less than three seconds of voiced speech.
-        """
-        self._base.enrol(reference, sample_rate, folder)
+    def learn(self, person: world.Frames, folder: Path) -> None:
+        """Learn them over the voice."""
+        self._base.learn(person, folder)
 
     def say(self, sentence: str, language: str, voice: Path | None, prosody: Prosody) -> Iterator[Spoken]:
         """In several pieces, changed by WORLD if they have to be, which leaves times as they are."""

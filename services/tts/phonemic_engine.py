@@ -6,10 +6,12 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterator
 from pathlib import Path
 
+from services.common.arrays import Samples
 from services.common.engine import Capability
 from services.common.errors import InvalidInput
 from services.common.streams import in_thread
 from services.tts import sentences, world
+from services.tts.base_voice import heard
 from services.tts.engine import Prosody, Speech, TtsEngine
 from services.tts.phonemic import Spoken
 
@@ -35,6 +37,18 @@ class PhonemicEngine(TtsEngine):
         Raises:
             Unsupported: it does not speak the language.
         """
+
+    @abstractmethod
+    def learn(self, person: world.Frames, folder: Path) -> None:
+        """Leave in a folder what `say` needs to sound like somebody who was heard."""
+
+    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
+        """Learn a voice; the transcript is not needed.
+
+        Raises:
+            InvalidInput: silence, or less than three seconds of voiced speech.
+        """
+        self.learn(heard(reference, sample_rate), folder)
 
     def synthesize(
         self, text: str, *, language: str, voice: Path | None, prosody: Prosody

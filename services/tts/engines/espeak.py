@@ -58,13 +58,9 @@ class Engine(PhonemicEngine):
         if language:
             languages.espeak_language(language)
 
-    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
-        """Learn a voice; the transcript is not needed.
-
-        Raises:
-            InvalidInput: silence, or less than three seconds of voiced speech.
-        """
-        self._base.enrol(reference, sample_rate, folder)
+    def learn(self, person: world.Frames, folder: Path) -> None:
+        """Learn them over the voice."""
+        self._base.learn(person, folder)
 
     def say(self, sentence: str, language: str, voice: Path | None, prosody: Prosody) -> Iterator[Spoken]:
         """In several pieces where WORLD has to change it."""

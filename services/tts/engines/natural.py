@@ -11,9 +11,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.common.arrays import Samples
 from services.common.engine import EngineInfo, EngineSettings, Lack
-from services.tts import languages
+from services.tts import languages, world
 from services.tts.engine import Prosody
 from services.tts.engines import espeak, piper
 from services.tts.own_voice import Shape
@@ -74,16 +73,12 @@ class Engine(PhonemicEngine):
         """
         self._others.check_language(language)
 
-    def enrol(self, reference: Samples, sample_rate: int, transcript: str, folder: Path) -> None:
-        """Learn a voice over both; the transcript is not needed.
-
-        Raises:
-            InvalidInput: silence, or less than three seconds of voiced speech.
-        """
+    def learn(self, person: world.Frames, folder: Path) -> None:
+        """Learn them over both."""
         for engine in (self._person, self._others):
             part = _part(folder, engine)
             part.mkdir()
-            engine.enrol(reference, sample_rate, transcript, part)
+            engine.learn(person, part)
 
     def say(self, sentence: str, language: str, voice: Path | None, prosody: Prosody) -> Iterator[Spoken]:
         """By the one that knows the language better."""
