@@ -84,6 +84,8 @@ def _save(path: Path, symbols: int, speakers: int) -> None:
     tones = np.stack([window * np.sin(2 * np.pi * hertz * seconds) for hertz in TONES_HZ])[:, None].astype(np.float32)
     constants = {
         "lasts": lasts, "loud": loud, "tones": tones, "second": _ints(1), "axis": _ints(1), "one": _scalar(1),
+        "silent": np.zeros(1, np.float32), "first": _scalar(0),
+        "near": np.array([[[0.05, 0.05, 0.8, 0.05, 0.05]]], np.float32),
         "zero": _scalar(0), "step": _scalar(1), "length": _ints(1), "at": _scalar(1), "to": _ints(-1),
         "wide": np.tile(np.array([0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1], np.float32), (len(TONES_HZ), 1, 1)),
         "who": np.eye(len(TONES_HZ), dtype=np.float32)[:, :, None] - 1,
@@ -107,7 +109,18 @@ def _save(path: Path, symbols: int, speakers: int) -> None:
         _node("ReduceSum", ["passed", "axis"], "symbol", keepdims=0),
         _node("GatherElements", ["input", "symbol"], "said", axis=1),
         _node("Gather", ["loud", "said"], "rows"),
-        _node("Transpose", ["rows"], "z", perm=[0, 2, 1]),
+        _node("Transpose", ["rows"], "mean", perm=[0, 2, 1]),
+        # noise about it, of which nothing is left here
+        _node("RandomNormalLike", ["mean"], "noise"),
+        _node("Mul", ["noise", "silent"], "about"),
+        _node("Gather", ["scales", "first"], "scale"),
+        _node("Mul", ["about", "scale"], "strayed"),
+        _node("Add", ["mean", "strayed"], "latent"),
+        # the flow, in which a frame depends on its neighbours
+        _node("Equal", ["mean", "mean"], "same"),
+        _node("Cast", ["same"], "mask", to=_FLOAT),
+        _node("Conv", ["latent", "near"], "flowed", pads=[2, 2]),
+        _node("Mul", ["flowed", "mask"], "z"),
         # the vocoder
         _node("Conv", ["z", "wide"], "pre", pads=[3, 3]),
         *_speaker(speakers),

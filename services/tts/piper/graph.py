@@ -1,8 +1,9 @@
-"""A VITS network parted in two, so that a sentence can be heard before all of it has been drawn.
+"""A VITS network parted in three, so that a sentence can be heard before all of it has been drawn.
 
 J. Kim, J. Kong, J. Son: "Conditional Variational Autoencoder with Adversarial Learning for End-to-End Text-to-Speech",
-ICML 2021. Its first half says from symbols how long each lasts and what the sound is like, frame by frame; its vocoder,
-two thirds of the work, draws each frame from its neighbours only, so it may as well do so piece by piece.
+ICML 2021. Its encoder says from symbols how long each lasts and what is said in each frame; its flow, from that, what
+the frame sounds like; its vocoder, two thirds of the work, draws it. Flow and vocoder know a frame's neighbours only,
+so they may as well work piece by piece.
 """
 
 from __future__ import annotations
@@ -23,17 +24,19 @@ SPEAKER = "sid"  # the input of networks with several speakers
 
 
 @dataclass(frozen=True)
-class Halves:
-    """A network in two. `frames` (1, channels, n) go from the encoder's first output into the vocoder's input of that
-    name; the encoder's second output is `durations`, (1, 1, symbols) in frames."""
+class Parts:
+    """A network in three; the names of what goes from one into the other, and of the encoder's second output."""
 
     encoder: bytes
+    flow: bytes
     vocoder: bytes
-    frames: str
-    durations: str
+    latent: str  # (1, channels, n), from the encoder into the flow
+    mask: str  # (1, 1, n), into the flow: 1 for each frame that is one
+    frames: str  # (1, channels, n), from the flow into the vocoder
+    durations: str  # (1, 1, symbols), in frames
 
 
-def part(network: Path) -> Halves:
+def part(network: Path) -> Parts:
     """Part the network in a file.
 
     Raises:
@@ -47,13 +50,19 @@ def part(network: Path) -> Halves:
     if inputs[:3] != ["input", "input_lengths", "scales"] or len(model.graph.output) != 1:
         raise wrong(network.name, "its inputs are not those of a voice of Piper's")
     frames, durations = _frames(model, network.name), _durations(model, network.name)
+    latent, mask = _latent(model, network.name), _mask(model, frames, network.name)
     # Without a name for their kind, which inference does not always find, they could not be taken out.
-    model.graph.value_info.extend(make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (frames, durations))
+    between = (latent, mask, frames, durations)
+    model.graph.value_info.extend(make_tensor_value_info(name, TensorProto.FLOAT, None) for name in between)
     extractor = Extractor(model)
     speaker = [name for name in inputs if name == SPEAKER]
-    encoder = extractor.extract_model(inputs, [frames, durations])
+    encoder = extractor.extract_model(inputs, [latent, durations])
+    flow = extractor.extract_model([latent, mask, *speaker], [frames])
     vocoder = extractor.extract_model([frames, *speaker], [model.graph.output[0].name])
-    return Halves(encoder.SerializeToString(), vocoder.SerializeToString(), frames, durations)
+    return Parts(
+        encoder.SerializeToString(), flow.SerializeToString(), vocoder.SerializeToString(),
+        latent, mask, frames, durations,
+    )  # fmt: skip
 
 
 def _durations(model: ModelProto, file: str) -> str:
@@ -65,9 +74,44 @@ def _durations(model: ModelProto, file: str) -> str:
     return rounded[0]
 
 
+def _latent(model: ModelProto, file: str) -> str:
+    """What the flow begins with: the means of the frames, with noise of the frames' and the caller's scale added."""
+    makers = _makers(model)
+
+    def is_noise(name: str, scalings: int) -> bool:
+        node = makers.get(name)
+        if node is None or node.op_type != "Mul" or not scalings:
+            return node is not None and node.op_type == "RandomNormalLike"
+        return any(is_noise(each, scalings - 1) for each in node.input)
+
+    noisy = [
+        node.output[0] for node in model.graph.node
+        if node.op_type == "Add" and any(is_noise(each, 2) for each in node.input)
+    ]  # fmt: skip
+    if len(noisy) != 1:
+        raise wrong(file, "it does not tell what its flow begins with")
+    return noisy[0]
+
+
+def _mask(model: ModelProto, frames: str, file: str) -> str:
+    """By what the flow's end is multiplied."""
+    makers = _makers(model)
+    node = makers.get(frames)
+    while node and node.op_type in ("Slice", "Identity"):
+        node = makers.get(node.input[0])
+    if node is None or node.op_type != "Mul":
+        raise wrong(file, "it does not mask its frames")
+    return str(node.input[1])
+
+
+def _makers(model: ModelProto) -> dict[str, NodeProto]:
+    """The nodes by what they make."""
+    return {output: node for node in model.graph.node for output in node.output}
+
+
 def _frames(model: ModelProto, file: str) -> str:
     """What the vocoder draws: the input of the convolution before the first that makes sound longer."""
-    makers = {output: node for node in model.graph.node for output in node.output}
+    makers = _makers(model)
     weights = {weight.name: tuple(weight.dims) for weight in model.graph.initializer}
     node = next((node for node in model.graph.node if node.op_type == "ConvTranspose"), None)
     while node and not _is_wide(node, weights):

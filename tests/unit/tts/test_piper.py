@@ -134,13 +134,12 @@ def test_pieces_are_the_same_as_the_whole(folder: Path) -> None:
     assert len(pieces) > 2
     whole = voice.whole(SHORT)
     assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), whole.samples)
-    halves = part(find(folder).network)
-    assert halves.frames == "z"
-    assert halves.durations == "durations"
-    frames = np.repeat(np.random.default_rng(1).random((1, 1, 30), np.float32), 8, axis=2)
-    drawn = np.concatenate([sound for sound, _ in voice._drawn(frames, 24)])
-    assert np.allclose(drawn, voice._draw(frames), atol=1e-6)
-    assert len(drawn) == frames.shape[2] * HOP
+    parts = part(find(folder).network)
+    assert (parts.latent, parts.mask, parts.frames, parts.durations) == ("latent", "mask", "z", "durations")
+    latent = np.repeat(np.random.default_rng(1).random((1, 1, 30), np.float32), 8, axis=2)
+    drawn = np.concatenate([sound for sound, _ in voice._drawn(latent, 24)])
+    assert np.allclose(drawn, voice._draw(voice._flowed(latent, 0, latent.shape[2])), atol=1e-6)
+    assert len(drawn) == latent.shape[2] * HOP
 
 
 @pytest.mark.parametrize("count", [0, 1, 24, 48, 49, 200, 5000])
@@ -303,12 +302,12 @@ def test_a_speaker_that_is_none_is_told(tmp_path: Path, folder: Path) -> None:
     assert "speaker" in lack_of(folder, speaker="1")[1]
 
 
-def test_another_network_is_refused_when_it_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("made", "kind"), [("durations", "Floor"), ("noise", "Identity"), ("z", "Add")])
+def test_another_network_is_refused_when_it_loads(tmp_path: Path, made: str, kind: str) -> None:
     voice = tiny_vits.write(tmp_path)
     network = onnx.load(voice / "tiny.onnx")
-    for node in network.graph.node:
-        if node.op_type == "Ceil":
-            node.op_type = "Floor"
+    (node,) = (node for node in network.graph.node if made in node.output)
+    node.op_type = kind
     onnx.save(network, voice / "tiny.onnx")
     for damage in (b"", b"no network"):
         with pytest.raises(Unavailable) as caught:
