@@ -46,6 +46,11 @@ def voice_for(language: str, sentence: str) -> str:
     return espeak_ng.voices()[language]
 
 
+def reads_han(tag: str) -> bool:
+    """Whether those who speak a language read Chinese characters in it."""
+    return tag in ("zh", "yue") or primary(tag) in _HAN_SPEAKERS
+
+
 def tag(name: str) -> str:
     """The BCP 47 tag that people use for one of espeak's languages: `en-us` is `en-US`, `cmn` is `zh`."""
     return "zh" if name == "cmn" else _tag(name)

@@ -26,10 +26,10 @@ class ConverterSettings(EngineSettings):
     """Where a program lies, and over which voice it works."""
 
     python: str = ""
-    """The Python in which its packages are installed: a path, e.g. of a virtual environment of its own."""
+    """The Python in which the program's packages are installed: a path, e.g. of a virtual environment of its own."""
 
     source: str = ""
-    """Path of a checkout of it."""
+    """Path of a checkout of the program."""
 
     base: str = Field("espeak", pattern="^(espeak|piper|kokoro)$")
     """The engine whose own voice is converted, with its own settings: espeak, piper or kokoro."""

@@ -16,7 +16,7 @@ def load(task: dict[str, Any]) -> tuple[Any, int]:
     try:
         import torch
         from openvoice import api  # type: ignore[import-not-found]
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise Wrong("package", (error.name or "openvoice").partition(".")[0]) from error
     except Exception as error:  # an old package may fail by anything with a new Python
         raise Wrong("failed", type(error).__name__) from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -31,13 +33,18 @@ class Converter:
 
     def __init__(self, program: Program, task: dict[str, Any], environment: dict[str, str]) -> None:
         script = Path(__file__).with_name(f"{program.script}.py")
-        variables = (f"{name}={value}" for name, value in environment.items())
+        self._folder = TemporaryDirectory()  # for what it writes down, which it may not live to take away
+        variables = (f"{name}={value}" for name, value in {**environment, "TMPDIR": self._folder.name}.items())
         command = ["env", *variables, program.python, "-E", str(script)]
         try:
-            self._process = ModelProcess(command, task | {"source": program.source}, longest_load_s=LONGEST_LOAD_S)
+            self._process = ModelProcess(
+                command, task | {"source": str(Path(program.source).resolve())}, longest_load_s=LONGEST_LOAD_S
+            )
         except Refused as error:
+            self._folder.cleanup()
             raise program.refused(error.told["error"], str(error.told.get("what", ""))[:60]) from error
         except Died as error:
+            self._folder.cleanup()
             raise program.failed("it ended at once") from error
         self.rate = int(self._process.loaded["rate"])
 
@@ -68,9 +75,14 @@ class Converter:
     def close(self) -> None:
         """End the process."""
         self._process.close()
+        self._folder.cleanup()
 
     def _asked(self, gone: threading.Event, asked: dict[str, Any], samples: Samples) -> Samples:
         try:
             return self._process.ask(gone, asked, samples, longest_s=LONGEST_S)
-        except (Died, Refused) as error:
+        except Refused as error:
+            raise crashed() from error
+        except Died as error:
+            for left in Path(self._folder.name).iterdir():
+                shutil.rmtree(left, ignore_errors=True)
             raise crashed() from error

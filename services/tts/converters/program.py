@@ -10,6 +10,14 @@ from shutil import which
 from services.common.engine import Lack
 from services.common.errors import Unavailable
 
+_PACKAGES = {
+    "faiss": "faiss-cpu",
+    "ffmpeg": "ffmpeg-python",
+    "parselmouth": "praat-parselmouth",
+    "dotenv": "python-dotenv",
+}
+"""What brings a module, where that has another name."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -48,7 +56,7 @@ class Program:
         """Why it could not be loaded, by the word that its process tells."""
         python = f"{self.prefix}PYTHON"
         if error == "package":
-            remedy = f'"${python}" -m pip install {what}'
+            remedy = f'"${python}" -m pip install {_PACKAGES.get(what, what)}'
             message = f"The Python of {python} lacks the package '{what}'. Run: {remedy}"
             return Unavailable(message, reason="PACKAGE_MISSING", values={"package": what, "remedy": remedy})
         if error in self.whole:

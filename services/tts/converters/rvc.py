@@ -28,13 +28,16 @@ def load(task: dict[str, Any]) -> tuple[_Program, int]:
         else:
             from infer.vc.modules import VC  # type: ignore[import-not-found]
         from configs.config import Config  # type: ignore[import-not-found]
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise Wrong("package", (error.name or "torch").partition(".")[0]) from error
     except Exception as error:  # an old package may fail by anything with a new Python
         raise Wrong("failed", type(error).__name__) from error
     have(task["device"], torch)
     try:
         vc = VC(Config())
+    except Exception as error:  # as above
+        raise Wrong("failed", type(error).__name__) from error
+    try:
         missing = _filled(vc, os.path.basename(task["model"]), torch)
     except Exception as error:  # whatever is raised over files that are not what they should be
         raise Wrong("checkpoint", type(error).__name__) from error
@@ -130,15 +133,18 @@ def _opened(index: str, version: str) -> str:
     """
     if not index:
         return ""
-    import faiss  # type: ignore[import-not-found]
-
+    try:
+        import faiss  # type: ignore[import-not-found]
+    except ModuleNotFoundError as error:
+        raise Wrong("package", "faiss") from error
+    wanted = _SIZES.get(version)
     path = f"/dev/fd/{os.open(index, os.O_RDONLY)}"
     try:
         size = faiss.read_index(path).d
     except Exception as error:
         raise Wrong("index", type(error).__name__) from error
-    if size != _SIZES[version]:
-        raise Wrong("index", f"made of {size} numbers each, where the model has {_SIZES[version]}")
+    if size != wanted:
+        raise Wrong("index", f"made of {size} numbers each, where the model has {wanted}")
     return path
 
 

@@ -86,9 +86,10 @@ class Engine(PhonemicEngine):
         return engine.say(sentence, language, _part(voice, engine) if voice else None, prosody)
 
     def _knows(self, sentence: str, language: str) -> bool:
-        """Whether Piper's voice can say it. Chinese characters it reads where it is Chinese."""
+        """Whether Piper's voice can say it."""
         own = languages.tongue(self._person.language())
-        return languages.tongue(language) == own and (own == "zh" or not has_han(sentence))
+        asked = languages.tongue(languages.tag(languages.espeak_language(language)))  # zh-HK is Cantonese, no is nb
+        return asked == own and (languages.reads_han(own) or not has_han(sentence))
 
     def close(self) -> None:
         """Let go of both."""

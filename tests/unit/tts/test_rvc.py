@@ -244,6 +244,27 @@ def test_what_keeps_it_from_being_loaded_is_told(
     assert "TTS_RVC_" in caught.value.message
 
 
+def test_a_checkout_may_be_named_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = Engine(Settings(**installed(tmp_path) | {"source": "source"}))
+    assert engine.lack() is None
+    engine.load()
+    engine.close()
+
+
+def test_nothing_that_was_written_down_is_left(loaded: Callable[..., Engine], speak) -> None:
+    engine = loaded(converting="if os.path.exists('fail'): os._exit(3)")
+    assert engine._converter
+    folder = Path(engine._converter._folder.name)
+    mark = Path(engine._settings.source, "fail")
+    mark.touch()
+    with pytest.raises(Internal):
+        speak(engine, TEXT, None)
+    assert list(folder.iterdir()) == []
+    engine.close()
+    assert not folder.exists()
+
+
 def test_an_index_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     given = installed(tmp_path)
     Path(given["index"]).write_text("no index")
