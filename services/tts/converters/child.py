@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import IO, Any
 
 
@@ -50,6 +51,19 @@ def serve(load: Callable[..., tuple[Any, int]], answer: Callable[..., bytes]) ->
             _tell(answers, {"error": "failed", "what": type(error).__name__})
         else:
             _tell(answers, {"count": len(samples) // 4}, samples)
+
+
+@contextmanager
+def importing() -> Generator[None, None, None]:
+    """Raises:
+    Wrong: a package is missing, or fails as it is imported, as an old one may by anything with a new Python.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Wrong("package", (error.name or "").partition(".")[0]) from error
+    except Exception as error:
+        raise Wrong("failed", type(error).__name__) from error
 
 
 def have(device: str, torch: Any) -> None:

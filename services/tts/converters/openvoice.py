@@ -6,20 +6,16 @@ import os
 import tempfile
 from typing import Any
 
-from child import Wrong, have, serve, written  # type: ignore[import-not-found]  # beside this file, as it is run
+from child import Wrong, have, importing, serve, written  # type: ignore[import-not-found]  # beside this file, as it is run
 
 _SEGMENT_S = 10  # OpenVoice's own tools hear a recording in pieces as long, and take the mean
 
 
 def load(task: dict[str, Any]) -> tuple[Any, int]:
     """The converter, and at which rate it hears and speaks."""
-    try:
+    with importing():
         import torch
         from openvoice import api  # type: ignore[import-not-found]
-    except ModuleNotFoundError as error:
-        raise Wrong("package", (error.name or "openvoice").partition(".")[0]) from error
-    except Exception as error:  # an old package may fail by anything with a new Python
-        raise Wrong("failed", type(error).__name__) from error
     have(task["device"], torch)
 
     class Converter(api.ToneColorConverter):  # type: ignore[misc]

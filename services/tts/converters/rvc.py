@@ -11,7 +11,7 @@ import re
 import tempfile
 from typing import Any
 
-from child import Wrong, have, serve, written  # type: ignore[import-not-found]  # beside this file, as it is run
+from child import Wrong, have, importing, serve, written  # type: ignore[import-not-found]  # beside this file, as it is run
 
 _SIZES = {"v1": 256, "v2": 768}  # numbers that tell a sound, by the version of a model
 _EXCEPTION = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MULTILINE)
@@ -20,7 +20,7 @@ _EXCEPTION = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception))\b", re.MULTILINE)
 def load(task: dict[str, Any]) -> tuple[_Program, int]:
     """The model, and the rate at which it speaks; a first sound makes RVC load its other networks."""
     os.chdir(task["source"])  # its networks lie at relative paths
-    try:
+    with importing():
         import torch
 
         if os.path.isdir("infer/modules"):
@@ -28,15 +28,10 @@ def load(task: dict[str, Any]) -> tuple[_Program, int]:
         else:
             from infer.vc.modules import VC  # type: ignore[import-not-found]
         from configs.config import Config  # type: ignore[import-not-found]
-    except ModuleNotFoundError as error:
-        raise Wrong("package", (error.name or "torch").partition(".")[0]) from error
-    except Exception as error:  # an old package may fail by anything with a new Python
-        raise Wrong("failed", type(error).__name__) from error
+
+        config = Config()  # which looks for cards, and may fail by that
     have(task["device"], torch)
-    try:
-        vc = VC(Config())
-    except Exception as error:  # as above
-        raise Wrong("failed", type(error).__name__) from error
+    vc = VC(config)
     try:
         missing = _filled(vc, os.path.basename(task["model"]), torch)
     except Exception as error:  # whatever is raised over files that are not what they should be
@@ -133,10 +128,8 @@ def _opened(index: str, version: str) -> str:
     """
     if not index:
         return ""
-    try:
+    with importing():
         import faiss  # type: ignore[import-not-found]
-    except ModuleNotFoundError as error:
-        raise Wrong("package", "faiss") from error
     wanted = _SIZES.get(version)
     path = f"/dev/fd/{os.open(index, os.O_RDONLY)}"
     try:
