@@ -15,15 +15,16 @@ from services.common.engine import EngineInfo, EngineSettings, Lack
 from services.tts import languages, world
 from services.tts.engine import Prosody
 from services.tts.engines import espeak, piper
-from services.tts.own_voice import Shape
+from services.tts.own_voice import AS_IT_IS, Shape
 from services.tts.phonemic import Spoken
 from services.tts.phonemic_engine import ABLE, PhonemicEngine
 from services.tts.sentences import has_han
 
 
 class Settings(EngineSettings):
-    """How Piper's voice sounds where it speaks for nobody. That which is had, a man's, is made a woman's: the first
-    avatar is one, and so is espeak-ng's voice, which reads all else. Which voices they are, their own settings say."""
+    """How Piper's voice sounds where it speaks for nobody. The one that is had, a man's, is made a woman's: the first
+    avatar is one, and so is espeak-ng's voice, which reads all else. Any other stays as it is unless one of these is
+    set. Which voices they are, their own settings say."""
 
     model_config = SettingsConfigDict(env_prefix="TTS_NATURAL_")
 
@@ -41,7 +42,12 @@ class Engine(PhonemicEngine):
     requires = piper.Engine.requires
 
     def __init__(self, settings: Settings) -> None:
-        self._person = piper.Engine(piper.Settings(), Shape(settings.semitones, settings.resonances))
+        voice = piper.Settings()
+        is_joe = voice.voice == piper.Settings.model_fields["voice"].default
+        is_shaped = (
+            is_joe or settings.model_fields_set
+        )  # somebody else's voice stays as it is until it is told otherwise
+        self._person = piper.Engine(voice, Shape(settings.semitones, settings.resonances) if is_shaped else AS_IT_IS)
         self._others = espeak.Engine(espeak.Settings())
 
     def load(self) -> None:

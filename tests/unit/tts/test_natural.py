@@ -14,11 +14,12 @@ from services.tts import cloning, world
 from services.tts.engine import Speech
 from services.tts.engines import espeak
 from services.tts.engines.natural import Engine, Settings
+from services.tts.own_voice import AS_IT_IS, Shape
 from tests import tiny_vits
 
 RATE = Engine.sample_rate
 ENGLISH, GERMAN, CHINESE = "Bob maps it.", "Guten Tag, wie geht es dir?", "今天天气很好。"
-AS_RECORDED = Settings(semitones=0, resonances=1)
+AS_RECORDED, AS_A_WOMAN = Settings(semitones=0, resonances=1), Settings(semitones=12, resonances=1.16)
 
 Speak = Callable[..., list[Speech]]
 
@@ -119,17 +120,18 @@ def test_a_registered_voice_is_heard_in_every_language(
 def test_a_registered_voice_is_the_same_however_the_own_one_sounds(
     natural: Engine, folder: Path, speak: Speak, person: Path
 ) -> None:
-    shaped = loaded(folder, Settings())
+    shaped = loaded(folder, AS_A_WOMAN)
     assert shaped.enrolment == natural.enrolment
     assert np.array_equal(sound(speak(shaped, ENGLISH, person)), sound(speak(natural, ENGLISH, person)))
 
 
 def test_its_own_voice_is_a_womans_unless_it_is_told_otherwise(folder: Path, natural: Engine, speak: Speak) -> None:
-    shaped = loaded(folder, Settings())
+    shaped = loaded(folder, AS_A_WOMAN)
     told, as_recorded = (speak(one, ENGLISH, None) for one in (shaped, natural))
     assert hums(sound(as_recorded))
     assert not hums(sound(told))
     higher = speak(loaded(folder, Settings(semitones=0)), ENGLISH, None)
+    assert hums(sound(speak(loaded(folder, Settings()), ENGLISH, None))), "this one is nobody's whom it would make one"
     assert hums(sound(higher))
     assert brightness_hz(sound(higher)) > 1.05 * brightness_hz(sound(as_recorded)), "its resonances, not its pitch"
     assert len(sound(told)) == pytest.approx(len(sound(as_recorded)), rel=0.02)
@@ -157,6 +159,13 @@ def test_nothing_to_say(natural: Engine, speak: Speak) -> None:
     with pytest.raises(InvalidInput) as caught:
         speak(natural, "... ?!", None)
     assert caught.value.reason == "NOTHING_TO_SAY"
+
+
+def test_joe_is_made_a_woman(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    assert Engine(Settings())._person._shape == Shape(12, 1.16)
+    assert Engine(AS_RECORDED)._person._shape == AS_IT_IS
+    monkeypatch.setenv("TTS_PIPER_VOICE", str(folder))
+    assert Engine(Settings())._person._shape == AS_IT_IS
 
 
 def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
